@@ -1,0 +1,4 @@
+// JSON values as types.
+
+export type Json = string | number | boolean | null | readonly Json[] | JsonObject
+export type JsonObject = { readonly [key: string]: Json | undefined }

@@ -1,0 +1,89 @@
+// Every limit of Slipway, in one place. docs/limits.md is generated from this file (`npm run docs`), and each limit has a
+// test that shows what happens at it.
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const GiB = 1024 * MiB
+const seconds = 1000
+const minutes = 60 * seconds
+const hours = 60 * minutes
+const days = 24 * hours
+
+export type Limit = {
+  readonly value: number
+  readonly unit: 'bytes' | 'milliseconds' | 'count' | 'percent' | 'characters'
+  /** What happens at it, for docs/limits.md. */
+  readonly effect: string
+}
+
+/** Declares a limit; its value is read by `limits.NAME.value`. */
+function limit(value: number, unit: Limit['unit'], effect: string): Limit {
+  return { value, unit, effect }
+}
+
+export const limits = {
+  // pipeline
+  definitionBytes: limit(1 * MiB, 'bytes', 'A larger definition (after evaluation) is an error.'),
+  nameBytes: limit(100, 'bytes', 'A longer name of a run or task is an error.'),
+  tasksPerRun: limit(10_000, 'count', 'A run with more tasks is an error of the definition.'),
+  yamlAliasExpansions: limit(100_000, 'count', 'A document whose aliases expand to more nodes is an error.'),
+  cacheKeyBytes: limit(200, 'bytes', 'A longer cache key (URL path escaped, with its prefix) fails the step.'),
+  cacheKeyTemplateOutputBytes: limit(1 * MiB, 'bytes', 'A template that prints more fails the step.'),
+  digestFileBytes: limit(1 * MiB, 'bytes', 'md5sum and sha256sum of a larger file fail the step.'),
+
+  // datamanager
+  rowBytes: limit(64 * KiB, 'bytes', 'A larger row is refused; it is an error of ours.'),
+  batchTransactions: limit(256, 'count', 'More transactions go into the next record.'),
+  batchBytes: limit(1 * MiB, 'bytes', 'More bytes of operations go into the next record.'),
+  queuedTransactions: limit(10_000, 'count', 'Further callers get `database_overloaded` at once.'),
+  queuedBytes: limit(16 * MiB, 'bytes', 'Further callers get `database_overloaded` at once.'),
+  commitRounds: limit(10, 'count', 'A transaction that loses more races fails with `commit_conflict`.'),
+  transactionResultBytes: limit(64 * KiB, 'bytes', 'A larger result of a transaction with an id is refused.'),
+  transactionResultMs: limit(1 * days, 'milliseconds', 'After that a repeated transaction id acts again.'),
+  readBarrierMs: limit(2 * seconds, 'milliseconds', 'A read that waits longer fails with `database_behind`.'),
+
+  // objectstorage
+  objectKeyBytes: limit(1024, 'bytes', 'A longer key is refused.'),
+  temporaryFileAgeMs: limit(1 * days, 'milliseconds', 'Older temporary files are removed at start.'),
+
+  // logs
+  logBytesPerStep: limit(
+    20 * GiB,
+    'bytes',
+    'The middle of a longer log is left out: head and tail are kept, with a line.',
+  ),
+  logFrameBytes: limit(1 * MiB, 'bytes', 'A frame is closed at this size.'),
+  logFrameMs: limit(
+    5 * seconds,
+    'milliseconds',
+    'A frame is closed after this time: what a lost executor disk can cost.',
+  ),
+  secretBytesMin: limit(6, 'bytes', 'Shorter secrets are not masked; setting one says so.'),
+  secretsPerTask: limit(500, 'count', 'A task with more secrets is refused.'),
+
+  // executor
+  spoolBytesPerTask: limit(10 * GiB, 'bytes', 'The step is slowed until the log is stored.'),
+  archiveBytes: limit(50 * GiB, 'bytes', 'The step that saves or restores it fails.'),
+  archiveEntries: limit(5_000_000, 'count', 'The step that saves or restores it fails.'),
+  cacheBytesPerProject: limit(50 * GiB, 'bytes', 'The caches used longest ago are removed.'),
+  freeDiskPercent: limit(
+    5,
+    'percent',
+    'No task is started, and host tasks are stopped, when less of the disk is free.',
+  ),
+  podStartMs: limit(10 * minutes, 'milliseconds', 'A pod that needs longer, image pulls included, fails the setup.'),
+  podRemoveMs: limit(60 * seconds, 'milliseconds', 'A removal that needs longer is tried again later.'),
+  stopGraceMs: limit(10 * seconds, 'milliseconds', 'A stopped step that has not ended by then is killed.'),
+  mirrorBytes: limit(20 * GiB, 'bytes', 'A repository whose mirror grows beyond it cannot be cloned.'),
+  localRunsKept: limit(20, 'count', 'Older local runs are removed.'),
+
+  // runservice
+  executorLeaseMs: limit(90 * seconds, 'milliseconds', 'An executor unseen for longer is lost and its tasks fail.'),
+  logRetentionMs: limit(30 * days, 'milliseconds', 'Logs of runs that ended longer ago are removed; 0 keeps them.'),
+  cacheRetentionMs: limit(7 * days, 'milliseconds', 'Caches not used for longer are removed; 0 keeps them.'),
+  workspaceRetentionMs: limit(
+    7 * days,
+    'milliseconds',
+    'Workspace archives not used for longer are removed; 0 keeps them.',
+  ),
+} as const satisfies Record<string, Limit>

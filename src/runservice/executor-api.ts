@@ -1,0 +1,153 @@
+// What an executor needs of the runservice: the executor protocol as an interface. In one process it is called directly;
+// over HTTP the same calls are routes. Down: orders, as a stream. Up: plain calls.
+
+import type { ArchiveContent, Container, Step } from '../pipeline/run-config.ts'
+import type { Reason } from './reasons.ts'
+import type { Executor, StepPhase, Trust } from './types.ts'
+
+export type ExecutorHello = Pick<Executor, 'id' | 'archs' | 'labels' | 'allowPrivileged' | 'drivers' | 'taskLimit'> & {
+  /** Executor tasks it has on disk, with the number of the last status it counted up. */
+  readonly has: readonly { readonly id: string; readonly lastStatus: number }[]
+}
+
+export type OrderMessage =
+  /** Execute this. Sent again after a reconnect when the executor did not say it has it. */
+  | { readonly kind: 'execute'; readonly order: Order }
+  | { readonly kind: 'stop'; readonly executorTaskId: string }
+  /** Nobody knows that task any more: kill its pod and drop its data. */
+  | { readonly kind: 'gone'; readonly executorTaskId: string }
+
+/** Everything an executor needs for one task. Secrets are resolved here and nowhere else: an order is never stored. */
+export type Order = {
+  readonly executorTaskId: string
+  readonly runId: string
+  readonly runTaskId: string
+  readonly taskName: string
+  readonly arch?: string
+  readonly containers: readonly (Omit<Container, 'environment'> & { readonly environment: PlainEnvironment })[]
+  /** Task, static and run environment, and the run counter, merged: later wins. */
+  readonly environment: PlainEnvironment
+  readonly workingDir: string
+  readonly shell: string
+  readonly user: string
+  readonly steps: readonly OrderStep[]
+  readonly registryAuth: Readonly<Record<string, PlainRegistryAuth>>
+  readonly timeoutMs: number
+  readonly cacheGroup: string
+  readonly trust: Trust
+  /** Archives of all ancestors, by level then name, steps in order; saved ones only. */
+  readonly workspace: readonly WorkspaceOperation[]
+  /** Values to mask in everything that leaves the executor. */
+  readonly secrets: readonly string[]
+  readonly clone: CloneSource
+}
+
+export type PlainEnvironment = Readonly<Record<string, string>>
+export type PlainRegistryAuth =
+  | { readonly type: 'basic'; readonly username: string; readonly password: string }
+  | { readonly type: 'encodedauth'; readonly auth: string }
+
+export type OrderStep =
+  | (Omit<Extract<Step, { type: 'run' }>, 'environment'> & { readonly environment: PlainEnvironment })
+  | Exclude<Step, { type: 'run' }>
+
+export type WorkspaceOperation = {
+  readonly runTaskId: string
+  readonly taskName: string
+  readonly step: number
+  /** Undefined when that step never saved: it is skipped with a line in the log. */
+  readonly archive?: StoredArchive
+}
+
+export type StoredArchive = { readonly object: string; readonly sizeBytes: number; readonly sha256: string }
+
+export type CloneSource = {
+  /** Anything git fetches from, a path included; never with credentials inside. */
+  readonly url: string
+  readonly ref: string
+  readonly commitSha: string
+  /** Branch name kept in the clone, empty when there is none. */
+  readonly branch: string
+  /** What `origin` is set to in the clone; empty means `url`. */
+  readonly originUrl: string
+}
+
+export type ReportedStep = {
+  readonly phase: StepPhase
+  readonly exitStatus?: number
+  readonly startedAt?: number
+  readonly endedAt?: number
+  readonly reason?: Reason
+}
+
+export type TaskReport = {
+  readonly executorTaskId: string
+  /** Counted up in the executor's journal before it is sent; at least 1. */
+  readonly number: number
+  readonly phase: StepPhase
+  readonly timedOut: boolean
+  readonly setupStep: ReportedStep
+  readonly steps: readonly ReportedStep[]
+  readonly startedAt?: number
+  readonly endedAt?: number
+  readonly reason?: Reason
+}
+
+/** `known`: applied before. `gone`: kill the pod, drop the data. */
+export type ReportAnswer = 'applied' | 'known' | 'gone'
+
+/** `setup` or the index of a step. */
+export type LogName = 'setup' | number
+
+/** Where a log stands in storage: what an executor may forget, and where it goes on after a restart. */
+export type LogPosition = {
+  readonly bytes: number
+  readonly lines: number
+  /** Raw bytes of the step's output that those masked bytes stand for. */
+  readonly rawBytes: number
+  readonly complete: boolean
+}
+
+export interface ExecutorApi {
+  /** The orders of this executor until `signal` is aborted. First the difference to what `hello.has` says. */
+  connect(hello: ExecutorHello, signal: AbortSignal): AsyncIterable<OrderMessage>
+  /** `executor_task_gone` never: that is an answer. An impossible transition is `status_impossible`. */
+  report(report: TaskReport, signal?: AbortSignal): Promise<ReportAnswer>
+
+  logPosition(executorTaskId: string, log: LogName, signal?: AbortSignal): Promise<LogPosition>
+  /** Stores a closed frame; acknowledged = durable. A frame that is stored already is acknowledged again. */
+  storeFrame(executorTaskId: string, log: LogName, frame: Uint8Array, signal?: AbortSignal): Promise<LogPosition>
+  /** Bytes of the open frame, for followers; not stored, may be lost, may be dropped when nobody follows. */
+  offerLive(executorTaskId: string, log: LogName, firstByte: number, bytes: Uint8Array): void
+  /** The log is complete: merges small last frames and writes its trailer. Idempotent. */
+  finishLog(executorTaskId: string, log: LogName, signal?: AbortSignal): Promise<void>
+
+  /** Stores an archive of a `save_to_workspace` step: object first, then its row. Idempotent per step. */
+  saveArchive(
+    executorTaskId: string,
+    step: number,
+    data: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<StoredArchive>
+  /** Streams a stored archive or cache, verified: ends with an error when it is short or wrong. */
+  readArchive(executorTaskId: string, archive: StoredArchive, signal?: AbortSignal): AsyncIterable<Uint8Array>
+  /** Looks a cache up: the exact key first, then the newest of those beginning with it. Marks it used. */
+  findCache(
+    executorTaskId: string,
+    key: string,
+    options: { readonly exactOnly: boolean },
+    signal?: AbortSignal,
+  ): Promise<FoundCache | undefined>
+  /** `stored`, or `exists` when somebody was first. */
+  saveCache(
+    executorTaskId: string,
+    key: string,
+    data: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<'stored' | 'exists'>
+}
+
+export type FoundCache = StoredArchive & { readonly key: string }
+
+/** What an archive step packs. */
+export type ArchiveRequest = { readonly contents: readonly ArchiveContent[] }

@@ -1,0 +1,212 @@
+// The rows of the runservice database: small, one per thing that changes together (docs/architecture.md, "Rows"). All
+// times are milliseconds since 1970.
+
+import type { Json } from '../lib/json.ts'
+import type { Arch, RunConfigTask, Value } from '../pipeline/run-config.ts'
+import type { Reason } from './reasons.ts'
+
+export const runPhases = ['setuperror', 'queued', 'cancelled', 'running', 'finished'] as const
+export type RunPhase = (typeof runPhases)[number]
+
+export const runResults = ['unknown', 'success', 'failed', 'stopped'] as const
+export type RunResult = (typeof runResults)[number]
+
+export const taskStatuses = ['notstarted', 'skipped', 'cancelled', 'running', 'stopped', 'success', 'failed'] as const
+export type TaskStatus = (typeof taskStatuses)[number]
+
+/** Phases of an executor task and of every step. */
+export const stepPhases = ['notstarted', 'cancelled', 'running', 'stopped', 'success', 'failed'] as const
+export type StepPhase = (typeof stepPhases)[number]
+
+export type Run = {
+  readonly id: string
+  /** Strictly increasing over the whole runservice, in order of creation. */
+  readonly sequence: number
+  readonly name: string
+  readonly runConfigId: string
+  /** Number shown to people: 1, 2, 3... per project or user (second element of the group), without gaps. */
+  readonly counter: number
+  /** `/project/ID/branch/NAME`, each element escaped. */
+  readonly group: string
+  readonly annotations: Readonly<Record<string, string>>
+  readonly phase: RunPhase
+  readonly result: RunResult
+  /** A stop was requested; stays true. */
+  readonly stop: boolean
+  readonly setupErrors: readonly string[]
+  readonly enqueuedAt: number
+  readonly startedAt?: number
+  /** Set with phase `cancelled` or `finished`. */
+  readonly endedAt?: number
+  /** The run this one repeats. */
+  readonly restartOf?: string
+  /** Why it waits, or ended as it did. */
+  readonly reason?: Reason
+}
+
+export type TaskStep = {
+  readonly phase: StepPhase
+  readonly exitStatus?: number
+  readonly startedAt?: number
+  readonly endedAt?: number
+  readonly reason?: Reason
+}
+
+export type RunTask = {
+  /** Equal to the id of the run config task; a kept task of a restarted run keeps it. */
+  readonly id: string
+  readonly runId: string
+  readonly status: TaskStatus
+  readonly waitingApproval: boolean
+  readonly approved: boolean
+  /** People who approved, in order. */
+  readonly approvers: readonly string[]
+  readonly timedOut: boolean
+  readonly setupStep: TaskStep
+  readonly steps: readonly TaskStep[]
+  /** Steps whose workspace archive is stored, ascending. */
+  readonly archivedSteps: readonly number[]
+  readonly startedAt?: number
+  readonly endedAt?: number
+  readonly reason?: Reason
+  /** Of the order that executes or executed it. */
+  readonly executorId?: string
+}
+
+/** Written once with the run; its tasks are rows of their own (`runconfigtask`). */
+export type RunConfigRow = {
+  readonly id: string
+  readonly name: string
+  readonly group: string
+  readonly setupErrors: readonly string[]
+  readonly annotations: Readonly<Record<string, string>>
+  /** Kept when the run is created again. */
+  readonly staticEnvironment: Readonly<Record<string, Value>>
+  /** Replaced by the request's when the run is created again. */
+  readonly environment: Readonly<Record<string, Value>>
+  /** Replaces the second element of the group as prefix of cache keys when not empty. */
+  readonly cacheGroup: string
+  /** In the order of the definition. */
+  readonly taskIds: readonly string[]
+  /** Sealed values by name that `{secret: name}` in this config refers to. */
+  readonly sealedSecrets: Readonly<Record<string, string>>
+  readonly trust: Trust
+}
+
+/** What a run may touch; kept when it is restarted, whoever does it. */
+export type Trust = 'trusted' | 'fork'
+
+export type RunConfigTaskRow = { readonly runConfigId: string; readonly task: RunConfigTask }
+
+/**
+ * An order to one executor. Its id is `<run task id>.<attempt>`. It exists from the moment a task is handed out until the
+ * task is finished and everything of it is acknowledged.
+ */
+export type ExecutorTask = {
+  readonly id: string
+  readonly runId: string
+  readonly runTaskId: string
+  readonly runConfigId: string
+  readonly executorId: string
+  /** Asks the executor to stop it. */
+  readonly stop: boolean
+  readonly phase: StepPhase
+  /** Number of the last status report applied; a report with the same or a lower one is known already. */
+  readonly lastStatus: number
+  readonly createdAt: number
+}
+
+export const executorStates = ['connected', 'lost', 'draining', 'removed'] as const
+export type ExecutorState = (typeof executorStates)[number]
+
+export type Executor = {
+  readonly id: string
+  readonly state: ExecutorState
+  readonly archs: readonly Arch[]
+  readonly labels: Readonly<Record<string, string>>
+  readonly allowPrivileged: boolean
+  /** Drivers it offers, preferred first. */
+  readonly drivers: readonly string[]
+  /** Tasks at once; 0 means no limit. */
+  readonly taskLimit: number
+  readonly connectedAt: number
+  readonly lastSeenAt?: number
+}
+
+export type GroupCounter = { readonly value: number }
+export type Sequence = { readonly value: number }
+
+export type RunEvent = {
+  readonly sequence: number
+  readonly kind: 'run_phase_changed'
+  readonly runId: string
+  readonly phase: RunPhase
+  readonly result: RunResult
+  readonly at: number
+  readonly run: Json
+}
+
+/** A saved cache: the row decides who was first with a key. */
+export type CacheEntry = {
+  /** `<prefix>-<rendered key>`, at most 200 bytes when URL path escaped. */
+  readonly key: string
+  /** Prefix alone: the cache group. */
+  readonly group: string
+  readonly object: string
+  readonly sizeBytes: number
+  readonly sha256: string
+  readonly createdAt: number
+  readonly lastUsedAt: number
+  /** Run task that saved it. */
+  readonly creator: string
+}
+
+/** A saved workspace archive, id `<run task id>.<step>`. */
+export type WorkspaceArchive = {
+  readonly runTaskId: string
+  readonly step: number
+  readonly object: string
+  readonly sizeBytes: number
+  readonly sha256: string
+  readonly createdAt: number
+  readonly lastUsedAt: number
+}
+
+/** The trailer of a finished log, id `<run task id>.<step>`; step is `setup` or its index. */
+export type LogTrailer = {
+  readonly runTaskId: string
+  readonly step: string
+  readonly sizeBytes: number
+  readonly lines: number
+  readonly sha256: string
+  readonly createdAt: number
+  /** True when its frames were removed by retention or by a person. */
+  readonly deleted: boolean
+}
+
+export type RunserviceSchema = {
+  run: Run
+  runtask: RunTask
+  runconfig: RunConfigRow
+  runconfigtask: RunConfigTaskRow
+  executortask: ExecutorTask
+  executor: Executor
+  counter: GroupCounter
+  sequence: Sequence
+  runevent: RunEvent
+  cache: CacheEntry
+  archive: WorkspaceArchive
+  log: LogTrailer
+}
+
+export function isFinishedTask(status: TaskStatus): boolean {
+  return status !== 'notstarted' && status !== 'running'
+}
+
+export function isFinishedStep(phase: StepPhase): boolean {
+  return phase !== 'notstarted' && phase !== 'running'
+}
+
+export function isFinishedRun(phase: RunPhase): boolean {
+  return phase === 'setuperror' || phase === 'cancelled' || phase === 'finished'
+}
