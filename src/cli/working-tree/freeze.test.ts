@@ -1,0 +1,150 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { temporaryDirectory, testRepository } from '../../../test/support/git-repository.ts'
+import { GitMirrors } from '../../executor/git/mirrors.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { freezeTree } from './freeze.ts'
+import { findRepository } from './repository.ts'
+
+const signal = new AbortController().signal
+
+async function freezeAt(dir: string, target: string) {
+  return await freezeTree(await findRepository(dir), target, signal)
+}
+
+function filesOf(frozen: { path: string; commitSha: string }): string[] {
+  return execFileSync('git', ['--git-dir', frozen.path, 'ls-tree', '-r', '--name-only', frozen.commitSha], {
+    encoding: 'utf8',
+  })
+    .trim()
+    .split('\n')
+}
+
+function show(frozen: { path: string; commitSha: string }, file: string): string {
+  return execFileSync('git', ['--git-dir', frozen.path, 'show', `${frozen.commitSha}:${file}`], { encoding: 'utf8' })
+}
+
+test('a clean tree is its own HEAD commit', async () => {
+  using repository = testRepository({ 'a.txt': 'a' })
+  using target = temporaryDirectory('frozen')
+  const head = repository.commit('first')
+  expect(await freezeAt(repository.dir, target.path)).toMatchObject({
+    commitSha: head,
+    isDirty: false,
+    message: 'first',
+  })
+})
+
+test('changed, deleted and untracked files are in it, ignored ones are not, and nothing of the user changes', async () => {
+  using repository = testRepository({ 'a.txt': 'a', 'b.txt': 'b', '.gitignore': 'ignored.txt\n' })
+  using target = temporaryDirectory('frozen')
+  repository.commit('first')
+  repository.write({ 'a.txt': 'changed', 'new/c d.txt': 'new', 'ignored.txt': 'secret', 'staged.txt': 'staged' })
+  repository.git('add', 'staged.txt')
+  rmSync(join(repository.dir, 'b.txt'))
+  const before = stateOf(repository.dir)
+  const frozen = await freezeAt(repository.dir, target.path)
+  expect(filesOf(frozen)).toEqual(['.gitignore', 'a.txt', 'new/c d.txt', 'staged.txt'])
+  expect(show(frozen, 'a.txt')).toBe('changed')
+  expect(frozen.isDirty).toBe(true)
+  expect(stateOf(repository.dir)).toEqual(before)
+})
+
+test('the same tree gives the same commit', async () => {
+  using repository = testRepository({ 'a.txt': 'a' })
+  using target = temporaryDirectory('frozen')
+  repository.commit('first')
+  repository.write({ 'a.txt': 'b' })
+  const first = await freezeAt(repository.dir, join(target.path, '1'))
+  expect((await freezeAt(repository.dir, join(target.path, '2'))).commitSha).toBe(first.commitSha)
+})
+
+test('works on an unborn branch, a detached HEAD, in a subfolder and in a worktree', async () => {
+  using repository = testRepository({ 'sub/a.txt': 'a' })
+  using target = temporaryDirectory('frozen')
+  expect(filesOf(await freezeAt(repository.dir, join(target.path, 'unborn')))).toEqual(['sub/a.txt'])
+  repository.commit('first')
+  repository.git('checkout', '--quiet', '--detach')
+  repository.write({ 'top.txt': 'top' })
+  expect(filesOf(await freezeAt(join(repository.dir, 'sub'), join(target.path, 'sub')))).toEqual([
+    'sub/a.txt',
+    'top.txt',
+  ])
+  using worktree = temporaryDirectory('worktree')
+  repository.git('worktree', 'add', '--quiet', join(worktree.path, 'w'))
+  const inWorktree = await findRepository(join(worktree.path, 'w'))
+  expect(inWorktree.id).toBe((await findRepository(repository.dir)).id)
+  expect(filesOf(await freezeTree(inWorktree, join(target.path, 'worktree'), signal))).toEqual(['sub/a.txt'])
+})
+
+test('a submodule is frozen with its own working tree, and a clone has both', async () => {
+  using library = testRepository({ 'lib.txt': 'committed' })
+  library.commit('library')
+  using repository = testRepository({ 'a.txt': 'a' })
+  using target = temporaryDirectory('frozen')
+  repository.git('submodule', '--quiet', 'add', library.dir, 'vendor/library')
+  repository.commit('with submodule')
+  repository.write({ 'vendor/library/lib.txt': 'changed here' })
+  const frozen = await freezeAt(repository.dir, target.path)
+  expect(Object.keys(frozen.submoduleUrls)).toEqual(['vendor/library'])
+  const mirrors = new GitMirrors({ dir: join(target.path, 'mirrors') }, { clock: systemClock })
+  const tar = await mirrors.packedTree(
+    {
+      url: frozen.path,
+      ref: frozen.ref,
+      commitSha: frozen.commitSha,
+      branch: 'main',
+      originUrl: 'https://git.example.org/x.git',
+      submoduleUrls: frozen.submoduleUrls,
+    },
+    { recurseSubmodules: true },
+    () => undefined,
+    signal,
+  )
+  const clone = join(target.path, 'clone')
+  mkdirSync(clone)
+  execFileSync('tar', ['-xf', tar, '-C', clone])
+  expect(readFileSync(join(clone, 'vendor/library/lib.txt'), 'utf8')).toBe('changed here')
+  const git = (...args: string[]) => execFileSync('git', args, { cwd: clone, encoding: 'utf8' }).trim()
+  expect(git('remote', 'get-url', 'origin')).toBe('https://git.example.org/x.git')
+  expect(git('rev-parse', 'main')).toBe(frozen.commitSha)
+  expect(git('status', '--porcelain', '--ignore-submodules=none')).toBe('')
+})
+
+test('a shallow repository is frozen, and its clone is as deep', async () => {
+  using origin = testRepository({ 'a.txt': '1' })
+  origin.commit('one')
+  origin.write({ 'a.txt': '2' })
+  origin.commit('two')
+  using target = temporaryDirectory('frozen')
+  execFileSync('git', ['clone', '--quiet', '--depth=1', `file://${origin.dir}`, join(target.path, 'shallow')])
+  const frozen = await freezeAt(join(target.path, 'shallow'), join(target.path, 'state'))
+  const mirrors = new GitMirrors({ dir: join(target.path, 'mirrors') }, { clock: systemClock })
+  const source = {
+    url: frozen.path,
+    ref: frozen.ref,
+    commitSha: frozen.commitSha,
+    branch: '',
+    originUrl: '',
+    submoduleUrls: {},
+  }
+  const tar = await mirrors.packedTree(source, { recurseSubmodules: false }, () => undefined, signal)
+  expect(execFileSync('tar', ['-tf', tar], { encoding: 'utf8' })).toContain('./.git/shallow')
+})
+
+test('outside a repository the error says what to do', async () => {
+  using target = temporaryDirectory('nowhere')
+  await expect(findRepository(target.path)).rejects.toMatchObject({ code: 'not_a_repository' })
+})
+
+/** Index, refs and objects of a repository. */
+function stateOf(dir: string): unknown {
+  const git = (...args: string[]) => execFileSync('git', args, { cwd: dir, encoding: 'utf8' })
+  return {
+    index: git('ls-files', '--stage'),
+    refs: git('for-each-ref'),
+    objects: readdirSync(join(dir, '.git', 'objects'), { recursive: true, encoding: 'utf8' }).sort(),
+  }
+}

@@ -1,0 +1,129 @@
+// Freezes the working tree as it is: a commit of tracked and untracked files (ignored ones left out), on top of HEAD, with a
+// temporary index and an object directory of its own. The user's index, refs and objects are read and never changed.
+//
+//   <dir>/tree.git            bare; its objects/info/alternates names the user's object directory
+//   <dir>/modules/<n>.git     the same for each submodule whose working tree is there, so its changes are frozen alike
+
+import { copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { gitText, runGit } from '../../executor/git/run-git.ts'
+import type { Repository } from './repository.ts'
+
+export type FrozenTree = {
+  /** Bare repository that has the commit: what clone steps fetch from. */
+  readonly path: string
+  readonly commitSha: string
+  /** Ref of the commit in it. */
+  readonly ref: string
+  /** True when there was anything that HEAD does not have. */
+  readonly isDirty: boolean
+  /** Message of HEAD's commit, empty on an unborn branch. */
+  readonly message: string
+  /** Where frozen submodules are, by path. */
+  readonly submoduleUrls: Readonly<Record<string, string>>
+}
+
+const frozenRef = 'refs/slipway/frozen'
+// The same tree gives the same commit: results can be kept and compared.
+const identity = {
+  GIT_AUTHOR_NAME: 'Slipway',
+  GIT_AUTHOR_EMAIL: 'slipway@localhost',
+  GIT_COMMITTER_NAME: 'Slipway',
+  GIT_COMMITTER_EMAIL: 'slipway@localhost',
+}
+
+/** Freezes into `dir`, which is made. A clean tree is its HEAD commit itself. */
+export async function freezeTree(repository: Repository, dir: string, signal: AbortSignal): Promise<FrozenTree> {
+  await mkdir(join(dir, 'modules'), { recursive: true, mode: 0o700 })
+  const submoduleUrls: Record<string, string> = {}
+  const frozen = await freeze(repository.root, join(dir, 'tree.git'), { dir, prefix: '', submoduleUrls }, signal)
+  return { ...frozen, path: join(dir, 'tree.git'), ref: frozenRef, submoduleUrls }
+}
+
+type Collected = { readonly dir: string; readonly prefix: string; readonly submoduleUrls: Record<string, string> }
+type Frozen = Pick<FrozenTree, 'commitSha' | 'isDirty' | 'message'>
+
+async function freeze(root: string, target: string, collected: Collected, signal: AbortSignal): Promise<Frozen> {
+  const git = (args: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
+    gitText(['-C', root, ...args], { signal, environment })
+  await rm(target, { recursive: true, force: true })
+  await runGit(['init', '--quiet', '--bare', target], { signal })
+  const objects = resolve(root, await git(['rev-parse', '--git-path', 'objects']))
+  await mkdir(join(target, 'objects', 'info'), { recursive: true })
+  await writeFile(join(target, 'objects', 'info', 'alternates'), `${objects}\n`)
+
+  const shallow = resolve(root, await git(['rev-parse', '--git-path', 'shallow']))
+  if (await exists(shallow)) await copyFile(shallow, join(target, 'shallow'))
+
+  const index = join(target, 'frozen-index')
+  const ours = {
+    GIT_INDEX_FILE: index,
+    GIT_OBJECT_DIRECTORY: join(target, 'objects'),
+    GIT_ALTERNATE_OBJECT_DIRECTORIES: objects,
+  }
+  // A copy of the user's index knows which files are unchanged, so only changed ones are read.
+  const userIndex = resolve(root, await git(['rev-parse', '--git-path', 'index']))
+  if (await exists(userIndex)) await copyFile(userIndex, index)
+  await git(['-c', 'core.fsmonitor=false', '-c', 'advice.addEmbeddedRepo=false', 'add', '--all', '--', ':/'], ours)
+  for (const module of await gitlinks(root, ours, signal)) {
+    const path = join(root, module)
+    if (!(await exists(join(path, '.git')))) continue
+    const moduleTarget = join(collected.dir, 'modules', `${Object.keys(collected.submoduleUrls).length}.git`)
+    collected.submoduleUrls[`${collected.prefix}${module}`] = moduleTarget
+    const inner = await freeze(path, moduleTarget, { ...collected, prefix: `${collected.prefix}${module}/` }, signal)
+    await git(['update-index', '--cacheinfo', `160000,${inner.commitSha},${module}`], ours)
+  }
+  const tree = await git(['write-tree'], ours)
+  const head = await gitText(['-C', root, 'rev-parse', '--quiet', '--verify', 'HEAD^{commit}'], {
+    signal,
+    codes: [0, 1, 128],
+  })
+  const headTree = head === '' ? '' : await git(['rev-parse', `${head}^{tree}`])
+  const message = head === '' ? '' : await git(['log', '-1', '--format=%B', head])
+  const isDirty = tree !== headTree
+  const commitSha = isDirty ? await commit(root, tree, head, message, ours, signal) : head
+  await runGit(['--git-dir', target, 'update-ref', frozenRef, commitSha], { signal })
+  await rm(index, { force: true })
+  return { commitSha, isDirty, message }
+}
+
+async function commit(
+  root: string,
+  tree: string,
+  head: string,
+  message: string,
+  ours: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<string> {
+  const date = head === '' ? '@0 +0000' : await gitText(['-C', root, 'log', '-1', '--format=%cI', head], { signal })
+  const subject = message.split('\n', 1)[0] ?? ''
+  return await gitText(
+    [
+      '-C',
+      root,
+      'commit-tree',
+      tree,
+      ...(head === '' ? [] : ['-p', head]),
+      '-m',
+      subject === '' ? 'Working tree' : `Working tree on: ${subject}`,
+    ],
+    { signal, environment: { ...ours, ...identity, GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date } },
+  )
+}
+
+async function gitlinks(
+  root: string,
+  ours: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const listing = await runGit(['-C', root, 'ls-files', '--stage', '-z'], { signal, environment: ours })
+  return listing
+    .toString('utf8')
+    .split('\0')
+    .filter((line) => line.startsWith('160000 '))
+    .map((line) => line.slice(line.indexOf('\t') + 1))
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined
+}

@@ -1,0 +1,50 @@
+// The repository a command was started in, and what is checked out there.
+
+import { createHash } from 'node:crypto'
+import { realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { gitText } from '../../executor/git/run-git.ts'
+import { SlipwayError } from '../../lib/errors.ts'
+
+export type Repository = {
+  /** Root of the working tree, symlinks resolved. */
+  readonly root: string
+  /** The git directory shared by all worktrees. */
+  readonly commonDir: string
+  /** Names the state of this repository: derived from `commonDir`, the same in every worktree. */
+  readonly id: string
+}
+
+/** The repository that contains `dir`; `not_a_repository` says what to do. */
+export async function findRepository(dir: string): Promise<Repository> {
+  let root: string
+  let commonDir: string
+  try {
+    root = await gitText(['-C', dir, 'rev-parse', '--show-toplevel'])
+    commonDir = resolve(root, await gitText(['-C', root, 'rev-parse', '--path-format=absolute', '--git-common-dir']))
+  } catch (cause) {
+    throw new SlipwayError(
+      'not_a_repository',
+      `${dir} is not inside a git working tree: run \`git init\`, or go where the repository is`,
+      { cause },
+    )
+  }
+  if (root === '')
+    throw new SlipwayError('not_a_repository', `${dir} is in a bare repository, which has no working tree to run`)
+  const real = realpathSync(commonDir)
+  return { root: realpathSync(root), commonDir: real, id: createHash('sha256').update(real).digest('hex').slice(0, 16) }
+}
+
+/** The branch that is checked out (also an unborn one), or undefined on a detached HEAD. */
+export async function currentBranch(repository: Repository): Promise<string | undefined> {
+  const branch = await gitText(['-C', repository.root, 'symbolic-ref', '--quiet', '--short', 'HEAD'], { codes: [0, 1] })
+  return branch === '' ? undefined : branch
+}
+
+/** The commit of HEAD, or undefined on an unborn branch. */
+export async function headCommit(repository: Repository): Promise<string | undefined> {
+  const commit = await gitText(['-C', repository.root, 'rev-parse', '--quiet', '--verify', 'HEAD^{commit}'], {
+    codes: [0, 1, 128],
+  })
+  return commit === '' ? undefined : commit
+}

@@ -1,0 +1,315 @@
+// Where clone steps get their files from. Each repository has one bare mirror per executor; a commit is fetched into it once,
+// and packed once per (commit, options) as a tar of a complete clone: full or shallow history, `.git`, no alternates, a
+// detached HEAD, `origin` without credentials. The tar is streamed into every pod that asks for it.
+//
+//   <dir>/<hash of the URL>/mirror.git   bare, every fetched commit kept by a ref of its own
+//                           fetch.lock   held while fetching, never while waiting for another lock
+//                           pack.lock    held while packing
+//                           packed/<hash of commit and options>.tar
+
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../../lib/clock.ts'
+import { SlipwayError } from '../../lib/errors.ts'
+import { fileLock } from '../../lib/file-lock.ts'
+import { limits } from '../../lib/limits.ts'
+import { runProcess } from '../../lib/process.ts'
+import type { CloneSource } from '../../runservice/executor-api.ts'
+import { gitSucceeds, gitText, runGit } from './run-git.ts'
+
+export type CloneOptions = {
+  /** Commits of history; undefined means all. */
+  readonly depth?: number
+  readonly recurseSubmodules: boolean
+}
+
+export type Note = (line: string) => void
+
+/** Packed trees kept per repository, by last use; the mirror makes any of them again. */
+const packedTreesKept = 3
+const submoduleDepthMax = 10
+
+export class GitMirrors {
+  readonly #dir: string
+  readonly #clock: Clock
+
+  constructor(settings: { readonly dir: string }, components: { readonly clock: Clock }) {
+    this.#dir = settings.dir
+    this.#clock = components.clock
+  }
+
+  /**
+   * Path of a tar with a clone of the commit: made now, or found. It stays readable while opened at once; later calls
+   * may remove it. Errors: `git_failed` with what git said, `limit_exceeded` for a mirror that grew too large.
+   */
+  async packedTree(source: CloneSource, options: CloneOptions, note: Note, signal: AbortSignal): Promise<string> {
+    const repository = join(this.#dir, sha256(source.url).slice(0, 32))
+    const packed = join(repository, 'packed', `${packedName(source, options)}.tar`)
+    await mkdir(join(repository, 'packed'), { recursive: true, mode: 0o700 })
+    using _lock = await fileLock(join(repository, 'pack.lock'), this.#clock, signal)
+    if (await exists(packed)) {
+      const now = new Date(this.#clock.now())
+      await utimes(packed, now, now)
+      return packed
+    }
+    await this.#fetch(repository, source, note, signal)
+    await this.#pack(join(repository, 'mirror.git'), packed, source, options, note, signal)
+    await removeOldest(join(repository, 'packed'), packedTreesKept)
+    return packed
+  }
+
+  /** Opens a packed tree for streaming. */
+  open(path: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return createReadStream(path, { highWaterMark: 1024 * 1024, signal })
+  }
+
+  async #fetch(repository: string, source: CloneSource, note: Note, signal: AbortSignal): Promise<void> {
+    const mirror = join(repository, 'mirror.git')
+    await mkdir(repository, { recursive: true, mode: 0o700 })
+    using _lock = await fileLock(join(repository, 'fetch.lock'), this.#clock, signal)
+    if (!(await exists(join(mirror, 'HEAD')))) {
+      await rm(mirror, { recursive: true, force: true })
+      await runGit(['init', '--quiet', '--bare', mirror], { signal })
+    }
+    const kept = `refs/slipway/${source.commitSha}`
+    if (await gitSucceeds(['--git-dir', mirror, 'rev-parse', '--quiet', '--verify', `${kept}^{commit}`], { signal }))
+      return
+    note(`Fetching ${source.ref} (${source.commitSha.slice(0, 12)})`)
+    const fetch = (what: string) =>
+      gitSucceeds(
+        [
+          '--git-dir',
+          mirror,
+          '-c',
+          'gc.auto=0',
+          'fetch',
+          '--quiet',
+          '--no-tags',
+          '--force',
+          '--update-shallow',
+          source.url,
+          what,
+        ],
+        { signal },
+      )
+    // By commit first: a ref may have moved on. Servers that refuse that give the ref, which must then contain the commit.
+    if (!(await fetch(`${source.commitSha}:${kept}`))) {
+      await runGit(
+        [
+          '--git-dir',
+          mirror,
+          '-c',
+          'gc.auto=0',
+          'fetch',
+          '--quiet',
+          '--force',
+          source.url,
+          `${source.ref}:refs/fetched/ref`,
+        ],
+        { signal },
+      )
+      if (!(await gitSucceeds(['--git-dir', mirror, 'cat-file', '-e', `${source.commitSha}^{commit}`], { signal }))) {
+        throw new SlipwayError(
+          'git_failed',
+          `commit ${source.commitSha} is not in ${source.ref} any more: was it force-pushed away?`,
+        )
+      }
+      await runGit(['--git-dir', mirror, 'update-ref', kept, source.commitSha], { signal })
+    }
+    const sizeKiB = Number(
+      /^size-pack: (\d+)$/m.exec(await gitText(['--git-dir', mirror, 'count-objects', '-v'], { signal }))?.[1] ?? 0,
+    )
+    if (sizeKiB * 1024 > limits.mirrorBytes.value) {
+      await rm(mirror, { recursive: true, force: true })
+      throw new SlipwayError(
+        'limit_exceeded',
+        `the mirror of the repository grew beyond ${limits.mirrorBytes.value} bytes`,
+      )
+    }
+  }
+
+  async #pack(
+    mirror: string,
+    packed: string,
+    source: CloneSource,
+    options: CloneOptions,
+    note: Note,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const tree = `${packed}.tree`
+    const unfinished = `${packed}.unfinished`
+    try {
+      await rm(tree, { recursive: true, force: true })
+      await this.#checkOut(mirror, tree, source, options, signal)
+      if (options.recurseSubmodules) await this.#checkOutSubmodules(tree, source, '', note, signal, 0)
+      const pointers = await lfsPointers(tree, signal)
+      if (pointers > 0) {
+        throw new SlipwayError(
+          'git_failed',
+          `${pointers} files are stored in Git LFS, which this version does not fetch`,
+        )
+      }
+      const result = await runProcess(
+        'tar',
+        ['--format=pax', '--owner=0', '--group=0', '-C', tree, '-cf', unfinished, '.'],
+        { signal },
+      )
+      if (result.code !== 0) throw new SlipwayError('git_failed', `pack the clone: ${result.stderr.trim()}`)
+      await rename(unfinished, packed)
+    } finally {
+      await rm(tree, { recursive: true, force: true })
+      await rm(unfinished, { force: true })
+    }
+  }
+
+  async #checkOut(
+    mirror: string,
+    tree: string,
+    source: CloneSource,
+    options: CloneOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const git = (...args: string[]) => runGit(['-C', tree, ...args], { signal })
+    const depth = options.depth === undefined ? [] : [`--depth=${options.depth}`]
+    await runGit(['init', '--quiet', tree], { signal })
+    // `file://` makes git send a pack even from this disk, so the clone has no alternates and is as deep as asked.
+    await git(
+      'fetch',
+      '--quiet',
+      '--no-tags',
+      '--update-shallow',
+      ...depth,
+      `file://${mirror}`,
+      `refs/slipway/${source.commitSha}`,
+    )
+    await rm(join(tree, '.git', 'FETCH_HEAD'), { force: true })
+    if (source.branch !== '') {
+      await git('update-ref', `refs/remotes/origin/${source.branch}`, source.commitSha)
+      await git('update-ref', `refs/heads/${source.branch}`, source.commitSha)
+    } else {
+      await git('update-ref', source.ref.startsWith('refs/') ? source.ref : 'refs/slipway/commit', source.commitSha)
+    }
+    await git('remote', 'add', 'origin', withoutCredentials(source.originUrl === '' ? source.url : source.originUrl))
+    await git('-c', 'advice.detachedHead=false', 'checkout', '--quiet', '--detach', source.commitSha)
+  }
+
+  async #checkOutSubmodules(
+    tree: string,
+    source: CloneSource,
+    prefix: string,
+    note: Note,
+    signal: AbortSignal,
+    level: number,
+  ): Promise<void> {
+    if (level > submoduleDepthMax)
+      throw new SlipwayError('git_failed', `submodules are nested deeper than ${submoduleDepthMax}`)
+    if (!(await exists(join(tree, '.gitmodules')))) return
+    for (const module of await submodulesOf(tree, signal)) {
+      const path = `${prefix}${module.path}`
+      const url =
+        source.submoduleUrls[path] ?? absoluteUrl(module.url, source.originUrl === '' ? source.url : source.originUrl)
+      note(`Fetching submodule ${path}`)
+      const commitSha = /^160000 commit ([0-9a-f]+)/.exec(
+        await gitText(['-C', tree, 'ls-tree', 'HEAD', '--', module.path], { signal }),
+      )?.[1]
+      if (commitSha === undefined) continue
+      const submodule: CloneSource = {
+        url,
+        ref: 'HEAD',
+        commitSha,
+        branch: '',
+        originUrl: absoluteUrl(module.url, source.originUrl === '' ? source.url : source.originUrl),
+        submoduleUrls: source.submoduleUrls,
+      }
+      const repository = join(this.#dir, sha256(url).slice(0, 32))
+      await this.#fetch(repository, submodule, note, signal)
+      await rm(join(tree, module.path), { recursive: true, force: true })
+      await this.#checkOut(
+        join(repository, 'mirror.git'),
+        join(tree, module.path),
+        submodule,
+        { recurseSubmodules: true },
+        signal,
+      )
+      await this.#checkOutSubmodules(join(tree, module.path), submodule, `${path}/`, note, signal, level + 1)
+    }
+  }
+}
+
+async function submodulesOf(tree: string, signal: AbortSignal) {
+  const text = await gitText(
+    ['-C', tree, 'config', '--file', '.gitmodules', '--null', '--get-regexp', '^submodule\\..*\\.(path|url)$'],
+    {
+      signal,
+      codes: [0, 1],
+    },
+  )
+  const modules = new Map<string, { path?: string; url?: string }>()
+  for (const entry of text.split('\0').filter((line) => line !== '')) {
+    const [key = '', value = ''] = entry.split('\n', 2)
+    const name = key.slice('submodule.'.length, key.lastIndexOf('.'))
+    const module = modules.get(name) ?? {}
+    if (key.endsWith('.path')) module.path = value
+    else module.url = value
+    modules.set(name, module)
+  }
+  return [...modules.values()].flatMap(({ path, url }) =>
+    path === undefined || url === undefined || !isInside(path) ? [] : [{ path, url }],
+  )
+}
+
+/** A path of .gitmodules is somebody's text: it may not leave the tree. */
+function isInside(path: string): boolean {
+  return !path.startsWith('/') && !path.split('/').includes('..') && path !== '' && !path.startsWith('.git/')
+}
+
+/** Resolves `../other.git` against the superproject's URL, as git does. */
+function absoluteUrl(url: string, base: string): string {
+  if (!url.startsWith('./') && !url.startsWith('../')) return url
+  const segments = base.replace(/\/+$/, '').split('/')
+  for (const part of url.split('/')) {
+    if (part === '..') segments.pop()
+    else if (part !== '.') segments.push(part)
+  }
+  return segments.join('/')
+}
+
+async function lfsPointers(tree: string, signal: AbortSignal): Promise<number> {
+  if (!(await exists(join(tree, '.gitattributes')))) return 0
+  const found = await gitText(
+    ['-C', tree, 'grep', '-lI', '--max-count=1', '^version https://git-lfs.github.com/spec/'],
+    { signal, codes: [0, 1] },
+  )
+  return found === '' ? 0 : found.split('\n').length
+}
+
+function packedName(source: CloneSource, options: CloneOptions): string {
+  const { commitSha, ref, branch, originUrl, submoduleUrls } = source
+  return sha256(JSON.stringify({ commitSha, ref, branch, originUrl, submoduleUrls, options })).slice(0, 32)
+}
+
+function withoutCredentials(url: string): string {
+  return url.replace(/^(\w+:\/\/)[^/@]+@/, (match, scheme: string) => (scheme === 'ssh://' ? match : scheme))
+}
+
+async function removeOldest(dir: string, kept: number): Promise<void> {
+  const files = await Promise.all(
+    (await readdir(dir)).map(async (name) => ({
+      name,
+      usedAt: (await stat(join(dir, name)).catch(() => undefined))?.mtimeMs ?? 0,
+    })),
+  )
+  for (const { name } of files.sort((a, b) => b.usedAt - a.usedAt).slice(kept)) {
+    await rm(join(dir, name), { recursive: true, force: true })
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
