@@ -1,7 +1,7 @@
 // What an executor needs of the runservice: the executor protocol as an interface. In one process it is called directly;
 // over HTTP the same calls are routes. Down: orders, as a stream. Up: plain calls.
 
-import type { ArchiveContent, Container, Step } from '../pipeline/run-config.ts'
+import type { Arch, ArchiveContent, Container, Step } from '../pipeline/run-config.ts'
 import type { Reason } from './reasons.ts'
 import type { Executor, StepPhase, Trust } from './types.ts'
 
@@ -11,7 +11,10 @@ export type ExecutorHello = Pick<Executor, 'id' | 'archs' | 'labels' | 'allowPri
 }
 
 export type OrderMessage =
-  /** Execute this. Sent again after a reconnect when the executor did not say it has it. */
+  /**
+   * Execute this, or go on with it. Sent for every unfinished order after each connect, because an executor that restarted
+   * keeps no secrets on its disk; one that executes it already ignores it.
+   */
   | { readonly kind: 'execute'; readonly order: Order }
   | { readonly kind: 'stop'; readonly executorTaskId: string }
   /** Nobody knows that task any more: kill its pod and drop its data. */
@@ -20,10 +23,12 @@ export type OrderMessage =
 /** Everything an executor needs for one task. Secrets are resolved here and nowhere else: an order is never stored. */
 export type Order = {
   readonly executorTaskId: string
+  /** Number of the last status the runservice applied: the executor counts on from there. */
+  readonly lastStatus: number
   readonly runId: string
   readonly runTaskId: string
   readonly taskName: string
-  readonly arch?: string
+  readonly arch?: Arch
   readonly containers: readonly (Omit<Container, 'environment'> & { readonly environment: PlainEnvironment })[]
   /** Task, static and run environment, and the run counter, merged: later wins. */
   readonly environment: PlainEnvironment
@@ -70,6 +75,8 @@ export type CloneSource = {
   readonly branch: string
   /** What `origin` is set to in the clone; empty means `url`. */
   readonly originUrl: string
+  /** Where submodules are fetched from instead of the URL in .gitmodules, by path. */
+  readonly submoduleUrls: Readonly<Record<string, string>>
 }
 
 export type ReportedStep = {
@@ -91,6 +98,8 @@ export type TaskReport = {
   readonly startedAt?: number
   readonly endedAt?: number
   readonly reason?: Reason
+  /** How a person enters the pod of this failed task, when it was kept. */
+  readonly keptPod?: string
 }
 
 /** `known`: applied before. `gone`: kill the pod, drop the data. */

@@ -71,6 +71,8 @@ export type RunTask = {
   readonly reason?: Reason
   /** Of the order that executes or executed it. */
   readonly executorId?: string
+  /** How a person enters the pod of this failed task, when it was kept. */
+  readonly keptPod?: string
 }
 
 /** Written once with the run; its tasks are rows of their own (`runconfigtask`). */
