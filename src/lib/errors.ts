@@ -27,6 +27,9 @@ const errorKinds = {
   config_not_found: 'notfound',
   // datamanager
   database_corrupt: 'internal',
+  database_failed: 'internal',
+  database_too_new: 'conflict',
+  history_collected: 'notfound',
   database_foreign: 'conflict',
   database_overloaded: 'unavailable',
   database_closed: 'unavailable',
@@ -43,6 +46,7 @@ const errorKinds = {
   object_size_mismatch: 'invalid',
   object_key_invalid: 'invalid',
   disk_full: 'unavailable',
+  object_storage_failed: 'internal',
   // runservice
   run_not_found: 'notfound',
   run_group_invalid: 'invalid',

@@ -1,0 +1,489 @@
+// Object storage in a directory.
+//
+//   <root>/data/...   one file per object, named by posix-names.ts: content, then a footer with size and SHA-256
+//   <root>/tmp/...    files being written
+//
+// Content and checksum are one file, so they change together, whenever the machine stops. A file is written in tmp, synced,
+// and then appears under its name whole: by rename (put) or by link (create, which fails when the name is taken). A
+// directory that lost its last object is removed; a writer that made it a moment before makes it again.
+
+import { createHash, randomUUID } from 'node:crypto'
+import { constants, type Dirent } from 'node:fs'
+import {
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  unlink,
+} from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { SlipwayError } from '../lib/errors.ts'
+import { limits } from '../lib/limits.ts'
+import { checkObjectKey } from './object-key.ts'
+import type {
+  ListOptions,
+  ObjectData,
+  ObjectInfo,
+  ObjectKey,
+  ObjectStorage,
+  PutOptions,
+  PutResult,
+  ReadOptions,
+} from './object-storage.ts'
+import { deepestFolder, parseName, pathOfKey } from './posix-names.ts'
+
+const magic = Buffer.from('slipobj1')
+const hashBytes = 32
+const footerBytes = hashBytes + 8 + magic.length
+const chunkBytes = 256 * 1024
+/** A directory may vanish again between making it and using it, but not for ever. */
+const vanishedRetries = 100
+/** Sizes and times of a listing are asked this many at once. */
+const statsAtOnce = 32
+
+export type PosixObjectStorageSettings = {
+  /** Made when missing, readable by its owner only. Everything below belongs to the storage. */
+  readonly root: string
+  readonly clock?: Clock
+}
+
+/**
+ * Opens the storage in `root` and removes temporary files older than `limits.temporaryFileAgeMs`. Several processes may
+ * have it open. `disk_full` when there is no room; other trouble of the disk is `object_storage_failed`.
+ */
+export async function openPosixObjectStorage(settings: PosixObjectStorageSettings): Promise<ObjectStorage> {
+  const clock = settings.clock ?? systemClock
+  return await withStorageErrors(`open object storage ${settings.root}`, async () => {
+    await mkdir(settings.root, { recursive: true, mode: 0o700 })
+    const root = await realpath(settings.root)
+    const storage = { data: join(root, 'data'), temporary: join(root, 'tmp') }
+    for (const folder of [storage.data, storage.temporary]) await mkdir(folder, { recursive: true, mode: 0o700 })
+    for (const folder of [root, dirname(root)]) await syncDirectory(folder)
+    await removeOldTemporaryFiles(storage.temporary, clock)
+    return new PosixObjectStorage(storage, clock)
+  })
+}
+
+class PosixObjectStorage implements ObjectStorage {
+  readonly #data: string
+  readonly #temporary: string
+  readonly #clock: Clock
+
+  constructor(folders: { readonly data: string; readonly temporary: string }, clock: Clock) {
+    this.#data = folders.data
+    this.#temporary = folders.temporary
+    this.#clock = clock
+  }
+
+  async put(key: ObjectKey, data: ObjectData, options: PutOptions = {}): Promise<PutResult> {
+    return await this.#write(key, data, options, rename)
+  }
+
+  async create(key: ObjectKey, data: ObjectData, options: PutOptions = {}): Promise<PutResult> {
+    return await this.#write(key, data, options, async (temporary, path) => {
+      await link(temporary, path)
+      await unlink(temporary)
+    })
+  }
+
+  async *read(key: ObjectKey, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
+    const path = this.#pathOf(key)
+    options.signal?.throwIfAborted()
+    await using file = await this.#open(key, path)
+    const footer = await withStorageErrors(`read object ${key}`, () => readFooter(file, key))
+    const start = options.range?.start ?? 0
+    const end = Math.min(options.range?.end ?? footer.sizeBytes, footer.sizeBytes)
+    const hash = start === 0 && end === footer.sizeBytes ? createHash('sha256') : undefined
+    let offset = start
+    do {
+      options.signal?.throwIfAborted()
+      const length = Math.max(0, Math.min(chunkBytes, end - offset))
+      const chunk = await withStorageErrors(`read object ${key}`, () => readAt(file, offset, length))
+      if (chunk.length < length) throw corrupt(key, 'is shorter than it was')
+      hash?.update(chunk)
+      offset += length
+      // Before the last chunk is handed out, so that what fits in one chunk is never seen damaged.
+      if (offset >= end && hash !== undefined && hash.digest('hex') !== footer.sha256)
+        throw corrupt(key, 'does not have its checksum')
+      if (chunk.length > 0) yield chunk
+    } while (offset < end)
+  }
+
+  async stat(key: ObjectKey, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
+    const path = this.#pathOf(key)
+    signal?.throwIfAborted()
+    return await withStorageErrors(`look up object ${key}`, async () => {
+      await this.#checkInside(dirname(path)).catch(ignoring('ENOENT'))
+      return await infoOf(key, path)
+    })
+  }
+
+  async delete(key: ObjectKey, signal?: AbortSignal): Promise<boolean> {
+    const path = this.#pathOf(key)
+    signal?.throwIfAborted()
+    return await withStorageErrors(`delete object ${key}`, async () => {
+      await this.#checkInside(dirname(path)).catch(ignoring('ENOENT'))
+      const isDeleted = await unlink(path).then(() => true, ignoring('ENOENT'))
+      if (isDeleted !== true) return false
+      await this.#removeEmptyFolders(dirname(path))
+      return true
+    })
+  }
+
+  async *list(options: ListOptions = {}): AsyncGenerator<ObjectInfo> {
+    const prefix = Buffer.from(options.prefix ?? '').toString('latin1')
+    const after = Buffer.from(options.after ?? '').toString('latin1')
+    const { path, base } = deepestFolder(prefix)
+    yield* this.#walk(join(this.#data, path), base, { prefix, after, signal: options.signal })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** Objects of a folder and those below it in byte order of whole keys: a folder sorts as if it ended with a slash. */
+  async *#walk(
+    folder: string,
+    base: string,
+    bounds: { readonly prefix: string; readonly after: string; readonly signal: AbortSignal | undefined },
+  ): AsyncGenerator<ObjectInfo> {
+    bounds.signal?.throwIfAborted()
+    const entries = entriesOf(await this.#readFolder(folder), base).filter(({ kind, text }) =>
+      kind === 'object'
+        ? text.startsWith(bounds.prefix) && text > bounds.after
+        : (text.startsWith(bounds.prefix) || bounds.prefix.startsWith(text)) &&
+          (text > bounds.after || bounds.after.startsWith(text)),
+    )
+    for (let at = 0; at < entries.length; ) {
+      bounds.signal?.throwIfAborted()
+      const entry = entries[at]!
+      if (entry.kind !== 'object') {
+        yield* this.#walk(join(folder, entry.name), entry.text, bounds)
+        at++
+        continue
+      }
+      const folderAt = entries.findIndex(({ kind }, index) => index > at && kind !== 'object')
+      const objects = entries.slice(at, Math.min(at + statsAtOnce, folderAt === -1 ? entries.length : folderAt))
+      const infos = await withStorageErrors('list objects', () =>
+        Promise.all(
+          objects.map(({ text, name }) => infoOf(Buffer.from(text, 'latin1').toString(), join(folder, name))),
+        ),
+      )
+      for (const info of infos) if (info !== undefined) yield info
+      at += objects.length
+    }
+  }
+
+  /** Empty when it is not there (any more). */
+  async #readFolder(folder: string): Promise<Dirent[]> {
+    return await withStorageErrors(`list ${folder}`, async () => {
+      try {
+        await this.#checkInside(folder)
+        return await readdir(folder, { withFileTypes: true })
+      } catch (error) {
+        if (isErrno(error, 'ENOENT')) return []
+        throw error
+      }
+    })
+  }
+
+  async #write(
+    key: ObjectKey,
+    data: ObjectData,
+    options: PutOptions,
+    publish: (temporary: string, path: string) => Promise<void>,
+  ): Promise<PutResult> {
+    const path = this.#pathOf(key)
+    options.signal?.throwIfAborted()
+    const temporary = join(this.#temporary, randomUUID())
+    return await withStorageErrors(`write object ${key}`, async () => {
+      try {
+        const result = await this.#writeTemporary(temporary, key, data, options)
+        options.signal?.throwIfAborted()
+        await this.#publish(key, path, () => publish(temporary, path))
+        if (options.persist ?? true) await this.#syncFolders(dirname(path))
+        return result
+      } catch (error) {
+        await rm(temporary, { force: true })
+        throw error
+      }
+    })
+  }
+
+  async #writeTemporary(
+    temporary: string,
+    key: ObjectKey,
+    data: ObjectData,
+    { signal, sizeBytes: announced, sha256: expected, persist = true }: PutOptions,
+  ): Promise<PutResult> {
+    await using file = await open(temporary, 'wx', 0o600)
+    const hash = createHash('sha256')
+    let sizeBytes = 0
+    const writer = new FileAppender(file)
+    for await (const chunk of chunksOf(data, signal)) {
+      sizeBytes += chunk.length
+      if (announced !== undefined && sizeBytes > announced) break
+      hash.update(chunk)
+      await writer.append(chunk)
+    }
+    if (announced !== undefined && sizeBytes !== announced) {
+      const difference = sizeBytes > announced ? 'more' : `only ${sizeBytes}`
+      throw new SlipwayError(
+        'object_size_mismatch',
+        `object ${key} was to have ${announced} bytes but has ${difference}`,
+      )
+    }
+    const digest = hash.digest()
+    const sha256 = digest.toString('hex')
+    if (expected !== undefined && expected !== sha256) throw corrupt(key, 'is not what was announced')
+    await writer.append(encodeFooter(sizeBytes, digest))
+    await writer.flush()
+    const seconds = this.#clock.now() / 1000
+    await file.utimes(seconds, seconds)
+    if (persist) await file.sync()
+    return { sizeBytes, sha256 }
+  }
+
+  async #publish(key: ObjectKey, path: string, publish: () => Promise<void>): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+        await this.#checkInside(dirname(path))
+        return await publish()
+      } catch (error) {
+        if (isErrno(error, 'EEXIST') && error.syscall === 'link')
+          throw new SlipwayError('object_exists', `object ${key} exists`, { cause: error })
+        // Somebody deleted the last other object of the folder and then the folder.
+        if (!isErrno(error, 'ENOENT') || attempt === vanishedRetries) throw error
+      }
+    }
+  }
+
+  /** From that folder up to the data directory: any of them may be new, made by us or by somebody at the same time. */
+  async #syncFolders(deepest: string): Promise<void> {
+    const folders = [this.#data]
+    for (let folder = deepest; folder.length > this.#data.length; folder = dirname(folder)) folders.push(folder)
+    // A folder that is gone held nothing any more: our object was deleted since.
+    await Promise.all(folders.map((folder) => syncDirectory(folder).catch(ignoring('ENOENT'))))
+  }
+
+  async #removeEmptyFolders(deepest: string): Promise<void> {
+    let folder = deepest
+    for (; folder.length > this.#data.length; folder = dirname(folder)) {
+      try {
+        await rmdir(folder)
+      } catch (error) {
+        if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) break
+        if (!isErrno(error, 'ENOENT')) throw error
+      }
+    }
+    await syncDirectory(folder).catch(ignoring('ENOENT'))
+  }
+
+  #pathOf(key: ObjectKey): string {
+    checkObjectKey(key)
+    return join(this.#data, pathOfKey(key))
+  }
+
+  async #open(key: ObjectKey, path: string): Promise<FileHandle> {
+    return await withStorageErrors(`read object ${key}`, async () => {
+      try {
+        await this.#checkInside(dirname(path))
+        return await open(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+      } catch (error) {
+        if (isErrno(error, 'ENOENT'))
+          throw new SlipwayError('object_not_found', `object ${key} does not exist`, { cause: error })
+        throw error
+      }
+    })
+  }
+
+  /** We never make symbolic links, so one on the way was put there by somebody and leads elsewhere. */
+  async #checkInside(folder: string): Promise<void> {
+    if ((await realpath(folder)) !== folder)
+      throw new SlipwayError('object_storage_failed', `${folder} is reached through a symbolic link`)
+  }
+}
+
+/** Gathers small chunks into large writes; large ones are written as they are. */
+class FileAppender {
+  readonly #file: FileHandle
+  #gathered: Uint8Array = new Uint8Array(0)
+  #gatheredBytes = 0
+  #offset = 0
+
+  constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  async append(chunk: Uint8Array): Promise<void> {
+    const isLarge = chunk.length >= chunkBytes / 2
+    if (isLarge || this.#gatheredBytes + chunk.length > chunkBytes) await this.flush()
+    if (isLarge) return await this.#write(chunk)
+    const needed = this.#gatheredBytes + chunk.length
+    if (needed > this.#gathered.length) {
+      const larger = new Uint8Array(Math.min(chunkBytes, Math.max(4096, needed * 2)))
+      larger.set(this.#gathered.subarray(0, this.#gatheredBytes))
+      this.#gathered = larger
+    }
+    this.#gathered.set(chunk, this.#gatheredBytes)
+    this.#gatheredBytes = needed
+  }
+
+  async flush(): Promise<void> {
+    await this.#write(this.#gathered.subarray(0, this.#gatheredBytes))
+    this.#gatheredBytes = 0
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.#offset)
+      at += bytesWritten
+      this.#offset += bytesWritten
+    }
+  }
+}
+
+type Entry = { readonly kind: 'object' | 'folder' | 'continued'; readonly name: string; readonly text: string }
+
+/** What is not ours (a symbolic link, `lost+found`) is not an object and is passed over. */
+function entriesOf(found: readonly Dirent[], base: string): Entry[] {
+  const entries: Entry[] = []
+  for (const item of found) {
+    const parsed = parseName(item.name)
+    if (parsed === undefined || (parsed.kind === 'object' ? !item.isFile() : !item.isDirectory())) continue
+    const text = base + parsed.text + (parsed.kind === 'folder' ? '/' : '')
+    entries.push({ kind: parsed.kind, name: item.name, text })
+  }
+  return entries.sort((a, b) => (a.text < b.text ? -1 : 1))
+}
+
+/** Undefined when there is no such object. A file that lost its footer has no content: reading it says that it is corrupt. */
+async function infoOf(key: ObjectKey, path: string): Promise<ObjectInfo | undefined> {
+  const found = await lstat(path).catch(ignoring('ENOENT'))
+  if (found === undefined || !found.isFile()) return undefined
+  return { key, sizeBytes: Math.max(0, found.size - footerBytes), modifiedAt: Math.round(found.mtimeMs) }
+}
+
+function encodeFooter(sizeBytes: number, digest: Uint8Array): Uint8Array {
+  const size = Buffer.alloc(8)
+  size.writeBigUInt64BE(BigInt(sizeBytes))
+  return Buffer.concat([digest, size, magic])
+}
+
+async function readFooter(file: FileHandle, key: ObjectKey): Promise<PutResult> {
+  const { size } = await file.stat()
+  const sizeBytes = size - footerBytes
+  const footer = sizeBytes < 0 ? Buffer.alloc(0) : await readAt(file, sizeBytes, footerBytes)
+  if (footer.length !== footerBytes || !footer.subarray(hashBytes + 8).equals(magic))
+    throw corrupt(key, 'has lost its end')
+  if (footer.readBigUInt64BE(hashBytes) !== BigInt(sizeBytes)) throw corrupt(key, 'does not have its size')
+  return { sizeBytes, sha256: footer.toString('hex', 0, hashBytes) }
+}
+
+/** Fewer bytes than asked for only at the end of the file. */
+async function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(length)
+  let filled = 0
+  while (filled < length) {
+    const { bytesRead } = await file.read(buffer, filled, length - filled, offset + filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return buffer.subarray(0, filled)
+}
+
+/** The data as chunks; a source that waits is left as soon as `signal` is aborted. */
+async function* chunksOf(data: ObjectData, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  if (data instanceof Uint8Array) {
+    for (let at = 0; at < data.length; at += chunkBytes) {
+      signal?.throwIfAborted()
+      yield data.subarray(at, at + chunkBytes)
+    }
+    return
+  }
+  const aborted = Promise.withResolvers<never>()
+  aborted.promise.catch(() => {}) // Heard of below, by whoever waits.
+  const onAbort = () => aborted.reject(signal?.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  const source = data[Symbol.asyncIterator]()
+  let isOpen = true
+  try {
+    while (true) {
+      signal?.throwIfAborted()
+      const next = await Promise.race([source.next(), aborted.promise]).catch((error: unknown) => {
+        isOpen = signal?.aborted === true
+        throw new SourceFailure(error)
+      })
+      isOpen = next.done !== true
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    signal?.removeEventListener('abort', onAbort)
+    // Not awaited when aborted: a source that hangs would hang here too, and its own error no longer matters.
+    const left = isOpen ? source.return?.() : undefined
+    if (signal?.aborted) left?.catch(() => {})
+    else await left
+  }
+}
+
+async function removeOldTemporaryFiles(folder: string, clock: Clock): Promise<void> {
+  const oldest = clock.now() - limits.temporaryFileAgeMs.value
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name)
+    const found = await stat(path).catch(ignoring('ENOENT'))
+    if (found !== undefined && found.mtimeMs < oldest) await rm(path, { force: true, recursive: true })
+  }
+}
+
+async function syncDirectory(folder: string): Promise<void> {
+  await using handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+  await handle.sync()
+}
+
+function corrupt(key: ObjectKey, fault: string): SlipwayError {
+  return new SlipwayError('object_corrupt', `object ${key} ${fault}`)
+}
+
+type Errno = Error & { readonly code: string; readonly syscall?: string }
+
+function isErrno(error: unknown, ...codes: readonly string[]): error is Errno {
+  return error instanceof Error && 'code' in error && codes.includes(error.code as string)
+}
+
+/** For `catch`: undefined instead of that error. */
+function ignoring(...codes: readonly string[]): (error: unknown) => undefined {
+  return (error) => {
+    if (isErrno(error, ...codes)) return undefined
+    throw error
+  }
+}
+
+/** What the source of the data threw: not about the disk, even when it is an error of a system call. */
+class SourceFailure {
+  readonly error: unknown
+
+  constructor(error: unknown) {
+    this.error = error
+  }
+}
+
+/** Errors of system calls become ours; all others go through unchanged. */
+async function withStorageErrors<T>(attempt: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    if (error instanceof SourceFailure) throw error.error
+    if (isErrno(error, 'ENOSPC', 'EDQUOT'))
+      throw new SlipwayError('disk_full', `${attempt}: the disk is full; make room and try again`, { cause: error })
+    if (!(error instanceof Error && 'syscall' in error)) throw error
+    throw new SlipwayError('object_storage_failed', `${attempt}: ${error.message}`, { cause: error })
+  }
+}
