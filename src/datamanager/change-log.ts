@@ -25,7 +25,7 @@ export interface ChangeLog extends AsyncDisposable {
    * hash `prev`; otherwise changes nothing. Of many writers at one position exactly one gets `created`.
    */
   append(record: EncodedRecord, prev: RecordHash, signal?: AbortSignal): Promise<AppendResult>
-  /** Records after `from`, in order, at most `limit`; empty at the head. `database_corrupt` when records before were collected. */
+  /** Records after `from`, in order, at most `limit`; empty at the head. `history_collected` when the next was collected. */
   read(from: Position, limit: number, signal?: AbortSignal): Promise<readonly EncodedRecord[]>
   /** Position of the newest record, 0 when there is none. */
   head(signal?: AbortSignal): Promise<Position>

@@ -55,7 +55,7 @@ export type DoOptions = {
   readonly signal?: AbortSignal
   /**
    * A repeated request with the same transaction id, within a day, acts once: it gets the first one's result. The result
-   * must then be JSON of at most 64 KiB.
+   * must then be JSON of at most 64 KiB. A closure that wrote nothing is not remembered.
    */
   readonly transactionId?: string
 }
@@ -66,7 +66,10 @@ export type Operation =
   | { readonly kind: 'put'; readonly type: string; readonly id: string; readonly body: Json }
   | { readonly kind: 'delete'; readonly type: string; readonly id: string }
 
-/** The operations of one committed transaction, in order. */
+/**
+ * The operations of one record, in order: of all transactions that were committed together. There is one change per
+ * position, so a consumer that has stored `position` has seen everything up to it.
+ */
 export type Change = { readonly position: Position; readonly operations: readonly Operation[] }
 
 export interface Database<S extends Schema> extends AsyncDisposable {
@@ -75,9 +78,15 @@ export interface Database<S extends Schema> extends AsyncDisposable {
    * once, and touches nothing but `tx`; if it throws, nothing of it is written and the error is the caller's. A closure
    * that wrote nothing commits nothing. Concurrent calls are serialised as if one after the other, and share fsyncs.
    * Errors: `database_overloaded` at once when too many wait, `commit_conflict` after 10 lost rounds, `outcome_unknown`
-   * when the caller aborted after evaluation, `row_too_large`.
+   * when the caller aborted after evaluation (an OutcomeUnknownError, with the transaction id), `row_too_large`,
+   * `record_too_large`, `disk_full`. Aborting before evaluation rejects with the signal's reason.
    */
   do<T>(closure: (tx: Transaction<S>) => T, options?: DoOptions): Promise<Committed<T>>
+  /**
+   * Result (as JSON) and position of the transaction with this id, if it was committed within a day: what to ask after
+   * `outcome_unknown`. Sees what is applied here.
+   */
+  outcome(transactionId: string): Committed<Json | undefined> | undefined
   /** Reads one consistent, applied and durable state. Synchronous and short. */
   view<T>(read: (tx: ReadTransaction<S>) => T): T
   /** Position of the state that `view` sees. */
@@ -86,6 +95,9 @@ export interface Database<S extends Schema> extends AsyncDisposable {
   readonly contentHash: string
   /** Resolves when `view` sees at least `position`; `database_behind` after 2 s. */
   waitFor(position: Position, signal?: AbortSignal): Promise<void>
-  /** Committed changes after `from`, in order, without gap or double, until `signal` is aborted. Pulls lazily. */
+  /**
+   * Committed changes after `from`, in order, without gap or double; ends when `signal` is aborted. Pulls lazily.
+   * `history_collected` when the log no longer holds what comes after `from`: start again from the rows.
+   */
   changes(from: Position, signal: AbortSignal): AsyncIterable<Change>
 }

@@ -24,11 +24,13 @@ function limit(value: number, unit: Limit['unit'], effect: string): Limit {
 export const limits = {
   // pipeline
   definitionBytes: limit(1 * MiB, 'bytes', 'A larger definition (after evaluation) is an error.'),
+  definitionDiagnostics: limit(200, 'count', 'Further errors of a definition are counted, not listed.'),
   nameBytes: limit(100, 'bytes', 'A longer name of a run or task is an error.'),
   tasksPerRun: limit(10_000, 'count', 'A run with more tasks is an error of the definition.'),
   yamlAliasExpansions: limit(100_000, 'count', 'A document whose aliases expand to more nodes is an error.'),
   yamlNestingLevels: limit(200, 'count', 'A document nested deeper is an error.'),
   conditionPatternBytes: limit(1024, 'bytes', 'A longer regular expression in a condition is an error.'),
+  globPatternBytes: limit(4096, 'bytes', 'A longer path pattern is an error.'),
   conditionInstructions: limit(20_000, 'count', 'A regular expression that compiles to more is an error.'),
   cacheKeyBytes: limit(200, 'bytes', 'A longer cache key (URL path escaped, with its prefix) fails the step.'),
   cacheKeyTemplateOutputBytes: limit(1 * MiB, 'bytes', 'A template that prints more fails the step.'),

@@ -1,0 +1,145 @@
+// A database over a change log, a read model and a writer, whatever the log is.
+
+import type { Clock } from '../lib/clock.ts'
+import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
+import type { Json } from '../lib/json.ts'
+import { limits } from '../lib/limits.ts'
+import type { ChangeLog } from './change-log.ts'
+import type {
+  Change,
+  Committed,
+  Database,
+  DoOptions,
+  Operation,
+  Position,
+  ReadTransaction,
+  Schema,
+  Transaction,
+} from './database.ts'
+import { Wakeups } from './log/wakeups.ts'
+import type { ReadModel } from './read-model/read-model.ts'
+import { decodeRecord } from './record.ts'
+import type { Writer } from './writer.ts'
+
+/** Records that `changes` reads at once: few, since each may have a megabyte and the reader may be slow. */
+const changesReadRecords = 16
+
+export type LogDatabaseComponents = {
+  readonly model: ReadModel
+  readonly log: ChangeLog
+  readonly writer: Writer
+  readonly clock: Clock
+  /** Closes what the database stands on, after the writer has ended. */
+  readonly close: () => void | Promise<void>
+}
+
+export class LogDatabase<S extends Schema> implements Database<S> {
+  readonly #components: LogDatabaseComponents
+  readonly #applied = new Wakeups()
+  readonly #closing = new AbortController()
+  #closed: Promise<void> | undefined
+  #failure: SlipwayError | undefined
+
+  constructor(components: LogDatabaseComponents) {
+    this.#components = components
+    components.model.onApplied = () => this.#applied.wake()
+  }
+
+  do<T>(closure: (tx: Transaction<S>) => T, options?: DoOptions): Promise<Committed<T>> {
+    return this.#components.writer.do(closure, options)
+  }
+
+  outcome(transactionId: string): Committed<Json | undefined> | undefined {
+    this.#checkUsable()
+    const since = this.#components.clock.now() - limits.transactionResultMs.value
+    const found = this.#components.model.remembered(transactionId, since)
+    if (!found) return undefined
+    const result = found.result === null ? undefined : (JSON.parse(found.result) as Json)
+    return { result, position: found.position }
+  }
+
+  view<T>(read: (tx: ReadTransaction<S>) => T): T {
+    this.#checkUsable()
+    return this.#components.model.view<S, T>(read)
+  }
+
+  get position(): Position {
+    return this.#components.model.position
+  }
+
+  get contentHash(): string {
+    return this.#components.model.contentHash
+  }
+
+  async waitFor(position: Position, signal?: AbortSignal): Promise<void> {
+    this.#checkUsable()
+    if (this.position >= position) return
+    const late = this.#components.clock.timeout(limits.readBarrierMs.value)
+    const signals = [late, this.#closing.signal]
+    if (signal) signals.push(signal)
+    try {
+      await this.#applied.until(() => this.position >= position, AbortSignal.any(signals))
+    } catch (error) {
+      if (!late.aborted || signal?.aborted || this.#closing.signal.aborted) throw error
+      throw new SlipwayError(
+        'database_behind',
+        `wait for position ${position}: still at ${this.position} after ${limits.readBarrierMs.value} ms`,
+      )
+    }
+  }
+
+  async *changes(from: Position, signal: AbortSignal): AsyncGenerator<Change> {
+    const { log } = this.#components
+    const ending = AbortSignal.any([signal, this.#closing.signal])
+    try {
+      for (let position = from; ; ) {
+        this.#checkUsable()
+        const records = await log.read(position, changesReadRecords, ending)
+        for (const record of records) {
+          const operations = decodeRecord(record).transactions.flatMap((transaction) =>
+            transaction.operations.filter((operation): operation is Operation => operation.kind !== 'unknown'),
+          )
+          position = record.position
+          // A reader of a change may look at its rows, so they are there first.
+          await this.#applied.until(() => this.position >= record.position, ending)
+          if (operations.length > 0) yield { position, operations }
+          if (ending.aborted) break
+        }
+        if (ending.aborted) break
+        if (records.length === 0) await log.changed(position, ending)
+      }
+    } catch (error) {
+      if (!ending.aborted) throw error
+    }
+    if (!signal.aborted) this.#checkUsable()
+  }
+
+  /** Stops the database: what waits is refused, reads throw. It must be opened again. */
+  fail(error: SlipwayError): void {
+    if (this.#failure) return
+    this.#failure = error
+    this.#components.writer.fail(error)
+    this.#closing.abort(error)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    const { writer, log, close } = this.#components
+    await writer.close()
+    this.#closing.abort(new SlipwayError('database_closed', 'the database is closed'))
+    await log[Symbol.asyncDispose]()
+    await close()
+  }
+
+  #checkUsable(): void {
+    if (this.#failure) throw this.#failure
+    if (!this.#closing.signal.aborted && !this.#closed) return
+    throw isSlipwayError(this.#closing.signal.reason)
+      ? this.#closing.signal.reason
+      : new SlipwayError('database_closed', 'the database is closed')
+  }
+}

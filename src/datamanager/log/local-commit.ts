@@ -1,0 +1,72 @@
+// The embedded commit: record and rows in the one SQLite transaction of the evaluation, one fsync for a batch.
+
+import { SlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
+import type { Position } from '../database.ts'
+import type { ReadModel } from '../read-model/read-model.ts'
+import { sqliteError } from '../read-model/sqlite.ts'
+import type { CommitOutcome, CommitStrategy, EvaluatedBatch } from '../writer.ts'
+import type { EmbeddedChangeLog } from './embedded.ts'
+
+/** Old records go in passing, every so many records, so no commit deletes many. */
+const collectEveryRecords = 64
+
+export type LocalCommitOptions = {
+  readonly model: ReadModel
+  readonly log: EmbeddedChangeLog
+  /** Records that stay in the log at least. */
+  readonly recordsKept?: number
+  /** The position up to which every registered consumer has seen the changes; later records stay as well. */
+  readonly consumed?: (() => Position) | undefined
+  /** Hears of a commit that failed in a way after which nothing is certain. */
+  readonly onFailure: (error: SlipwayError) => void
+}
+
+export class LocalCommit implements CommitStrategy {
+  readonly namesTransactions = false
+  readonly #options: LocalCommitOptions
+
+  constructor(options: LocalCommitOptions) {
+    this.#options = options
+  }
+
+  commit({ record, prev }: EvaluatedBatch): CommitOutcome {
+    const { model, log, onFailure } = this.#options
+    if (!record) {
+      model.rollback()
+      return { kind: 'committed' }
+    }
+    try {
+      const isNext = model.storageCalls('append', () => log.appendWithin(record, prev))
+      if (!isNext)
+        throw new SlipwayError(
+          'database_corrupt',
+          `the newest record of the log is not ${record.position - 1}, ${prev}`,
+        )
+      if (record.position % collectEveryRecords === 0) log.collectWithin(this.#collectable(record.position))
+    } catch (error) {
+      model.rollback()
+      return { kind: 'failed', error: sqliteError(error, `append record ${record.position}`) }
+    }
+    try {
+      model.commit(record.position, record.hash)
+    } catch (cause) {
+      // Whether the commit is on the disk shows only when the file is opened again: nothing may be built on it until then.
+      model.rollback()
+      const error = sqliteError(cause, `commit record ${record.position}: open the database again`)
+      onFailure(
+        new SlipwayError('database_failed', 'a commit failed half-way; open the database again', { cause: error }),
+      )
+      return { kind: 'unknown', cause: error }
+    }
+    log.wake()
+    return { kind: 'committed' }
+  }
+
+  #collectable(position: Position): Position {
+    const { recordsKept = limits.recordsKept.value, consumed } = this.#options
+    const byCount = position - recordsKept
+    if (!consumed) return byCount
+    return Math.max(Math.min(byCount, consumed()), position - limits.recordsKeptForConsumers.value)
+  }
+}

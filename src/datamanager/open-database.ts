@@ -1,0 +1,89 @@
+// Opens the embedded database: one SQLite file with the change log and the rows, for one process at a time.
+
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Clock } from '../lib/clock.ts'
+import { SlipwayError } from '../lib/errors.ts'
+import { newUuid } from '../lib/uuid.ts'
+import type { Database, Position, RowTypes, Schema } from './database.ts'
+import { FileLock } from './file-lock.ts'
+import { EmbeddedChangeLog } from './log/embedded.ts'
+import { LocalCommit } from './log/local-commit.ts'
+import { LogDatabase } from './log-database.ts'
+import { ReadModel, type StorageCalls } from './read-model/read-model.ts'
+import { type VerifyReport, verifyDatabase } from './verify.ts'
+import { Writer } from './writer.ts'
+
+export type OpenDatabaseOptions = {
+  /** The SQLite file; its folder is made (mode 0700) when missing. `.lock` and `.owner` beside it are ours too. */
+  readonly path: string
+  readonly types: RowTypes
+  readonly clock: Clock
+  /** Names this process in the error of another one that finds the database locked. */
+  readonly instanceId?: string
+  /** Records that stay in the log at least, for `changes`; default limits.recordsKept. */
+  readonly recordsKept?: number
+  /**
+   * The position up to which every registered consumer of `changes` has come; asked now and then while committing, must be
+   * quick and must not throw. Later records stay, up to limits.recordsKeptForConsumers.
+   */
+  readonly consumed?: () => Position
+  /** Only for the simulation. */
+  readonly storageCalls?: StorageCalls
+}
+
+export interface EmbeddedDatabase<S extends Schema> extends Database<S> {
+  /** Reads everything and compares: log, hash chain, rows, indexes, content hash. Blocks while it does. */
+  verify(): VerifyReport
+}
+
+/**
+ * Opens the database at `path`, or makes it. Disposing commits what waits and closes. Errors: `database_locked` while
+ * another has it open, `database_foreign`, `database_too_new`, `database_corrupt`, `disk_full`.
+ */
+export async function openDatabase<S extends Schema>(options: OpenDatabaseOptions): Promise<EmbeddedDatabase<S>> {
+  const { path, types, clock, instanceId = `pid-${process.pid}`, recordsKept, consumed, storageCalls } = options
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  using undo = new DisposableStack()
+  undo.use(FileLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
+  const model = undo.use(
+    ReadModel.open({
+      path,
+      types,
+      identity: { store: newUuid(clock.now()), generation: newUuid(clock.now()) },
+      ...(storageCalls ? { storageCalls } : {}),
+    }),
+  )
+  const log = new EmbeddedChangeLog(model.connection, model.readConnection)
+  await checkHead(model, log, path)
+  const commit = new LocalCommit({
+    model,
+    log,
+    ...(recordsKept === undefined ? {} : { recordsKept }),
+    consumed,
+    onFailure: (error) => database.fail(error),
+  })
+  const writer = new Writer({
+    model,
+    commit,
+    now: () => clock.now(),
+    newId: randomUUID,
+    // After the callbacks and microtasks of this turn, so that all who are about to call share the commit.
+    defer: (task) => setImmediate(task),
+  })
+  const owned = undo.move()
+  const database = new LogDatabase<S>({ model, log, writer, clock, close: () => owned.dispose() })
+  return Object.assign(database, { verify: () => verifyDatabase(model) })
+}
+
+/** The rows and the log are committed together, so they end at the same record, or the file is damaged. */
+async function checkHead(model: ReadModel, log: EmbeddedChangeLog, path: string): Promise<void> {
+  const head = await log.head()
+  const newest = head === 0 ? undefined : (await log.read(head - 1, 1))[0]
+  if (head === model.position && (newest === undefined || newest.hash === model.hash)) return
+  throw new SlipwayError(
+    'database_corrupt',
+    `${path}: its log ends at record ${head}, its rows at ${model.position}: restore it from a backup`,
+  )
+}

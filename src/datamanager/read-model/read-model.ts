@@ -1,0 +1,508 @@
+// All rows of one database at one position of its log, in SQLite. Rows change only by operations: `evaluate` runs a closure
+// and collects what it wrote, `apply` repeats what a record says; both go through the same two functions, put and delete.
+//
+// Invariant: rows, index entries, content hash, transaction ids and position move in one SQLite transaction, and no SQLite
+// transaction of this class is open when a method returns to an `await`: callers pair begin with commit or rollback
+// without waiting in between.
+
+import type { DatabaseSync } from 'node:sqlite'
+import { isDeepStrictEqual } from 'node:util'
+import { invariant, SlipwayError } from '../../lib/errors.ts'
+import type { Json } from '../../lib/json.ts'
+import { limits } from '../../lib/limits.ts'
+import { genesisHash, type RecordHash } from '../change-log.ts'
+import type { Position, RowTypes, Schema, Transaction } from '../database.ts'
+import { type DecodedRecord, encodeDelete, encodePut, type RecordedTransaction } from '../record.ts'
+import {
+  type Catalog,
+  type DeclaredIndex,
+  type DeclaredType,
+  deleteEntries,
+  internType,
+  loadCatalog,
+} from './catalog.ts'
+import { decodeSum, emptyContentHash, encodeSum, moveSum, rowHash } from './content-hash.ts'
+import { encodeIndexKey } from './index-key.ts'
+import { Rows, RowsReader, Statements } from './rows.ts'
+import { type Identity, openReadConnection, openWriteConnection, sqliteCode, sqliteError } from './sqlite.ts'
+
+/** An id longer than this is a mistake of ours. */
+const rowIdCharactersMax = 512
+/** Rows per index that are compared with the index function at open, to notice that something it calls has changed. */
+const indexSampleRows = 32
+
+/** Where the storage is told to do something lasting; the simulation crashes before and after each. */
+export type StorageCall = 'begin' | 'append' | 'commit' | 'apply'
+export type StorageCalls = <T>(name: StorageCall, call: () => T) => T
+const plainCalls: StorageCalls = (_name, call) => call()
+
+export type ReadModelOptions = {
+  readonly path: string
+  readonly types: RowTypes
+  /** Ids for a file that does not exist yet. */
+  readonly identity: Identity
+  readonly storageCalls?: StorageCalls
+}
+
+type State = { position: Position; hash: RecordHash; sum: bigint }
+type StoredRow = { number: number; body: string; hash: Uint8Array }
+
+export type Remembered = { readonly position: Position; readonly at: number; readonly result: string | null }
+
+/** What one closure did. */
+export type Evaluation<T> =
+  | { readonly kind: 'returned'; readonly result: T; readonly operations: readonly string[]; readonly bytes: number }
+  | { readonly kind: 'threw'; readonly error: unknown }
+
+export class ReadModel implements Disposable {
+  readonly identity: Identity
+  /** Shared with the embedded log, whose records are committed together with the rows. */
+  readonly connection: DatabaseSync
+  readonly readConnection: DatabaseSync
+  readonly storageCalls: StorageCalls
+  /** Called after the position has moved. */
+  onApplied: () => void = () => {}
+  readonly #catalog: Catalog
+  readonly #rows: Rows
+  readonly #readRows: Rows
+  readonly #statements: Statements
+  readonly #readStatements: Statements
+  #state: State
+  /** The state that is committed, while a transaction is open. */
+  #committed: State | undefined
+  /** The first error of SQLite in the open transaction: a closure may have swallowed it, the transaction is lost. */
+  #broken: unknown
+
+  private constructor(connection: DatabaseSync, readConnection: DatabaseSync, options: ReadModelOptions) {
+    this.connection = connection
+    this.readConnection = readConnection
+    this.storageCalls = options.storageCalls ?? plainCalls
+    this.#statements = new Statements(connection)
+    this.#readStatements = new Statements(readConnection)
+    this.#run('BEGIN IMMEDIATE')
+    this.#catalog = loadCatalog(connection, options.types)
+    for (const { type, index } of [...this.#catalog.changed, ...this.#staleIndexes()]) this.#rebuild(type, index)
+    this.#run('COMMIT')
+    this.#rows = new Rows(connection, this.#catalog)
+    this.#readRows = new Rows(readConnection, this.#catalog)
+    const meta = connection.prepare('SELECT * FROM meta').get() as Identity & {
+      position: number
+      hash: string
+      content_hash: string
+    }
+    this.identity = { store: meta.store, generation: meta.generation }
+    this.#state = { position: meta.position, hash: meta.hash, sum: decodeSum(meta.content_hash) }
+  }
+
+  /** Opens or makes the file. Errors: `database_foreign`, `database_too_new`, `database_corrupt`, `disk_full`. */
+  static open(options: ReadModelOptions): ReadModel {
+    const connection = openWriteConnection(options.path, options.identity, emptyContentHash, genesisHash)
+    let readConnection: DatabaseSync | undefined
+    try {
+      readConnection = openReadConnection(options.path)
+      return new ReadModel(connection, readConnection, options)
+    } catch (error) {
+      readConnection?.close()
+      connection.close()
+      throw sqliteError(error, `open database ${options.path}`)
+    }
+  }
+
+  /** Position of the newest applied record; inside a transaction still the one it began at. */
+  get position(): Position {
+    return (this.#committed ?? this.#state).position
+  }
+
+  get hash(): RecordHash {
+    return (this.#committed ?? this.#state).hash
+  }
+
+  get contentHash(): string {
+    return encodeSum((this.#committed ?? this.#state).sum)
+  }
+
+  get isInTransaction(): boolean {
+    return this.#committed !== undefined
+  }
+
+  /** Runs `read` on the newest committed state, through the read-only connection. */
+  view<S extends Schema, T>(read: (tx: RowsReader<S>) => T): T {
+    const tx = new RowsReader<S>(this.#readRows)
+    const isOuter = !this.readConnection.isTransaction
+    if (isOuter) this.#readStatements.of('BEGIN').run()
+    try {
+      return mustBeSynchronous(read(tx), 'view')
+    } catch (error) {
+      throw sqliteError(error, 'read the database')
+    } finally {
+      tx.close()
+      if (isOuter) this.#readStatements.of('COMMIT').run()
+    }
+  }
+
+  begin(): void {
+    invariant(!this.#committed, 'a transaction is open already')
+    this.storageCalls('begin', () => this.#run('BEGIN IMMEDIATE'))
+    this.#committed = { ...this.#state }
+    this.#broken = undefined
+  }
+
+  /** Makes everything since begin durable, as the state after the record `hash` at `position`. */
+  commit(position: Position, hash: RecordHash): void {
+    invariant(this.#committed, 'no transaction is open')
+    this.#state.position = position
+    this.#state.hash = hash
+    this.#statements
+      .of('UPDATE meta SET position = ?, hash = ?, content_hash = ?')
+      .run(position, hash, encodeSum(this.#state.sum))
+    this.storageCalls('commit', () => this.#run('COMMIT'))
+    this.#committed = undefined
+    this.onApplied()
+  }
+
+  rollback(): void {
+    if (!this.#committed) return
+    this.#state = this.#committed
+    this.#committed = undefined
+    // Some errors of SQLite (disk full, I/O) have rolled back already.
+    if (this.connection.isTransaction) this.#run('ROLLBACK')
+  }
+
+  /**
+   * Runs `closure` in the open transaction as part of record `position`. If it throws, nothing of it stays; if SQLite
+   * failed below it, this throws and the whole transaction must be rolled back.
+   */
+  evaluate<S extends Schema, T>(closure: (tx: Transaction<S>) => T, position: Position): Evaluation<T> {
+    const tx = new RowsWriter<S>(this.#rows, this, position)
+    const before = this.#state.sum
+    let evaluation: Evaluation<T>
+    try {
+      const result = mustBeSynchronous(closure(tx), 'do')
+      evaluation = { kind: 'returned', result, operations: tx.operations, bytes: tx.bytes }
+    } catch (error) {
+      evaluation = { kind: 'threw', error }
+    } finally {
+      tx.close()
+    }
+    if (this.#broken !== undefined) throw this.#broken
+    if (evaluation.kind === 'threw' && sqliteCode(evaluation.error) !== undefined) throw evaluation.error
+    // A failed put may have changed the row before it failed; a closure that swallows the error must not keep half of it.
+    if (tx.failure !== undefined && evaluation.kind === 'returned') evaluation = { kind: 'threw', error: tx.failure }
+    if (tx.hasSavepoint) {
+      if (evaluation.kind === 'threw') this.#undo(before)
+      this.#run('RELEASE closure')
+    }
+    return evaluation
+  }
+
+  /** Applies the record after `position` to the rows and moves there, in one SQLite transaction. */
+  apply(record: DecodedRecord): void {
+    const { store, generation } = this.identity
+    if (record.store !== store || record.generation !== generation)
+      throw new SlipwayError(
+        'database_foreign',
+        `record ${record.position} is of store ${record.store}, generation ${record.generation}; this is store ${store}, generation ${generation}`,
+      )
+    if (record.position !== this.position + 1 || record.prev !== this.hash)
+      throw new SlipwayError(
+        'database_corrupt',
+        `record ${record.position} follows ${record.prev}, but the database is at ${this.position}, ${this.hash}`,
+      )
+    this.storageCalls('apply', () => {
+      this.begin()
+      try {
+        for (const transaction of record.transactions) this.#applyTransaction(transaction, record.position)
+        this.commit(record.position, record.hash)
+      } catch (error) {
+        this.rollback()
+        throw sqliteError(error, `apply record ${record.position}`)
+      }
+    })
+  }
+
+  /** What the transaction with this id returned, if it was committed at or after `since`. */
+  remembered(transactionId: string, since: number): Remembered | undefined {
+    return this.#statements
+      .of('SELECT position, at, result FROM transaction_id WHERE id = ? AND at >= ?')
+      .get(transactionId, since) as Remembered | undefined
+  }
+
+  /** In the open transaction: keeps what a transaction with an id returned (JSON text). */
+  remember(transactionId: string, position: Position, at: number, result: string | undefined): void {
+    this.#statements
+      .of('INSERT OR REPLACE INTO transaction_id (id, position, at, result) VALUES (?, ?, ?, ?)')
+      .run(transactionId, position, at, result ?? null)
+  }
+
+  /** In the open transaction: forgets transaction ids committed before `before`. */
+  forget(before: number): void {
+    this.#statements.of('DELETE FROM transaction_id WHERE at < ?').run(before)
+  }
+
+  /** The problems found in rows, indexes and content hash; empty when all is well. Reads everything. */
+  verify(): { readonly rows: number; readonly problems: string[] } {
+    const problems: string[] = []
+    for (const row of this.connection.prepare('PRAGMA integrity_check(10)').all())
+      if (row.integrity_check !== 'ok') problems.push(`SQLite: ${String(row.integrity_check)}`)
+    let rows = 0
+    let sum = 0n
+    let entries = 0
+    const select = `SELECT r.number, t.name AS type, r.id, r.body, r.hash, r.changed_at FROM stored_row r JOIN stored_type t ON t.number = r.type`
+    for (const stored of this.connection.prepare(select).iterate()) {
+      const row = stored as StoredRow & { type: string; id: string; changed_at: number }
+      const name = `row ${row.type} ${row.id}`
+      rows++
+      const hash = rowHash(row.type, row.id, row.body)
+      sum = moveSum(sum, hash, undefined)
+      if (Buffer.compare(hash, row.hash) !== 0) problems.push(`${name} does not fit its hash`)
+      if (row.changed_at > this.position)
+        problems.push(`${name} was changed at ${row.changed_at}, after the newest record`)
+      for (const key of this.#keysOf(this.#catalog.types.get(row.type), row.id, row.body).values()) {
+        entries++
+        const entry = this.#statements.of('SELECT row FROM index_entry WHERE key = ?').get(key)
+        if (entry?.row !== row.number) problems.push(`${name} is not where an index should have it`)
+      }
+    }
+    if (encodeSum(sum) !== this.contentHash)
+      problems.push(`the content hash is ${this.contentHash}, not ${encodeSum(sum)}`)
+    const stored = Number(this.connection.prepare('SELECT count(*) AS n FROM index_entry').get()?.n)
+    if (stored !== entries) problems.push(`there are ${stored} index entries, not ${entries}`)
+    return { rows, problems }
+  }
+
+  /** The rows that differ from `expected`, which has the JSON text of each by its type and id with a zero byte between. */
+  compareRows(expected: ReadonlyMap<string, string>): string[] {
+    const problems: string[] = []
+    let rows = 0
+    const select = 'SELECT t.name AS type, r.id, r.body FROM stored_row r JOIN stored_type t ON t.number = r.type'
+    for (const stored of this.connection.prepare(select).iterate()) {
+      const row = stored as { type: string; id: string; body: string }
+      rows++
+      if (expected.get(`${row.type}\0${row.id}`) !== row.body)
+        problems.push(`row ${row.type} ${row.id} is not what the log says`)
+    }
+    if (rows !== expected.size) problems.push(`there are ${rows} rows, the log says ${expected.size}`)
+    return problems
+  }
+
+  [Symbol.dispose](): void {
+    if (this.readConnection.isOpen) this.readConnection.close()
+    if (this.connection.isOpen) this.connection.close()
+  }
+
+  /** Writes one row; false when it is stored like this already. Only for RowsWriter and apply. */
+  put(type: DeclaredType, id: string, body: string, position: Position): boolean {
+    return this.#guard(() => {
+      const found = this.#find(type, id)
+      if (found && isSameBody(found.body, body)) return false
+      const hash = rowHash(type.name, id, body)
+      this.#state.sum = moveSum(this.#state.sum, hash, found?.hash)
+      if (found) {
+        this.#statements
+          .of('UPDATE stored_row SET body = ?, changed_at = ?, hash = ? WHERE number = ?')
+          .run(body, position, hash, found.number)
+        this.#reindex(type, id, found.number, found.body, body)
+      } else {
+        const { lastInsertRowid } = this.#statements
+          .of('INSERT INTO stored_row (type, id, body, changed_at, hash) VALUES (?, ?, ?, ?, ?)')
+          .run(type.number, id, body, position, hash)
+        this.#reindex(type, id, Number(lastInsertRowid), undefined, body)
+      }
+      return true
+    })
+  }
+
+  /** Removes one row; false when there is none. Only for RowsWriter and apply. */
+  delete(type: DeclaredType, id: string): boolean {
+    return this.#guard(() => {
+      const found = this.#find(type, id)
+      if (!found) return false
+      this.#state.sum = moveSum(this.#state.sum, undefined, found.hash)
+      this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(found.number)
+      this.#reindex(type, id, found.number, found.body, undefined)
+      return true
+    })
+  }
+
+  /** Before the first change of a closure. Only for RowsWriter. */
+  openSavepoint(): void {
+    this.#guard(() => this.#run('SAVEPOINT closure'))
+  }
+
+  #undo(sum: bigint): void {
+    this.#run('ROLLBACK TO closure')
+    this.#state.sum = sum
+  }
+
+  #applyTransaction(transaction: RecordedTransaction, position: Position): void {
+    for (const operation of transaction.operations) {
+      if (operation.kind === 'unknown') continue
+      const type = this.#typeOf(operation.type)
+      if (operation.kind === 'put') this.put(type, operation.id, JSON.stringify(operation.body), position)
+      else this.delete(type, operation.id)
+    }
+    const { transactionId, at, result } = transaction
+    if (transactionId === undefined) return
+    this.remember(transactionId, position, at, result === undefined ? undefined : JSON.stringify(result))
+  }
+
+  /** A type of a record may be one that this version does not declare: its rows are kept without indexes. */
+  #typeOf(name: string): DeclaredType {
+    const known = this.#catalog.types.get(name)
+    return known ?? { number: internType(this.connection, name), name, indexes: [] }
+  }
+
+  #find(type: DeclaredType, id: string): StoredRow | undefined {
+    const sql = 'SELECT number, body, hash FROM stored_row WHERE type = ? AND id = ?'
+    return this.#statements.of(sql).get(type.number, id) as StoredRow | undefined
+  }
+
+  #reindex(type: DeclaredType, id: string, row: number, before: string | undefined, after: string | undefined): void {
+    if (type.indexes.length === 0) return
+    const old = before === undefined ? new Map<number, Buffer>() : this.#keysOf(type, id, before)
+    const next = after === undefined ? new Map<number, Buffer>() : this.#keysOf(type, id, after)
+    for (const [index, key] of old) {
+      const same = next.get(index)
+      if (same && Buffer.compare(same, key) === 0) next.delete(index)
+      else this.#statements.of('DELETE FROM index_entry WHERE key = ?').run(key)
+    }
+    for (const key of next.values())
+      this.#statements.of('INSERT INTO index_entry (key, row) VALUES (?, ?)').run(key, row)
+  }
+
+  #keysOf(type: DeclaredType | undefined, id: string, body: string): Map<number, Buffer> {
+    const keys = new Map<number, Buffer>()
+    if (!type || type.indexes.length === 0) return keys
+    const parsed: unknown = JSON.parse(body)
+    for (const index of type.indexes) {
+      const key = index.keyOf(parsed)
+      if (key !== undefined) keys.set(index.number, encodeIndexKey(index.number, key, id))
+    }
+    return keys
+  }
+
+  #rebuild(type: DeclaredType, index: DeclaredIndex): void {
+    deleteEntries(this.connection, index.number)
+    const insert = this.connection.prepare('INSERT INTO index_entry (key, row) VALUES (?, ?)')
+    const rows = this.connection.prepare('SELECT number, id, body FROM stored_row WHERE type = ?')
+    for (const row of rows.iterate(type.number) as Iterable<StoredRow & { id: string }>) {
+      const key = index.keyOf(JSON.parse(row.body))
+      if (key !== undefined) insert.run(encodeIndexKey(index.number, key, row.id), row.number)
+    }
+  }
+
+  /** Indexes whose function has the same text as before but gives other keys for the newest rows. */
+  #staleIndexes(): { type: DeclaredType; index: DeclaredIndex }[] {
+    const stale: { type: DeclaredType; index: DeclaredIndex }[] = []
+    const newest = this.connection.prepare(
+      'SELECT number, id, body FROM stored_row WHERE type = ? ORDER BY id DESC LIMIT ?',
+    )
+    const entry = this.connection.prepare('SELECT row FROM index_entry WHERE key = ?')
+    for (const type of this.#catalog.types.values()) {
+      const rows = newest.all(type.number, indexSampleRows) as (StoredRow & { id: string })[]
+      for (const index of type.indexes) {
+        const isStale = rows.some((row) => {
+          const key = index.keyOf(JSON.parse(row.body))
+          return key !== undefined && entry.get(encodeIndexKey(index.number, key, row.id))?.row !== row.number
+        })
+        if (isStale) stale.push({ type, index })
+      }
+    }
+    return stale
+  }
+
+  #run(sql: string): void {
+    this.#statements.of(sql).run()
+  }
+
+  #guard<T>(change: () => T): T {
+    try {
+      return change()
+    } catch (error) {
+      if (sqliteCode(error) !== undefined) this.#broken ??= error
+      throw error
+    }
+  }
+}
+
+/** What `do` hands to a closure. */
+class RowsWriter<S extends Schema> extends RowsReader<S> implements Transaction<S> {
+  readonly operations: string[] = []
+  bytes = 0
+  hasSavepoint = false
+  failure: unknown
+  readonly #rows: Rows
+  readonly #model: ReadModel
+  readonly #position: Position
+
+  constructor(rows: Rows, model: ReadModel, position: Position) {
+    super(rows)
+    this.#rows = rows
+    this.#model = model
+    this.#position = position
+  }
+
+  put<T extends keyof S & string>(type: T, id: string, body: S[T]): void {
+    this.#beforeChange()
+    invariant(isRowId(id), `"${id}" is no id for a row of type "${type}"`)
+    const text = JSON.stringify(body) as string | undefined // undefined when body is undefined or a function
+    invariant(text !== undefined, `the body of row ${type} ${id} is not JSON`)
+    const isLarge = text.length > limits.rowBytes.value || Buffer.byteLength(text) > limits.rowBytes.value
+    if (isLarge)
+      throw new SlipwayError(
+        'row_too_large',
+        `write row ${type} ${id}: ${Buffer.byteLength(text)} bytes, at most ${limits.rowBytes.value} fit`,
+      )
+    const declared = this.#rows.type(type)
+    if (this.#change(() => this.#model.put(declared, id, text, this.#position)))
+      this.#collect(encodePut(type, id, text))
+  }
+
+  delete<T extends keyof S & string>(type: T, id: string): void {
+    this.#beforeChange()
+    const declared = this.#rows.type(type)
+    if (this.#change(() => this.#model.delete(declared, id))) this.#collect(encodeDelete(type, id))
+  }
+
+  #change(change: () => boolean): boolean {
+    try {
+      return change()
+    } catch (error) {
+      this.failure ??= error
+      throw error
+    }
+  }
+
+  #beforeChange(): void {
+    this.checkOpen()
+    if (this.hasSavepoint) return
+    this.#model.openSavepoint()
+    this.hasSavepoint = true
+  }
+
+  #collect(operation: string): void {
+    this.operations.push(operation)
+    this.bytes += operation.length
+    if (this.bytes > limits.recordBytes.value)
+      throw new SlipwayError('record_too_large', `one transaction wrote more than ${limits.recordBytes.value} bytes`)
+  }
+}
+
+/** Ids are well-formed text without zero bytes, so that they come back from SQLite as they went in. */
+function isRowId(id: string): boolean {
+  return id.length > 0 && id.length <= rowIdCharactersMax && !id.includes('\0') && id.isWellFormed()
+}
+
+/** Equal JSON text, or the same value with its keys in another order. */
+function isSameBody(stored: string, body: string): boolean {
+  if (stored === body) return true
+  return stored.length === body.length && isDeepStrictEqual(JSON.parse(stored) as Json, JSON.parse(body) as Json)
+}
+
+function mustBeSynchronous<T>(result: T, name: string): T {
+  const isPromise = typeof (result as { then?: unknown } | null | undefined)?.then === 'function'
+  if (!isPromise) return result
+  // The promise has no owner any more; its failure is covered by this one.
+  Promise.resolve(result).catch(() => undefined)
+  throw new SlipwayError('invariant', `the closure given to ${name} returned a promise: it must be synchronous`)
+}
