@@ -1,0 +1,58 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { openUidPool } from './uid-pool.ts'
+
+const uids = { first: 1000, count: 3 }
+
+function aMachine() {
+  const dir = mkdtempSync(join(tmpdir(), 'slipway-uids-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  return {
+    claimsDir: join(dir, 'claims'),
+    pod: (name: string) => {
+      const path = join(dir, name)
+      mkdirSync(path)
+      return path
+    },
+    pool: (random = () => 0) => openUidPool({ claimsDir: join(dir, 'claims'), uids, random }),
+  }
+}
+
+test('two executors never give the same uid', () => {
+  const machine = aMachine()
+  const [one, other] = [machine.pool(), machine.pool()]
+  expect([one.claim(machine.pod('a')), other.claim(machine.pod('b')), one.claim(machine.pod('c'))]).toEqual([
+    1000, 1001, 1002,
+  ])
+})
+
+test('a released uid is given again, and releasing twice or for another pod changes nothing', () => {
+  const machine = aMachine()
+  const pool = machine.pool()
+  const [a, b] = [machine.pod('a'), machine.pod('b')]
+  expect(pool.claim(a)).toBe(1000)
+  pool.release(1000, b)
+  expect(pool.claim(b)).toBe(1001)
+  pool.release(1000, a)
+  pool.release(1000, a)
+  expect(pool.claim(machine.pod('c'))).toBe(1000)
+})
+
+test('claims of pods that are gone are dropped when all uids are taken', () => {
+  const machine = aMachine()
+  const pool = machine.pool(() => 0.99)
+  for (const uid of [1000, 1001]) symlinkSync('/nowhere/pod', join(machine.claimsDir, String(uid)))
+  const kept = machine.pod('kept')
+  expect(pool.claim(kept)).toBe(1002)
+  expect(pool.claim(machine.pod('next'))).toBe(1000)
+  expect(readdirSync(machine.claimsDir).sort()).toEqual(['1000', '1002'])
+})
+
+test('without a free uid the setup fails and says so', () => {
+  const machine = aMachine()
+  const pool = machine.pool()
+  for (const name of ['a', 'b', 'c']) pool.claim(machine.pod(name))
+  expect(() => pool.claim(machine.pod('d'))).toThrow('all 3 uids of tasks are taken')
+})

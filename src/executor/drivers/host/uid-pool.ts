@@ -1,0 +1,94 @@
+// One unprivileged uid per task when the executor is root. A claim is a symlink named after the uid that points to the
+// pod's directory: made atomically, with its owner in it, in a place all executors of the machine share and a reboot clears.
+//
+// Invariant: while a claim exists its directory does (made before the claim, renamed away after the release), so a claim
+// without directory belongs to nobody.
+
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { SlipwayError } from '../../../lib/errors.ts'
+
+export type UidPool = {
+  /** Claims a uid for the pod in `podDir`, which exists. Its gid is the same number. Fails with `setup_failed`. */
+  claim(podDir: string): number
+  /** Idempotent; leaves the claims of other pods alone. */
+  release(uid: number, podDir: string): void
+}
+
+// Outside of what systemd and Debian give to people, services (below 65,536) and containers (from 524,288), see
+// systemd.io/UIDS-GIDS.
+export const taskUids = { first: 460_000, count: 4096 } as const
+
+export const uidClaimsDir = '/run/slipway-uids'
+
+/** `random` gives numbers in [0, 1). */
+export function openUidPool(options: {
+  readonly claimsDir: string
+  readonly uids: { readonly first: number; readonly count: number }
+  readonly random: () => number
+}): UidPool {
+  const { claimsDir, uids } = options
+  mkdirSync(claimsDir, { recursive: true, mode: 0o700 })
+  return {
+    claim(podDir) {
+      return claimFrom(podDir) ?? (dropOrphans(claimsDir), claimFrom(podDir)) ?? allTaken()
+    },
+    release(uid, podDir) {
+      const path = join(claimsDir, String(uid))
+      if (targetOf(path) === podDir) removeLink(path)
+    },
+  }
+
+  /** Starts at a random place, so that executors rarely meet. */
+  function claimFrom(podDir: string): number | undefined {
+    const start = Math.floor(options.random() * uids.count)
+    for (let step = 0; step < uids.count; step++) {
+      const uid = uids.first + ((start + step) % uids.count)
+      if (makeLink(podDir, join(claimsDir, String(uid)))) return uid
+    }
+    return undefined
+  }
+
+  function allTaken(): never {
+    throw new SlipwayError(
+      'setup_failed',
+      `host driver: all ${uids.count} uids of tasks are taken, remove pods or ${claimsDir}`,
+    )
+  }
+}
+
+function dropOrphans(claimsDir: string): void {
+  for (const name of readdirSync(claimsDir)) {
+    const path = join(claimsDir, name)
+    const target = targetOf(path)
+    if (target !== undefined && lstatSync(target, { throwIfNoEntry: false }) === undefined) removeLink(path)
+  }
+}
+
+function makeLink(target: string, path: string): boolean {
+  try {
+    symlinkSync(target, path)
+    return true
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false
+    throw error
+  }
+}
+
+function targetOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+function removeLink(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error
+  }
+}
+
+const isCode = (error: unknown, code: string) => error instanceof Error && 'code' in error && error.code === code
