@@ -22,7 +22,7 @@ export function graphErrors(tasks: readonly Task[]): readonly string[] {
     return { name, parents }
   })
   const cycles = cycleErrors(nodes)
-  if (cycles.length > 0) return [cycles.slice(0, cyclesMax).join(', ')]
+  if (cycles.length > 0) return [cycles.join(', ')]
   const levels = levelsOf(tasks)
   const redundant = redundantDependency(
     nodes,
@@ -35,17 +35,15 @@ function cycleErrors(nodes: readonly Node[]): readonly string[] {
   const component = components(nodes)
   const size = new Map<number, number>()
   for (const id of component) size.set(id, (size.get(id) ?? 0) + 1)
-  return nodes.flatMap((node, index) => {
-    if (size.get(component[index]!) === 1 && !node.parents.includes(index)) return []
+  const isOnCycle = (node: Node, index: number) => size.get(component[index]!) !== 1 || node.parents.includes(index)
+  const first = [...nodes.entries()].filter(([index, node]) => isOnCycle(node, index)).slice(0, cyclesMax)
+  return first.map(([index, node]) => {
     // Who depends on this task and is an ancestor of it at once is on a cycle with it: of its component.
     const closing = nodes.filter(
       (other, position) => component[position] === component[index] && other.parents.includes(index),
     )
-    const names = closing
-      .slice(0, namesMax)
-      .map((other) => `"${other.name}"`)
-      .join(' ')
-    return [`circular dependency between task "${node.name}" and tasks ${names}`]
+    const names = closing.slice(0, namesMax).map((other) => `"${other.name}"`)
+    return `circular dependency between task "${node.name}" and tasks ${names.join(' ')}`
   })
 }
 

@@ -90,7 +90,7 @@ export function place({ ready, executors, taken, served }: PlacementInput): Plac
   )
 
   const order = new Map(served)
-  let turn = Math.max(-1, ...order.values()) + 1
+  let turn = order.values().reduce((last, one) => Math.max(last, one), -1) + 1
   const assignments: Assignment[] = []
   for (;;) {
     const choice = chooseTask(classes, ready, order)
