@@ -1,0 +1,158 @@
+// The volume with the helper: one per engine and helper binary, named after the binary's digest, filled once and mounted
+// read-only into every main container.
+//
+// Several processes may want to fill it at the same moment. The lock is a container (never started) whose name only one can
+// take; it is also what the file is put through. Filled means: the file is there in its full size, which is asked once per process
+// and volume, and again when a container does not start (someone may have pruned the volume).
+
+import type { Clock } from '../../../lib/clock.ts'
+import { SlipwayError } from '../../../lib/errors.ts'
+import type { PodId } from '../../driver.ts'
+import { helperDir, helperPath, labels } from './container-config.ts'
+import { type Engine, isEngineError } from './engine.ts'
+import { removeContainer } from './remove-container.ts'
+import { encodeTar } from './tar.ts'
+
+export type HelperBinary = {
+  readonly data: Uint8Array
+  /** Lower case hex. */
+  readonly sha256: string
+}
+
+/** A lock older than this belongs to a process that has died: filling takes a fraction of a second. */
+const lockTimeoutMs = 30_000
+const lockPollMs = 50
+
+export type HelperVolumeOptions = { readonly engine: Engine; readonly clock: Clock; readonly ownerId: string }
+
+/** A container made already, with the volume mounted, in which to look; the pod it belongs to, for the clean-up. */
+export type HelperVolumeUse = { readonly containerId: string; readonly podId: PodId; readonly imageId: string }
+
+export class HelperVolume {
+  readonly name: string
+  readonly #binary: HelperBinary
+  readonly #options: HelperVolumeOptions
+  #created: Promise<void> | undefined
+  #filled: Promise<void> | undefined
+
+  constructor(binary: HelperBinary, options: HelperVolumeOptions) {
+    this.name = `slipway-helper-${binary.sha256.slice(0, 12)}`
+    this.#binary = binary
+    this.#options = options
+  }
+
+  /** Makes the volume, at first empty. Cheap after the first time. */
+  async create(): Promise<void> {
+    this.#created ??= this.#create().catch((error) => {
+      this.#created = undefined
+      throw error
+    })
+    await this.#created
+  }
+
+  /** Returns when the helper can be executed in `use.containerId`. Nothing to do after the first time in a process. */
+  async fill(use: HelperVolumeUse): Promise<void> {
+    this.#filled ??= this.#fill(use).catch((error) => {
+      this.#filled = undefined
+      throw error
+    })
+    await this.#filled
+  }
+
+  /** Fills the volume again when the helper is missing in a container that did not start. False when that was not why. */
+  async repair(use: HelperVolumeUse): Promise<boolean> {
+    if (await this.#isFilled(use.containerId)) return false
+    this.#filled = undefined
+    await this.fill(use)
+    return true
+  }
+
+  async #create(): Promise<void> {
+    await this.#options.engine
+      .call({
+        method: 'POST',
+        path: '/volumes/create',
+        body: { Name: this.name, Labels: { 'dev.slipway.helper': this.#binary.sha256 } },
+      })
+      .catch((error) => {
+        // Docker answers with the volume that is there, some versions of Podman refuse.
+        if (!isEngineError(error, 409) && !(isEngineError(error) && /already exists/.test(error.message))) throw error
+      })
+  }
+
+  async #fill(use: HelperVolumeUse): Promise<void> {
+    const { engine, clock } = this.#options
+    const lockName = `${this.name}-fill`
+    for (let waitedMs = 0; !(await this.#isFilled(use.containerId)); ) {
+      const lock = await this.#lock(lockName, use)
+      if (lock === undefined) {
+        if (waitedMs >= lockTimeoutMs) {
+          await removeContainer(lockName, { engine, clock })
+          waitedMs = 0
+        } else {
+          await clock.sleep(lockPollMs)
+          waitedMs += lockPollMs
+        }
+        continue
+      }
+      try {
+        if (await this.#isFilled(lock)) return
+        const tar = encodeTar([{ kind: 'file', name: 'slipway-pod', mode: 0o755, data: this.#binary.data }])
+        const data = (async function* () {
+          yield tar
+        })()
+        await engine.call({ method: 'PUT', path: `/containers/${lock}/archive`, query: { path: helperDir }, data })
+        if (!(await this.#isFilled(lock)))
+          throw new SlipwayError(
+            'setup_failed',
+            `put the helper into the volume ${this.name}: it is not there afterwards`,
+          )
+      } finally {
+        await removeContainer(lock, { engine, clock })
+      }
+    }
+  }
+
+  /** The id of the container that is the lock, undefined while somebody else has it. */
+  async #lock(name: string, { podId, imageId }: HelperVolumeUse): Promise<string | undefined> {
+    const { engine, ownerId } = this.#options
+    try {
+      const { Id: id } = (await engine.call({
+        method: 'POST',
+        path: '/containers/create',
+        query: { name },
+        body: {
+          Image: imageId,
+          Entrypoint: [helperPath],
+          // Belongs to the pod that is being made, so that removing that pod removes it after a crash.
+          Labels: { [labels.owner]: ownerId, [labels.pod]: podId },
+          HostConfig: {
+            NetworkMode: 'none',
+            Mounts: [{ Type: 'volume', Source: this.name, Target: helperDir }],
+          },
+        },
+      })) as { readonly Id: string }
+      return id
+    } catch (error) {
+      if (isEngineError(error, 409) || (isEngineError(error) && /already in use/.test(error.message))) return undefined
+      throw error
+    }
+  }
+
+  async #isFilled(containerId: string): Promise<boolean> {
+    try {
+      const headers = await this.#options.engine.head({
+        method: 'HEAD',
+        path: `/containers/${containerId}/archive`,
+        query: { path: helperPath },
+      })
+      const stat = JSON.parse(Buffer.from(String(headers['x-docker-container-path-stat']), 'base64').toString()) as {
+        readonly size: number
+      }
+      return stat.size === this.#binary.data.length
+    } catch (error) {
+      if (isEngineError(error, 404)) return false
+      throw error
+    }
+  }
+}
