@@ -31,7 +31,10 @@ export function openUidPool(options: {
   mkdirSync(claimsDir, { recursive: true, mode: 0o700 })
   return {
     claim(podDir) {
-      return claimFrom(podDir) ?? (dropOrphans(claimsDir), claimFrom(podDir)) ?? allTaken()
+      const uid = claimFrom(podDir)
+      if (uid !== undefined) return uid
+      dropOrphans(claimsDir)
+      return claimFrom(podDir) ?? allTaken()
     },
     release(uid, podDir) {
       const path = join(claimsDir, String(uid))

@@ -1,0 +1,456 @@
+// The host driver: every task in a bubblewrap sandbox on this machine, with its own user when the executor is root. All
+// that exists of a pod is in its directory (pod-directory.ts) and behind one process id, so removing is: kill that, wait,
+// rename the directory aside, delete it when there is time. A crash at any point leaves a part of that sequence, which
+// removePod of the next start takes up where it ended.
+
+import { createHash, randomUUID } from 'node:crypto'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { totalmem } from 'node:os'
+import { join } from 'node:path'
+import type { Clock } from '../../../lib/clock.ts'
+import { errorMessage, invariant, SlipwayError } from '../../../lib/errors.ts'
+import { limits } from '../../../lib/limits.ts'
+import type { Logger } from '../../../lib/log.ts'
+import { runProcess } from '../../../lib/process.ts'
+import type { Arch } from '../../../pipeline/run-config.ts'
+import type { Driver, DriverFacts, Pod, PodId, PodOptions, PodSpec, StepExit } from '../../driver.ts'
+import { createHelperPod } from '../../helper/client.ts'
+import { socketTransport } from '../../helper/transport.ts'
+import {
+  type ControlGroups,
+  countMemoryKills,
+  createControlGroup,
+  findControlGroups,
+  removeControlGroup,
+} from './control-group.ts'
+import { DiskWatch, freePercent, readDiskSpace } from './disk-watch.ts'
+import { HostPod } from './host-pod.ts'
+import { groupText, lookAtHost, passwdText, readIfThere } from './host-view.ts'
+import {
+  listPodDirectories,
+  loadEndRecord,
+  loadPodRecord,
+  loadSandboxRecord,
+  makePodDirectory,
+  type PodDirectory,
+  type PodRecord,
+  podDirectory,
+  type SandboxRecord,
+  saveEndRecord,
+  savePodRecord,
+} from './pod-directory.ts'
+import { isAlive, killProcess } from './process-identity.ts'
+import { removeTree } from './remove-tree.ts'
+import { checkPodId, ignoredSettings, needsDocker } from './requirements.ts'
+import { endSandbox, sandboxDescriptors, startSandbox } from './sandbox.ts'
+import { type HostView, helperPath, sandboxArguments, sandboxEnvironment, sandboxUser } from './sandbox-arguments.ts'
+import { openUidPool, taskUids, type UidPool, uidClaimsDir } from './uid-pool.ts'
+
+export type HostLimits = {
+  /** Of one task, all its processes together. */
+  readonly memoryBytesMax: number
+  readonly processesMax: number
+  readonly openFilesMax: number
+  readonly fileBytesMax: number
+  readonly freeDiskPercentMin: number
+}
+
+export type HostDriverOptions = {
+  /** Pods are kept below it, in directories of mode 0700. Tasks cannot see it. */
+  readonly dataDir: string
+  readonly ownerId: string
+  /** The static helper for this machine. */
+  readonly helperFile: string
+  /** Goes on without bubblewrap; tasks are then ordinary processes of this user. */
+  readonly allowUnsandboxed: boolean
+  /** Shown to tasks beside /usr, /etc and the like; must exist. */
+  readonly readOnlyPaths: readonly string[]
+  /** Hidden from tasks where a shown path contains them: the executor's configuration, other data of the server. */
+  readonly hiddenPaths?: readonly string[]
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits?: Partial<HostLimits>
+  /** Name or path of bubblewrap. */
+  readonly bubblewrap?: string
+}
+
+/** What a machine's own limits default to. */
+export function defaultHostLimits(memoryBytes: number): HostLimits {
+  return {
+    memoryBytesMax: Math.floor((memoryBytes * limits.hostMemoryPercent.value) / 100),
+    processesMax: limits.hostProcesses.value,
+    openFilesMax: limits.hostOpenFiles.value,
+    fileBytesMax: limits.hostFileBytes.value,
+    freeDiskPercentMin: limits.freeDiskPercent.value,
+  }
+}
+
+/**
+ * Starts a sandbox once to see that it works. Fails with `driver_unavailable` when it does not, or when this is not Linux.
+ * What earlier processes removed but could not delete is deleted in the background.
+ */
+export async function openHostDriver(options: HostDriverOptions): Promise<Driver> {
+  if (process.platform !== 'linux')
+    throw new SlipwayError('driver_unavailable', 'the host driver needs Linux; use the docker driver')
+  const arch = archs[process.arch]
+  if (arch === undefined)
+    throw new SlipwayError('driver_unavailable', `the host driver does not know the architecture ${process.arch}`)
+  const bubblewrap = options.bubblewrap ?? 'bwrap'
+  const version = await bubblewrapVersion(bubblewrap)
+  const isRoot = process.getuid?.() === 0
+  const controlGroups = isRoot ? findControlGroups() : undefined
+  const dirs = makeDirs(options)
+  const driver = new HostDriver(options, {
+    arch,
+    bubblewrap,
+    dirs,
+    view: lookAtHost({
+      readOnlyPaths: options.readOnlyPaths,
+      hiddenPaths: [options.dataDir, ...(options.hiddenPaths ?? [])],
+    }),
+    limits: { ...defaultHostLimits(totalmem()), ...options.limits },
+    controlGroups,
+    uids: isRoot ? openUidPool({ claimsDir: uidClaimsDir, uids: taskUids, random: Math.random }) : undefined,
+    description: [
+      version ?? 'no sandbox',
+      isRoot ? 'own user per task' : 'user of the executor',
+      ...(controlGroups === undefined ? ['memory is not limited'] : []),
+    ].join(', '),
+  })
+  try {
+    await driver.probe()
+  } catch (error) {
+    await driver[Symbol.asyncDispose]()
+    throw error
+  }
+  return driver
+}
+
+const archs: Readonly<Record<string, Arch>> = { x64: 'amd64', arm64: 'arm64', arm: 'arm', ia32: '386' }
+
+type Dirs = {
+  readonly pods: string
+  /** Where removed pods wait to be deleted. */
+  readonly removed: string
+  readonly passwdFile: string
+  readonly groupFile: string
+  readonly helperFile: string
+}
+
+type Facts = {
+  readonly arch: Arch
+  readonly bubblewrap: string
+  readonly dirs: Dirs
+  readonly view: HostView
+  readonly limits: HostLimits
+  readonly controlGroups: ControlGroups | undefined
+  readonly uids: UidPool | undefined
+  readonly description: string
+}
+
+class HostDriver implements Driver {
+  readonly name = 'host'
+  readonly facts: DriverFacts
+  readonly #options: HostDriverOptions
+  readonly #host: Facts
+  /** Pods that run, of this process and those it attached to. */
+  readonly #pods = new Map<PodId, { readonly directory: PodDirectory; readonly sandbox: SandboxRecord }>()
+  readonly #removals = new Map<PodId, Promise<void>>()
+  readonly #deletions = new Set<Promise<void>>()
+  readonly #endMessages = new Map<PodId, string>()
+  readonly #diskWatch: DiskWatch
+
+  constructor(options: HostDriverOptions, host: Facts) {
+    this.#options = options
+    this.#host = host
+    this.facts = {
+      archs: [host.arch],
+      supportsServices: false,
+      supportsPrivileged: false,
+      description: host.description,
+    }
+    this.#diskWatch = new DiskWatch({
+      dir: host.dirs.pods,
+      freePercentMin: host.limits.freeDiskPercentMin,
+      clock: options.clock,
+      logger: options.logger,
+      pods: () => new Map([...this.#pods].map(([id, { directory }]) => [id, directory.path])),
+      end: (id, message) => this.#end(id, message),
+    })
+    for (const name of readdirSync(host.dirs.removed)) this.#delete(join(host.dirs.removed, name))
+  }
+
+  /** Makes and removes a pod. */
+  async probe(): Promise<void> {
+    const { clock } = this.#options
+    const id = `probe-${randomUUID()}`
+    try {
+      await this.#start(id, [], {}, clock.timeout(probeMs))
+    } catch (cause) {
+      throw new SlipwayError('driver_unavailable', `try a sandbox: ${errorMessage(cause)}`, { cause })
+    } finally {
+      await this.removePod(id, clock.timeout(limits.podRemoveMs.value))
+    }
+  }
+
+  async createPod(spec: PodSpec, { log, signal }: PodOptions): Promise<Pod> {
+    signal.throwIfAborted()
+    checkPodId(spec.id)
+    const reason = needsDocker(spec, this.#host.arch)
+    if (reason !== undefined) throw new SlipwayError('driver_unsupported', reason)
+    this.#checkDisk()
+    for (const line of ignoredSettings(spec)) log(line)
+    const main = spec.containers[0]
+    invariant(main !== undefined, 'a pod has at least one container')
+    try {
+      return await this.#start(spec.id, main.volumes, main.environment, signal)
+    } catch (error) {
+      await this.removePod(spec.id, this.#options.clock.timeout(limits.podRemoveMs.value))
+      throw error
+    }
+  }
+
+  async attachPod(id: PodId, signal: AbortSignal): Promise<Pod | undefined> {
+    signal.throwIfAborted()
+    checkPodId(id)
+    const directory = podDirectory(this.#host.dirs.pods, id)
+    const [record, sandbox] = [loadPodRecord(directory), loadSandboxRecord(directory)]
+    if (record === undefined || sandbox === undefined || !isAlive(sandbox.init)) return undefined
+    return this.#podOf(id, directory, record, sandbox)
+  }
+
+  async listPods(signal: AbortSignal): Promise<readonly PodId[]> {
+    signal.throwIfAborted()
+    return listPodDirectories(this.#host.dirs.pods)
+  }
+
+  removePod(id: PodId, signal: AbortSignal): Promise<void> {
+    checkPodId(id)
+    const running = this.#removals.get(id)
+    if (running !== undefined) return running
+    const removal = this.#remove(id, signal).finally(() => this.#removals.delete(id))
+    this.#removals.set(id, removal)
+    return removal
+  }
+
+  /** Lets go of pods, which go on, and waits for deletions that have begun. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#pods.clear()
+    await this.#diskWatch[Symbol.asyncDispose]()
+    await Promise.all(this.#deletions)
+  }
+
+  async #start(
+    id: PodId,
+    volumes: PodSpec['containers'][number]['volumes'],
+    environment: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<Pod> {
+    const { bubblewrap, controlGroups, dirs, uids, view } = this.#host
+    const directory = podDirectory(dirs.pods, id)
+    if (listPodDirectories(directory.path).length > 0) await this.removePod(id, signal)
+    makePodDirectory(directory)
+    const uid = uids?.claim(directory.path)
+    const record: PodRecord = {
+      version: 1,
+      ...(uid === undefined ? {} : { uid }),
+      baseEnvironment: { ...sandboxEnvironment, ...environment },
+    }
+    savePodRecord(directory, record)
+    if (uid !== undefined) for (const dir of [directory.homeDir, directory.temporaryDir]) chownSync(dir, uid, uid)
+    chmodSync(directory.temporaryDir, 0o1777)
+    const sandbox = await startSandbox({
+      program: bubblewrap,
+      args: sandboxArguments({
+        view,
+        paths: { ...directory, ...dirs },
+        descriptors: sandboxDescriptors,
+        asRoot: uid !== undefined,
+        volumes: volumes.map(({ path, tmpfs }) => ({ path, sizeBytes: tmpfs.sizeBytes })),
+        command: this.#helperCommand(),
+      }),
+      directory,
+      uid,
+      onCreated: ({ pid }) => {
+        if (controlGroups !== undefined) createControlGroup(controlGroups, this.#groupName(id), pid, this.#host.limits)
+      },
+      signal,
+    })
+    return this.#podOf(id, directory, record, sandbox)
+  }
+
+  #helperCommand(): readonly string[] {
+    const { openFilesMax, processesMax, fileBytesMax } = this.#host.limits
+    return [
+      ...[helperPath, 'init', '--dir-fd', String(sandboxDescriptors.privateDir)],
+      ...['--nofile', String(openFilesMax), '--nproc', String(processesMax), '--fsize', String(fileBytesMax)],
+    ]
+  }
+
+  #podOf(id: PodId, directory: PodDirectory, record: PodRecord, sandbox: SandboxRecord): Pod {
+    this.#pods.set(id, { directory, sandbox })
+    this.#diskWatch.wake()
+    const remove = (signal: AbortSignal) => this.removePod(id, signal)
+    const enterCommand = enterCommandOf(sandbox)
+    const inner = createHelperPod({
+      id,
+      transport: socketTransport(join(directory.privateDir, helperSocket)),
+      dir: directory.privateDir,
+      user: record.uid === undefined ? '' : `${sandboxUser.uid}:${sandboxUser.gid}`,
+      inheritEnvironment: false,
+      baseEnvironment: record.baseEnvironment,
+      enterCommand,
+      remove,
+      clock: this.#options.clock,
+    })
+    let memoryKills = this.#memoryKills(id)
+    const explain = (exit: StepExit): StepExit => {
+      const message = this.#endMessages.get(id) ?? loadEndRecord(directory)?.message
+      if (message !== undefined) return { kind: 'lost', message }
+      const before = memoryKills
+      memoryKills = this.#memoryKills(id)
+      const isFailed = exit.kind === 'signaled' || exit.kind === 'lost' || (exit.kind === 'exited' && exit.code !== 0)
+      return isFailed && memoryKills > before ? { kind: 'out_of_memory' } : exit
+    }
+    return new HostPod({ inner, enterCommand, explain, remove })
+  }
+
+  #memoryKills(id: PodId): number {
+    const { controlGroups } = this.#host
+    return controlGroups === undefined ? 0 : countMemoryKills(controlGroups, this.#groupName(id))
+  }
+
+  /** Ends a pod for a reason that its steps get as their exit. */
+  #end(id: PodId, message: string): void {
+    const pod = this.#pods.get(id)
+    if (pod === undefined) return
+    this.#options.logger.warn('pod ended', { podId: id, reason: message })
+    this.#endMessages.set(id, message)
+    try {
+      saveEndRecord(pod.directory, { version: 1, message })
+    } catch (error) {
+      // The disk may be full; the reason is then known to this process only.
+      this.#options.logger.warn('reason of a pod cannot be saved', { podId: id, error })
+    }
+    killProcess(pod.sandbox.init)
+    this.#pods.delete(id)
+  }
+
+  async #remove(id: PodId, signal: AbortSignal): Promise<void> {
+    const { controlGroups, dirs, uids } = this.#host
+    const { clock } = this.#options
+    const directory = podDirectory(dirs.pods, id)
+    const sandbox = loadSandboxRecord(directory)
+    if (sandbox !== undefined) await endSandbox(sandbox, clock, signal)
+    if (controlGroups !== undefined) await removeControlGroup(controlGroups, this.#groupName(id), clock)
+    const uid = loadPodRecord(directory)?.uid
+    if (uid !== undefined) uids?.release(uid, directory.path)
+    this.#pods.delete(id)
+    this.#endMessages.delete(id)
+    const removed = join(dirs.removed, `${id}-${randomUUID()}`)
+    try {
+      renameSync(directory.path, removed)
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
+      throw error
+    }
+    this.#delete(removed)
+  }
+
+  /** Deletes in the background; what cannot be deleted is tried again by the next start. */
+  #delete(path: string): void {
+    const deletion = removeTree(path)
+      .catch((error: unknown) => this.#options.logger.warn('removed pod cannot be deleted', { path, error }))
+      .finally(() => this.#deletions.delete(deletion))
+    this.#deletions.add(deletion)
+  }
+
+  #checkDisk(): void {
+    const free = freePercent(readDiskSpace(this.#host.dirs.pods))
+    const kept = this.#host.limits.freeDiskPercentMin
+    if (free >= kept) return
+    throw new SlipwayError(
+      'disk_full',
+      `host driver: only ${free.toFixed(1)} % of the disk at ${this.#options.dataDir} is free, ${kept} % are kept: ` +
+        'no task is started; make room or use another data directory',
+    )
+  }
+
+  /** Control groups are shared by all executors of the machine. */
+  #groupName(id: PodId): string {
+    return `${shortHash(this.#host.dirs.pods)}-${id}`
+  }
+}
+
+const probeMs = 10_000
+
+/** Name of the helper's socket in the private directory. */
+const helperSocket = 's'
+
+/** `bubblewrap 0.8.0`, or undefined when it cannot be run. */
+async function bubblewrapVersion(program: string): Promise<string | undefined> {
+  try {
+    const { code, stdout } = await runProcess(program, ['--version'])
+    return code === 0 ? stdout.toString('utf8').trim() : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function makeDirs({ dataDir, ownerId, helperFile }: HostDriverOptions): Dirs {
+  const own = join(dataDir, 'host')
+  const pods = join(dataDir, 'pods', shortHash(ownerId))
+  const removed = join(dataDir, 'pods-removed')
+  for (const path of [own, pods, removed]) mkdirSync(path, { recursive: true, mode: 0o700 })
+  return {
+    pods,
+    removed,
+    passwdFile: keepFile(join(own, 'passwd'), passwdText(readIfThere('/etc/passwd'))),
+    groupFile: keepFile(join(own, 'group'), groupText(readIfThere('/etc/group'))),
+    helperFile: keepHelper(own, helperFile),
+  }
+}
+
+/** A copy of our own: the package may lie where the task's user namespace cannot reach, and may change under pods. */
+function keepHelper(dir: string, helperFile: string): string {
+  const { size, mtimeMs } = statSync(helperFile)
+  const path = join(dir, `slipway-pod-${shortHash(`${helperFile} ${size} ${mtimeMs}`)}`)
+  if (existsSync(path)) return path
+  return replaceFile(path, 0o755, (temporary) => copyFileSync(helperFile, temporary))
+}
+
+function keepFile(path: string, text: string): string {
+  if (readIfThere(path) === text) return path
+  return replaceFile(path, 0o644, (temporary) => writeFileSync(temporary, text))
+}
+
+/** By rename, as sandboxes of other processes may be using it. Returns `path`. */
+function replaceFile(path: string, mode: number, write: (temporary: string) => void): string {
+  const temporary = `${path}.${randomUUID()}`
+  write(temporary)
+  chmodSync(temporary, mode)
+  renameSync(temporary, path)
+  return path
+}
+
+const shortHash = (value: string | Uint8Array) => createHash('sha256').update(value).digest('hex').slice(0, 12)
+
+/** Joins all namespaces of the sandbox as its user. */
+function enterCommandOf({ init }: SandboxRecord): string {
+  const { uid, gid, home } = sandboxUser
+  const environment = Object.entries(sandboxEnvironment).map(([name, value]) => `${name}=${value}`)
+  return [
+    `nsenter --target ${init.pid} --user --mount --pid --ipc --uts --cgroup --setuid ${uid} --setgid ${gid}`,
+    `--wdns=${home} env -i ${environment.join(' ')} /bin/sh -i`,
+  ].join(' ')
+}
