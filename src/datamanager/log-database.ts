@@ -29,6 +29,8 @@ export type LogDatabaseComponents = {
   readonly log: ChangeLog
   readonly writer: Writer
   readonly clock: Clock
+  /** True while something committed is missing from the rows. */
+  readonly isBehind?: () => boolean
   /** Closes what the database stands on, after the writer has ended. */
   readonly close: () => void | Promise<void>
 }
@@ -60,6 +62,8 @@ export class LogDatabase<S extends Schema> implements Database<S> {
 
   view<T>(read: (tx: ReadTransaction<S>) => T): T {
     this.#checkUsable()
+    if (this.#components.isBehind?.())
+      throw new SlipwayError('database_behind', 'a committed record could not be applied yet: try again later')
     return this.#components.model.view<S, T>(read)
   }
 

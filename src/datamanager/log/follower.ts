@@ -1,0 +1,112 @@
+// Keeps a read model at the head of a log that others append to as well.
+
+import type { Clock } from '../../lib/clock.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import type { ChangeLog, EncodedRecord } from '../change-log.ts'
+import type { ReadModel } from '../read-model/read-model.ts'
+import { decodeRecord } from '../record.ts'
+import type { OnBranch } from '../recovery.ts'
+
+/** Records read at once; each may have a megabyte. */
+const readRecords = 16
+const retryMsMax = 1000
+
+export type FollowerComponents = {
+  readonly model: ReadModel
+  readonly log: ChangeLog
+  readonly clock: Clock
+  readonly onBranch: OnBranch
+  /** Hears when the log and this database contradict each other: nothing may be served any more. */
+  readonly onFailure: (error: SlipwayError) => void
+}
+
+export class Follower {
+  readonly #components: FollowerComponents
+  #isBehind = false
+
+  constructor(components: FollowerComponents) {
+    this.#components = components
+  }
+
+  /** True while a record that is committed could not be applied (disk full, I/O error): reads must not be served. */
+  get isBehind(): boolean {
+    return this.#isBehind
+  }
+
+  /** Applies all records the log has. Errors: of the log, of applying; contradictions are told to `onFailure` as well. */
+  async catchUp(signal: AbortSignal): Promise<void> {
+    const { model, log, onBranch } = this.#components
+    for (;;) {
+      const records = await this.#checked(() => log.read(model.position, readRecords, signal))
+      if (records.length === 0) return
+      for (const record of records) {
+        // Applied meanwhile: the writer and the follower may both have read it.
+        if (record.position <= model.position) onBranch('follow: applied already')
+        else this.apply(record)
+      }
+    }
+  }
+
+  /** Applies the next record. When SQLite fails, this database is behind until it succeeds. */
+  apply(record: EncodedRecord): void {
+    const { model, onBranch } = this.#components
+    this.#checkedNow(() => {
+      const decoded = decodeRecord(record)
+      try {
+        model.apply(decoded)
+        this.#isBehind = false
+      } catch (error) {
+        if (!isContradiction(error)) {
+          onBranch('apply: failed')
+          this.#isBehind = true
+        }
+        throw error
+      }
+    })
+  }
+
+  /** Follows until `signal` is aborted; trouble with the log is tried again, for as long as it lasts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { model, log, clock, onBranch } = this.#components
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        await log.changed(model.position, signal)
+        await this.catchUp(signal)
+        failures = 0
+      } catch (error) {
+        if (signal.aborted || isContradiction(error)) return
+        onBranch('follow: try again')
+        await clock.sleep(Math.min(2 ** failures++, retryMsMax), signal).catch(() => undefined) // aborted: the loop ends
+      }
+    }
+  }
+
+  async #checked<T>(act: () => Promise<T>): Promise<T> {
+    try {
+      return await act()
+    } catch (error) {
+      throw this.#told(error)
+    }
+  }
+
+  #checkedNow(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      throw this.#told(error)
+    }
+  }
+
+  #told(error: unknown): unknown {
+    if (isContradiction(error))
+      this.#components.onFailure(
+        new SlipwayError(error.code, `the database has stopped: ${error.message}`, { cause: error }),
+      )
+    return error
+  }
+}
+
+/** The log says something that cannot follow what is applied here; trying again cannot help. */
+export function isContradiction(error: unknown): error is SlipwayError {
+  return isSlipwayError(error, 'database_corrupt', 'database_foreign', 'database_too_new', 'history_collected')
+}

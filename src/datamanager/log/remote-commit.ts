@@ -1,0 +1,153 @@
+// The commit to a log elsewhere: the evaluation is rolled back, the record appended, and when it is certain that it is
+// there, applied. No SQLite transaction is open while this waits.
+
+import type { Clock } from '../../lib/clock.ts'
+import { SlipwayError } from '../../lib/errors.ts'
+import type { AppendResult, ChangeLog, EncodedRecord, RecordHash } from '../change-log.ts'
+import type { ReadModel } from '../read-model/read-model.ts'
+import type { OnBranch } from '../recovery.ts'
+import type { CommitOutcome, CommitStrategy, EvaluatedBatch } from '../writer.ts'
+import { type Follower, isContradiction } from './follower.ts'
+
+/** Waits between attempts double from 1 ms up to this. */
+const retryMsMax = 1000
+/** Upper bound of the random wait after a lost race. */
+const jitterMsMax = 16
+/** A log that says "taken" and then shows nothing there, so often in a row, has lost its end. */
+const phantomReadsMax = 20
+
+export type RemoteCommitComponents = {
+  readonly model: ReadModel
+  readonly log: ChangeLog
+  readonly follower: Follower
+  readonly clock: Clock
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly onBranch: OnBranch
+  /** Aborted when the database closes. */
+  readonly closing: AbortSignal
+  readonly onFailure: (error: SlipwayError) => void
+}
+
+type Slot = 'ours' | 'another' | 'nothing'
+
+export class RemoteCommit implements CommitStrategy {
+  readonly namesTransactions = true
+  readonly #components: RemoteCommitComponents
+
+  constructor(components: RemoteCommitComponents) {
+    this.#components = components
+  }
+
+  /** While a committed record could not be applied here, nothing may be evaluated. */
+  prepare(): Promise<void> | undefined {
+    return this.#components.follower.isBehind ? this.#retrying(() => this.#catchUp()) : undefined
+  }
+
+  async commit({ record, prev }: EvaluatedBatch): Promise<CommitOutcome> {
+    const { model } = this.#components
+    model.rollback()
+    try {
+      return record ? await this.#commitRecord(record, prev) : await this.#confirmHead()
+    } catch (cause) {
+      return { kind: 'unknown', cause }
+    }
+  }
+
+  async #commitRecord(record: EncodedRecord, prev: RecordHash): Promise<CommitOutcome> {
+    const { model, follower, clock, random, closing } = this.#components
+    if ((await this.#append(record, prev)) === 'another') {
+      await this.#retrying(() => this.#catchUp())
+      await clock.sleep(random() * jitterMsMax, closing)
+      return { kind: 'lost' }
+    }
+    if (model.position < record.position) {
+      try {
+        follower.apply(record)
+      } catch (error) {
+        // The record is durable and counts; this instance serves nothing until it has applied it.
+        if (isContradiction(error)) throw error
+      }
+    } else if (model.position === record.position && model.hash !== record.hash) {
+      const error = new SlipwayError(
+        'database_corrupt',
+        `the log has two records ${record.position}: ${model.hash} and ${record.hash}`,
+      )
+      this.#components.onFailure(error)
+      throw error
+    }
+    return { kind: 'committed' }
+  }
+
+  /** A batch that wrote nothing has read the newest state only if the log still ends where it was evaluated. */
+  async #confirmHead(): Promise<CommitOutcome> {
+    const { model, log, closing } = this.#components
+    const position = model.position
+    const head = await this.#retrying(() => log.head(closing))
+    if (head <= position) return { kind: 'committed' }
+    await this.#retrying(() => this.#catchUp())
+    return { kind: 'lost' }
+  }
+
+  /** Appends until it is certain whose record is at this position. Never moves past a position that is not resolved. */
+  async #append(record: EncodedRecord, prev: RecordHash): Promise<'ours' | 'another'> {
+    const { log, clock, onBranch, closing } = this.#components
+    let phantoms = 0
+    for (let attempt = 0; ; attempt++) {
+      closing.throwIfAborted()
+      const result = await this.#tryAppend(() => log.append(record, prev, closing))
+      if (result.kind === 'created') return 'ours'
+      const slot = await this.#retrying(() => this.#readSlot(record))
+      const isUnknown = result.kind === 'unknown'
+      if (slot !== 'nothing') {
+        const who = slot === 'ours' ? 'our record' : 'another record'
+        onBranch(isUnknown ? `append: unknown, ${who}` : `append: exists, ${who}`)
+        return slot
+      }
+      if (isUnknown) onBranch('append: unknown, no record yet')
+      else if (++phantoms > phantomReadsMax) {
+        const error = new SlipwayError(
+          'database_corrupt',
+          `the log refuses record ${record.position} but has none there`,
+        )
+        this.#components.onFailure(error)
+        throw error
+      }
+      // The same bytes again: whichever attempt arrives, there is one record.
+      await clock.sleep(Math.min(2 ** attempt, retryMsMax), closing)
+    }
+  }
+
+  /** A thrown error says as little about the record as a lost answer. */
+  async #tryAppend(append: () => Promise<AppendResult>): Promise<AppendResult> {
+    try {
+      return await append()
+    } catch (cause) {
+      return { kind: 'unknown', cause }
+    }
+  }
+
+  async #readSlot(record: EncodedRecord): Promise<Slot> {
+    const [found] = await this.#components.log.read(record.position - 1, 1, this.#components.closing)
+    if (!found) return 'nothing'
+    return found.hash === record.hash ? 'ours' : 'another'
+  }
+
+  #catchUp(): Promise<void> {
+    return this.#components.follower.catchUp(this.#components.closing)
+  }
+
+  /** Until it succeeds, the log and this database contradict each other, or the database closes. */
+  async #retrying<T>(act: () => Promise<T>): Promise<T> {
+    const { clock, onBranch, closing } = this.#components
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await act()
+      } catch (error) {
+        if (closing.aborted || isContradiction(error)) throw error
+        onBranch('append: log not readable')
+        await clock.sleep(Math.min(2 ** attempt, retryMsMax), closing)
+      }
+    }
+  }
+}

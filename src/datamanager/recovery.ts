@@ -1,0 +1,16 @@
+// The branches that only faults reach, by name: the simulation counts them and fails when one was never reached.
+
+export const recoveryBranches = [
+  'append: exists, another record',
+  'append: exists, our record',
+  'append: unknown, another record',
+  'append: unknown, our record',
+  'append: unknown, no record yet',
+  'append: log not readable',
+  'apply: failed',
+  'follow: applied already',
+  'follow: try again',
+] as const
+
+export type RecoveryBranch = (typeof recoveryBranches)[number]
+export type OnBranch = (branch: RecoveryBranch) => void
