@@ -26,8 +26,8 @@ runs:
         runtime: {containers: [{image: alpine, environment: {A: {from_variable: token}}}]}
         environment: {B: {from_variable: token}}
         docker_registries_auth:
-          one: {username: u, password: {from_variable: token}}
-          two: {type: encodedauth, auth: {from_variable: token}}
+          one.example.org: {username: u, password: {from_variable: token}}
+          two.example.org: {type: encodedauth, auth: {from_variable: token}}
         steps:
           - run: {command: make, environment: {C: {from_variable: token}}}
 `,
@@ -39,8 +39,8 @@ runs:
   expect(task?.environment).toEqual({ B: sealed })
   expect(task?.steps[0]).toMatchObject({ environment: { C: sealed } })
   expect(task?.registryAuth).toEqual({
-    one: { type: 'basic', username: 'u', password: sealed },
-    two: { type: 'encodedauth', auth: sealed },
+    'one.example.org': { type: 'basic', username: 'u', password: sealed },
+    'two.example.org': { type: 'encodedauth', auth: sealed },
   })
 })
 

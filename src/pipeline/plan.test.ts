@@ -69,11 +69,11 @@ test('each task that cannot be executed says why, also through its parents, in t
 runs:
   - name: ci
     tasks:
-      - {name: notify, runtime: {containers: [{image: a}]}, depends: [deploy: [on_success, on_skipped]]}
-      - {name: announce, runtime: {containers: [{image: a}]}, depends: [deploy]}
-      - {name: build, runtime: {containers: [{image: a}]}}
-      - {name: deploy, runtime: {containers: [{image: a}]}, depends: [build], when: {branch: main}}
-      - {name: celebrate, runtime: {containers: [{image: a}]}, depends: [announce]}
+      - {name: notify, runtime: {containers: [{image: alpine}]}, depends: [deploy: [on_success, on_skipped]]}
+      - {name: announce, runtime: {containers: [{image: alpine}]}, depends: [deploy]}
+      - {name: build, runtime: {containers: [{image: alpine}]}}
+      - {name: deploy, runtime: {containers: [{image: alpine}]}, depends: [build], when: {branch: main}}
+      - {name: celebrate, runtime: {containers: [{image: alpine}]}, depends: [announce]}
 `)
   const [run] = planRuns(config, anEvent())
   expect(run?.kind === 'created' ? run.tasks.map(({ task, level, skip }) => [task.name, level, skip]) : []).toEqual([

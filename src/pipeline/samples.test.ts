@@ -18,7 +18,7 @@ test.each(samples)('$id: $title', (sample) => {
 test('a config of several runs expands each of them with its own tasks', () => {
   const checked = checkDefinition({
     path: '.agola/config.yml',
-    text: 'runs: [{name: a, tasks: [{name: t, runtime: {containers: [{image: x}]}}]}, {name: b}]',
+    text: 'runs: [{name: a, tasks: [{name: t, runtime: {containers: [{image: alpine}]}}]}, {name: b}]',
   })
   const config = validConfig(checked)
   const tasksOf = config.runs.map(

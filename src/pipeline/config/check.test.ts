@@ -35,12 +35,12 @@ const errorSamples: readonly (readonly [id: string, text: string, ...messages: s
   ['E8', runOf(`name: ${long}`), `task name "${long}" too long`],
   ['E9', runOf('name: t', 'name: t'), 'duplicate task name: t'],
   ['E10', 'runs: [{name: ci, tasks: [{name: t}]}]', 'task "t": runtime is not defined'],
-  ['E11', runtimeOf('{type: vm, containers: [{image: a}]}'), 'task "t" runtime: wrong type "vm"'],
+  ['E11', runtimeOf('{type: vm, containers: [{image: alpine}]}'), 'task "t" runtime: wrong type "vm"'],
   ['E12', runtimeOf('{}'), 'task "t" runtime: at least one container must be defined'],
   ['E12', runtimeOf('{containers: []}'), 'task "t" runtime: at least one container must be defined'],
-  ['E13', runtimeOf('{arch: mips, containers: [{image: a}]}'), 'task "t" runtime: invalid arch "mips"'],
-  ['E14', runtimeOf('{containers: [{image: a, volumes: [{path: /x}]}]}'), 'no volume config specified'],
-  ['E14', runtimeOf('{containers: [{image: a, volumes: [{path: /x, tmpfs: }]}]}'), 'no volume config specified'],
+  ['E13', runtimeOf('{arch: mips, containers: [{image: alpine}]}'), 'task "t" runtime: invalid arch "mips"'],
+  ['E14', runtimeOf('{containers: [{image: alpine, volumes: [{path: /x}]}]}'), 'no volume config specified'],
+  ['E14', runtimeOf('{containers: [{image: alpine, volumes: [{path: /x, tmpfs: }]}]}'), 'no volume config specified'],
   ['E15', taskOf('depends: [u]'), 'run task "u" needed by task "t" doesn\'t exist'],
   ['E16', taskOf('depends: [t]'), 'circular dependency between task "t" and tasks "t"'],
   [
@@ -80,7 +80,7 @@ const errorSamples: readonly (readonly [id: string, text: string, ...messages: s
   ['E29', taskOf('environment: {A: 12345678}'), 'unknown value format: 1.2345678e+07'],
   ['E29', taskOf('environment: {A: [x, z]}'), 'unknown value format: [x z]'],
   ['E30', taskOf('environment: {A: null}'), 'unknown value format: <nil>'],
-  ['E30', 'docker_registries_auth: {r: {username: null}}\nruns: [{name: ci}]', 'unknown value format: <nil>'],
+  ['E30', 'docker_registries_auth: {quay.io: {username: null}}\nruns: [{name: ci}]', 'unknown value format: <nil>'],
   ['E31', taskOf('environment: {A: {from_variable: 5}}'), 'unknown value format: 5'],
   ['E32', taskOf('depends: [1]'), 'unsupported depend entry format'],
   ['E32', taskOf('depends: [null]'), 'unsupported depend entry format'],
@@ -189,9 +189,21 @@ const doubts: readonly (readonly [what: string, text: string, message: string])[
   ['a timeout of some nanoseconds', taskOf('task_timeout_interval: 60'), 'nanoseconds: this is 60 ns'],
   ['an impossible variable name', taskOf('environment: {A=B: x}'), '"A=B" cannot be the name'],
   ['an empty cache key', taskOf('steps: [{restore_cache: {keys: [null]}}]'), 'is empty'],
+  ['a malformed image name', runtimeOf('{containers: [{image: "Alpine:"}]}'), 'could not parse image name'],
+  [
+    'a malformed pattern',
+    taskOf('steps: [{save_cache: {key: k, contents: [{paths: ["{a"]}]}}]'),
+    'syntax error in pattern: missing closing }',
+  ],
+  [
+    'docker.io as a registry',
+    'docker_registries_auth: {docker.io: {username: u}}\nruns: [{name: ci}]',
+    'is not a registry name',
+  ],
+  ['an image as a registry', taskOf('docker_registries_auth: {ghcr.io/org: {username: u}}'), 'is not a registry name'],
   [
     'auth that is not base64 of user:password',
-    taskOf('docker_registries_auth: {r: {type: encodedauth, auth: hello}}'),
+    taskOf('docker_registries_auth: {quay.io: {type: encodedauth, auth: hello}}'),
     'this cannot be used to log in',
   ],
 ]
@@ -211,18 +223,19 @@ const surprises: readonly (readonly [what: string, text: string, message: string
   ['a float as a name', 'runs: [{name: 1.10}]', '1.10 is read as a number, which gives "1.1"'],
   ['a boolean as a name', 'runs: [{name: yes}]', 'yes is read as a boolean, which gives "true"'],
   ['an octal user', taskOf('user: 0100'), '0100 is read as a number, which gives "64"'],
+  ['a container without image', runtimeOf('{containers: [{user: u}]}'), 'no image: only the host driver'],
   ['an empty when', taskOf('when: {}'), 'this never matches'],
   ['an exclude alone', taskOf('when: {branch: {exclude: x}}'), 'this never matches'],
   ['saving nothing', taskOf('steps: [{save_to_workspace: {contents: [{source_dir: a}]}}]'), 'nothing is saved'],
   ['two spaces in a shell', taskOf('shell: /bin/sh  -e'), 'this has empty words'],
   [
     'half a byte',
-    runtimeOf('{containers: [{image: a, volumes: [{path: /x, tmpfs: {size: 512m}}]}]}'),
+    runtimeOf('{containers: [{image: alpine, volumes: [{path: /x, tmpfs: {size: 512m}}]}]}'),
     '"m" is a fraction of a byte: this is 1 byte',
   ],
   [
     'auth without its type',
-    taskOf('docker_registries_auth: {r: {username: u, password: p, auth: dTpw}}'),
+    taskOf('docker_registries_auth: {quay.io: {username: u, password: p, auth: dTpw}}'),
     'auth has no effect',
   ],
 ]
@@ -240,10 +253,14 @@ test.each([
   ['a null step', taskOf('steps: [null]'), 'step at index 0 is empty'],
   ['an empty step', taskOf('steps: [{}]'), 'step at index 0 is empty'],
   ['a null content', taskOf('steps: [{save_cache: {key: k, contents: [null]}}]'), 'content at index 0 is empty'],
-  ['an unknown credential type', taskOf('docker_registries_auth: {r: {type: token}}'), 'unsupported auth type "token"'],
+  [
+    'an unknown credential type',
+    taskOf('docker_registries_auth: {quay.io: {type: token}}'),
+    'unsupported auth type "token"',
+  ],
   [
     'a negative size',
-    runtimeOf('{containers: [{image: a, volumes: [{path: /x, tmpfs: {size: -1}}]}]}'),
+    runtimeOf('{containers: [{image: alpine, volumes: [{path: /x, tmpfs: {size: -1}}]}]}'),
     'a negative size',
   ],
 ])('%s is an error', (_what, text, message) => {
@@ -253,6 +270,14 @@ test.each([
     expect(checked.errors[0]!.column).toBeGreaterThan(1)
   }
 })
+
+test.each(['quay.io', 'https://quay.io', 'http://registry:5000/v1/', 'https://index.docker.io/v2/', '10.0.0.1:5000'])(
+  '%s is a registry name',
+  (name) => {
+    const text = taskOf(`docker_registries_auth: {"${name}": {username: u, password: p}}`)
+    expect(slipway(text)).toMatchObject({ errors: [], warnings: [] })
+  },
+)
 
 test.each([
   ['depend', 'depends'],
@@ -314,7 +339,7 @@ test.each([
 
 test(`more than ${limits.tasksPerRun.value} tasks in a run are an error, as many are not`, { timeout: 20_000 }, () => {
   const runWith = (count: number) =>
-    `x: &r {containers: [{image: a}]}\nruns: [{name: ci, tasks: [${Array.from({ length: count }, (_, index) => `{name: t${index}, runtime: *r${index === 0 ? '' : `, depends: [t${index - 1}]`}}`).join(', ')}]}]`
+    `x: &r {containers: [{image: alpine}]}\nruns: [{name: ci, tasks: [${Array.from({ length: count }, (_, index) => `{name: t${index}, runtime: *r${index === 0 ? '' : `, depends: [t${index - 1}]`}}`).join(', ')}]}]`
   expect(agola(runWith(limits.tasksPerRun.value)).errors).toEqual([])
   expect(agola(runWith(limits.tasksPerRun.value + 1)).errors).toMatchObject([
     { message: 'run "ci" has 10001 tasks', path: 'runs[0]' },

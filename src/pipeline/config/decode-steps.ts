@@ -1,5 +1,6 @@
 // Decodes the steps of a task, in the long form `{type: run, command: make}` and the short one, `{run: make}`.
 
+import { parseGlob } from '../languages/glob/glob.ts'
 import type { ArchiveContent } from '../run-config.ts'
 import { type ConfigStep, cloneStepName } from './config.ts'
 import { decodeEnvironment } from './decode-values.ts'
@@ -169,7 +170,7 @@ function decodeContents(
       return []
     }
     const fields = fieldsOf(decoding, { node: item.node, path: item.path }, 'content')
-    const written = readStrings(decoding, fields.get('paths'))
+    const written = readStrings(decoding, fields.get('paths'), parseGlob)
     const paths = written.length === 0 ? defaultPaths : written
     if (paths.length === 0)
       reportWarning(decoding, item, 'nothing is saved: this has no paths', 'paths, for example ["**"] for everything')

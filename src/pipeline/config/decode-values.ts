@@ -1,6 +1,7 @@
 // Decodes values, environments, credentials, durations and quantities.
 
 import { parseGoDuration } from '../languages/duration/duration.ts'
+import { credentialsOf, registryAuthKeys } from '../languages/image-name/image-name.ts'
 import { parseQuantity } from '../languages/quantity/quantity.ts'
 import { printGoValue } from '../languages/yaml11/plain-string.ts'
 import type { ConfigEnvironment, ConfigValue, Credential, Credentials } from './config.ts'
@@ -53,10 +54,19 @@ export function decodeEnvironment(decoding: Decoding, spot: Spot | undefined): C
 export function decodeCredentials(decoding: Decoding, spot: Spot | undefined, owner: string): Credentials {
   return Object.fromEntries(
     readEntries(decoding, spot, 'a map of registry names to credentials').flatMap(({ key, spot: entry }) => {
+      checkRegistry(decoding, entry, key)
       const credential = decodeCredential(decoding, entry, `${owner}docker registries auth "${key}" is empty`)
       return credential === undefined ? [] : [[key, credential]]
     }),
   )
+}
+
+/** Credentials under a name that is never looked for have no effect. */
+function checkRegistry(decoding: Decoding, spot: Spot, name: string): void {
+  const host = name.replace(/^https?:\/\//, '').replace(/\/(?:v[12]\/)?$/, '')
+  if (host === 'docker.io') reportDoubt(decoding, spot, '"docker.io" is not a registry name', '"index.docker.io"')
+  else if (!registryAuthKeys(host).includes(name) || host.includes('/') || !/[.:]/.test(host))
+    reportDoubt(decoding, spot, `${JSON.stringify(name)} is not a registry name`, 'a host, with a port if needed')
 }
 
 function decodeCredential(decoding: Decoding, spot: Spot, emptyMessage: string): Credential | undefined {
@@ -83,8 +93,7 @@ function decodeCredential(decoding: Decoding, spot: Spot, emptyMessage: string):
 
 function checkEncodedAuth(decoding: Decoding, spot: Spot | undefined, auth: ConfigValue): void {
   if (spot === undefined || typeof auth !== 'string') return
-  const isEncoded = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(auth)
-  if (!isEncoded || !atob(auth).includes(':'))
+  if (!credentialsOf({ type: 'encodedauth', auth }).ok)
     reportDoubt(decoding, spot, 'this cannot be used to log in', 'base64 of "user:password"')
 }
 

@@ -1,6 +1,7 @@
 // Document -> config. Nothing is thrown and nothing stops at the first mistake: what is wrong is reported and replaced by
 // its default, so that the rest can be looked at too. A config with errors is good for finding more of them, no more.
 
+import { parseImageName } from '../languages/image-name/image-name.ts'
 import type { Node } from '../languages/yaml11/tree.ts'
 import { type Arch, archs, type DependCondition, dependConditions, type TmpfsVolume } from '../run-config.ts'
 import {
@@ -188,7 +189,7 @@ function decodeContainer(decoding: Decoding, spot: Spot, emptyMessage: string): 
   if (fields === undefined) return undefined
   const entrypoint = readText(decoding, fields.get('entrypoint')) ?? ''
   return {
-    image: readText(decoding, fields.get('image')) ?? '',
+    image: decodeImage(decoding, fields.get('image'), spot),
     environment: decodeEnvironment(decoding, fields.get('environment')),
     user: readText(decoding, fields.get('user')) ?? '',
     privileged: readBoolean(decoding, fields.get('privileged')) ?? false,
@@ -197,6 +198,18 @@ function decodeContainer(decoding: Decoding, spot: Spot, emptyMessage: string): 
       (item) => decodeVolume(decoding, item) ?? [],
     ),
   }
+}
+
+function decodeImage(decoding: Decoding, spot: Spot | undefined, container: Spot): string {
+  const image = readText(decoding, spot) ?? ''
+  if (image === '') {
+    // Fine for the host driver alone.
+    reportWarning(decoding, container, 'no image: only the host driver can execute this', 'image')
+    return ''
+  }
+  const name = parseImageName(image)
+  if (!name.ok) reportDoubt(decoding, spot ?? container, name.message)
+  return image
 }
 
 function decodeVolume(decoding: Decoding, spot: Spot): TmpfsVolume | undefined {

@@ -1,6 +1,7 @@
 // The tools of decode.ts: reading typed values out of the tree, and collecting what is wrong instead of stopping at it.
 // Every reader answers undefined for a value that is left out, null or wrong; what is wrong has been reported then.
 
+import type { Parsed } from '../languages/parsed.ts'
 import { toPlainString } from '../languages/yaml11/plain-string.ts'
 import type { MappingEntry, MappingNode, Node, Position } from '../languages/yaml11/tree.ts'
 import type { Dialect } from './config.ts'
@@ -208,12 +209,18 @@ export function readList(decoding: Decoding, spot: Spot | undefined, expected: s
 }
 
 /** A list of strings; null items are empty strings, which are never meant. */
-export function readStrings(decoding: Decoding, spot: Spot | undefined): readonly string[] {
+export function readStrings(decoding: Decoding, spot: Spot | undefined, parse?: StringParser): readonly string[] {
   return readList(decoding, spot, 'a list of strings').map((item) => {
     if (item.node.kind === 'null') reportDoubt(decoding, item, 'is empty', 'a string')
-    return readString(decoding, item) ?? ''
+    const text = readString(decoding, item) ?? ''
+    const result = text === '' ? undefined : parse?.(text)
+    if (result?.ok === false) reportDoubt(decoding, item, result.message)
+    return text
   })
 }
+
+/** Looks whether a string will do where it is used; the reference finds out only then. */
+export type StringParser = (text: string) => Parsed<unknown>
 
 export type NamedSpot = { readonly key: string; readonly keyPosition: Position; readonly spot: Spot }
 

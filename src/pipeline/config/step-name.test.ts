@@ -6,7 +6,7 @@ import { checkDefinition } from './check.ts'
 import { cutBytes, stepName } from './step-name.ts'
 
 const firstStepOf = (steps: string) => {
-  const text = `runs:\n  - name: ci\n    tasks:\n      - name: t\n        runtime: {containers: [{image: a}]}\n        steps:\n${steps}`
+  const text = `runs:\n  - name: ci\n    tasks:\n      - name: t\n        runtime: {containers: [{image: alpine}]}\n        steps:\n${steps}`
   return checkDefinition({ path: '.agola/config.yml', text }).config?.runs[0]?.tasks[0]?.steps[0]
 }
 
