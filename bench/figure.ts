@@ -1,0 +1,49 @@
+// What a benchmark gives: a figure beside its floor, which is measured in the same process, interleaved with it.
+
+export type Figure = {
+  readonly name: string
+  readonly unit: string
+  /** Median of the samples. */
+  readonly value: number
+  readonly p95: number
+  /** The same of the floor: what the machine does at best for the bare work. */
+  readonly floor: number
+  /** `value / floor`. */
+  readonly ratio: number
+  /** What is to hold, like `value <= 5`. */
+  readonly bar: string
+  readonly met: boolean
+}
+
+export type Samples = { readonly median: number; readonly p95: number }
+
+/** Of at least one sample. */
+export function summarize(samples: readonly number[]): Samples {
+  const sorted = samples.toSorted((a, b) => a - b)
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!
+  return { median: at(0.5), p95: at(0.95) }
+}
+
+/** A figure whose bar is an upper bound of its value (in its unit) or of its ratio to the floor. */
+export function figure(
+  {
+    name,
+    unit,
+    samples,
+    floor,
+  }: Pick<Figure, 'name' | 'unit'> & Readonly<Record<'samples' | 'floor', readonly number[]>>,
+  bar: { readonly of: 'value' | 'ratio'; readonly most: number },
+): Figure {
+  const { median, p95 } = summarize(samples)
+  const floorMedian = summarize(floor).median
+  const numbers = { value: median, ratio: median / floorMedian }
+  return {
+    name,
+    unit,
+    ...numbers,
+    p95,
+    floor: floorMedian,
+    bar: `${bar.of} <= ${bar.most}`,
+    met: numbers[bar.of] <= bar.most,
+  }
+}
