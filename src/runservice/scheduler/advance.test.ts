@@ -1,10 +1,22 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isFinishedTask } from '../types.ts'
-import { advance, round, waitingReasons } from './advance.ts'
+import { isFinishedTask, type RunTask } from '../types.ts'
+import { advance, advanceFrom, type RunState, round, waitingReasons } from './advance.ts'
 import { satisfies } from './graph.ts'
 import { arbitraryRun, deepFreeze } from './run-arbitrary-fixture.ts'
-import { advanced, aRun, aRunTask, aTaskId, rounds, saved } from './run-fixture.ts'
+import {
+  accessTo,
+  advanced,
+  anOrder,
+  aRun,
+  aRunTask,
+  aTaskId,
+  rounds,
+  saved,
+  summary,
+  type TaskSpec,
+  withTask,
+} from './run-fixture.ts'
 
 const runs = { numRuns: 500 }
 
@@ -142,6 +154,101 @@ describe('always', () => {
       }),
       runs,
     )
+  })
+})
+
+describe('advancing from what changed', () => {
+  /** A run that was advanced, then changed in some tasks: their ids with it. */
+  const arbitraryNews = fc
+    .record({
+      state: arbitraryRun(),
+      news: fc.array(fc.record({ of: fc.nat(), kind: fc.nat(9) }), { minLength: 1, maxLength: 3 }),
+      stop: fc.nat(9).map((n) => n === 0),
+    })
+    .map(({ state, news, stop }) => {
+      const first = advance(state, 10)
+      const before = saved(state, first)
+      const ready = new Set(first.ready.map((task) => task.taskId))
+      const changed = new Set<string>()
+      let next = before
+      for (const { of, kind } of news) {
+        const task = next.tasks[of % Math.max(1, next.tasks.length)]
+        if (task === undefined || changed.has(task.id)) continue
+        const after = changedBy(next, task, { kind, isReady: ready.has(task.id) })
+        if (after === next) continue
+        next = after
+        changed.add(task.id)
+      }
+      return { ready, changed, state: { ...next, run: stop ? { ...next.run, stop } : next.run } }
+    })
+
+  function changedBy(
+    state: RunState,
+    task: RunTask,
+    { kind, isReady }: { readonly kind: number; readonly isReady: boolean },
+  ): RunState {
+    const order = state.executorTasks.find((one) => one.runTaskId === task.id)
+    const withOrders = (executorTasks: RunState['executorTasks'], fields: Partial<RunTask>) => ({
+      ...state,
+      executorTasks,
+      tasks: state.tasks.map((one) => (one === task ? { ...task, ...fields } : one)),
+    })
+    if (order !== undefined) {
+      const others = state.executorTasks.filter((one) => one !== order)
+      if (isFinishedTask(task.status)) return withOrders(others, {})
+      const ends = ['success', 'success', 'success', 'failed', 'stopped'] as const
+      const status = ends[kind]
+      return status === undefined
+        ? withOrders(state.executorTasks, { status: 'running' })
+        : withOrders(others, { status, endedAt: 11 })
+    }
+    if (task.waitingApproval) return withOrders(state.executorTasks, { waitingApproval: false, approved: true })
+    if (isReady && kind > 4)
+      return withOrders([...state.executorTasks, { ...anOrder('x'), id: `${task.id}.1`, runTaskId: task.id }], {})
+    return state
+  }
+
+  test('comes to the same as advancing the whole', () => {
+    let compared = 0
+    fc.assert(
+      fc.property(arbitraryNews, ({ state, changed, ready }) => {
+        const whole = advance(state, 20)
+        const { ready: becameReady, ...rest } = advanceFrom(accessTo(state), [...changed], 20)
+        const { ready: allReady, ...expected } = whole
+        expect(rest).toEqual(expected)
+        const found = new Set(becameReady.map((task) => task.taskId))
+        for (const { taskId } of allReady) expect(found.has(taskId) || ready.has(taskId)).toBe(true)
+        for (const one of becameReady) expect(allReady).toContainEqual(one)
+        if (changed.size > 0 && state.run.phase === 'running') compared++
+      }),
+      { numRuns: 2_000 },
+    )
+    expect(compared).toBeGreaterThan(500)
+  })
+
+  test('reads what depends on it and the parents of that, not the run', () => {
+    const specs = Array.from({ length: 1_000 }, (_, index): [string, TaskSpec] => [
+      `t${index}`,
+      index < 500 ? { is: 'running' } : { after: { [`t${index - 500}`]: 'S' } },
+    ])
+    const state = withTask(aRun(Object.fromEntries(specs)), 't7', { status: 'success' })
+    const access = accessTo(state)
+    expect(summary(advanceFrom(access, [aTaskId('t7')], 20))).toMatchObject({ ready: ['t507'], tasks: {}, events: [] })
+    expect(access.read()).toBeLessThan(10)
+  })
+
+  test('skips a chain to its end and ends the run', () => {
+    const state = aRun({ A: { is: 'failed', ignoreFailure: true }, B: { after: { A: 'S' } }, C: { after: { B: 'S' } } })
+    expect(summary(advanceFrom(accessTo(state), ['A-id'], 20))).toMatchObject({
+      phase: 'finished',
+      result: 'success',
+      tasks: { B: 'skipped', C: 'skipped' },
+      events: ['running/success', 'finished/success'],
+    })
+  })
+
+  test('does not know tasks of other runs', () => {
+    expect(() => advanceFrom(accessTo(aRun({ A: {} })), ['Z-id'], 20)).toThrow(/none of run/)
   })
 })
 

@@ -8,9 +8,10 @@
 
 import { invariant } from '../../lib/errors.ts'
 import type { Reason } from '../reasons.ts'
-import type { ExecutorTask, Run, RunPhase, RunResult, RunTask } from '../types.ts'
+import type { ExecutorTask, Run, RunPhase, RunResult, RunTask, TaskStatus } from '../types.ts'
 import { isFinishedStep, isFinishedTask } from '../types.ts'
 import { type GraphNode, satisfies, type TaskGraph } from './graph.ts'
+import { IndexHeap } from './index-heap.ts'
 import type { Requirement } from './requirement.ts'
 
 export type RunState = {
@@ -63,6 +64,78 @@ export function advance(state: RunState, now: number): Advanced {
     stops: decideStops(state),
     events: transitions(state.run, decided, completed, finished),
   }
+}
+
+/** Rows of a run that are read as they are asked for. */
+export type RunAccess = {
+  readonly run: Run
+  readonly graph: TaskGraph
+  /** A task of the run as it stands. */
+  readonly task: (taskId: string) => RunTask
+  readonly hasOrder: (taskId: string) => boolean
+  /** How many tasks of the run are not finished, and how many orders of it exist: as they stand. */
+  readonly unfinishedTasks: () => number
+  readonly orders: () => number
+  /** Everything, for what concerns all tasks: a failure, a stop. */
+  readonly all: () => Omit<RunState, 'run' | 'graph'>
+}
+
+/**
+ * `advance` of a run that had been advanced before the named tasks (their rows or orders) changed: reads only these, what
+ * depends on them and the parents of that, however many tasks the run has. The same outcome, but `ready` has only what
+ * became ready by it. A run that is asked to stop, or in which a failure is news, is advanced as a whole.
+ */
+export function advanceFrom(access: RunAccess, changedTaskIds: readonly string[], now: number): Advanced {
+  const { run, graph } = access
+  if (run.phase !== 'running') return { run, tasks: [], ready: [], stops: [], events: [] }
+  const changed = changedTaskIds.map((id) => graph.indexOf.get(id))
+  invariant(!changed.includes(undefined), `a changed task is none of run ${run.id}`)
+  const isNews = (index: number) => {
+    const { task } = graph.nodes[index]!
+    return !task.ignoreFailure && access.task(task.id).status === 'failed'
+  }
+  const indexes = changed as readonly number[]
+  if (run.stop || (run.result === 'unknown' && indexes.some(isNews)))
+    return advance({ run, graph, ...access.all() }, now)
+
+  const { tasks, ready } = advanceAround(access, indexes)
+  const isDone = access.unfinishedTasks() === tasks.filter((task) => isFinishedTask(task.status)).length
+  // A failure that counts would have set the result when it was news.
+  const completed = isDone && run.result === 'unknown' ? succeeded(run) : run
+  const hasEnded = isDone && completed.result !== 'unknown' && access.orders() === 0
+  const finished: Run = hasEnded ? { ...completed, phase: 'finished', endedAt: now } : completed
+  return { run: finished, tasks, ready, stops: [], events: transitions(run, completed, finished) }
+}
+
+/** Decides about the tasks at these indexes and all that follow from what is decided. */
+function advanceAround(
+  { run, graph, task: taskOf, hasOrder }: RunAccess,
+  indexes: readonly number[],
+): Pick<Advanced, 'tasks' | 'ready'> {
+  const seen = new Map<number, RunTask>()
+  const current = (index: number) => {
+    const known = seen.get(index) ?? taskOf(graph.nodes[index]!.task.id)
+    seen.set(index, known)
+    return known
+  }
+  const statusOf = (index: number) => current(index).status
+  const decided = new Map<number, RunTask>()
+  const ready = new Map<number, ReadyRunTask>()
+  const work = new IndexHeap(indexes)
+  for (let index = work.next(); index !== undefined; index = work.next()) {
+    const node = graph.nodes[index]!
+    const before = current(index)
+    if (before.status === 'notstarted' && !hasOrder(before.id)) {
+      const after = decideTask(before, graph, { node, run, statusOf })
+      if (after !== before) {
+        seen.set(index, after)
+        decided.set(index, after)
+      }
+      if (isReady(after, node, statusOf)) ready.set(index, { taskId: after.id, requirement: node.requirement })
+    }
+    if (isFinishedTask(statusOf(index))) for (const child of node.children) work.add(child)
+  }
+  return { tasks: [...decided.values()], ready: [...ready.values()] }
 }
 
 /** One pass, deciding from the state before it; `advance` is as many as change something. */
@@ -127,7 +200,7 @@ function decideResult(run: Run, tasks: readonly RunTask[], graph: TaskGraph): Ru
   if (run.result !== 'unknown') return run
   const failed = firstFailed(tasks, graph)
   if (failed !== undefined) return { ...run, result: 'failed', reason: { kind: 'task_failed', task: failed } }
-  if (tasks.every((task) => isFinishedTask(task.status))) return { ...withoutReason(run), result: 'success' }
+  if (tasks.every((task) => isFinishedTask(task.status))) return succeeded(run)
   // The reason is there since the stop was asked for, with who asked.
   if (run.stop) return { ...run, result: 'stopped', reason: run.reason ?? { kind: 'stopped' } }
   return run
@@ -155,17 +228,20 @@ function decideTasks(
   { parents, after }: { readonly parents: readonly RunTask[]; readonly after: RunTask[] },
 ): void {
   const handedOut = new Set(executorTasks.map((order) => order.runTaskId))
+  const statusOf = (index: number) => parents[index]!.status
   for (let index = 0; index < after.length; index++) {
     const task = after[index]!
     if (task.status === 'notstarted' && !handedOut.has(task.id))
-      after[index] = decideTask(task, graph, { node: graph.nodes[index]!, run, parents })
+      after[index] = decideTask(task, graph, { node: graph.nodes[index]!, run, statusOf })
   }
 }
+
+type StatusOf = (index: number) => TaskStatus
 
 function decideTask(
   task: RunTask,
   graph: TaskGraph,
-  { node, run, parents }: { readonly node: GraphNode; readonly run: Run; readonly parents: readonly RunTask[] },
+  { node, run, statusOf }: { readonly node: GraphNode; readonly run: Run; readonly statusOf: StatusOf },
 ): RunTask {
   if (node.task.skip !== undefined) return ended(task, 'skipped', { kind: 'skipped_when', ...node.task.skip })
   if (run.stop) return ended(task, 'skipped', { kind: 'skipped_stop' })
@@ -175,7 +251,7 @@ function decideTask(
 
   let unsatisfied: number | undefined
   for (const { index, conditions } of node.parents) {
-    const { status } = parents[index]!
+    const status = statusOf(index)
     if (!isFinishedTask(status)) return task
     if (unsatisfied === undefined && !satisfies(status, conditions)) unsatisfied = index
   }
@@ -183,7 +259,7 @@ function decideTask(
     return ended(task, 'skipped', {
       kind: 'skipped_dependency',
       task: graph.nodes[unsatisfied]!.task.name,
-      outcome: parents[unsatisfied]!.status,
+      outcome: statusOf(unsatisfied),
     })
 
   if (!node.task.needsApproval || task.approved) return task
@@ -201,16 +277,21 @@ const ended = (task: RunTask, status: 'skipped' | 'cancelled', reason: Reason): 
 
 function readyTasks({ graph, executorTasks }: RunState, tasks: readonly RunTask[]): readonly ReadyRunTask[] {
   const handedOut = new Set(executorTasks.map((order) => order.runTaskId))
+  const statusOf = (index: number) => tasks[index]!.status
   const ready: ReadyRunTask[] = []
   for (let index = 0; index < tasks.length; index++) {
     const task = tasks[index]!
     const node = graph.nodes[index]!
-    if (task.status !== 'notstarted' || handedOut.has(task.id)) continue
-    if (node.task.needsApproval && !task.approved) continue
-    if (node.parents.every((parent) => satisfies(tasks[parent.index]!.status, parent.conditions)))
+    if (!handedOut.has(task.id) && isReady(task, node, statusOf))
       ready.push({ taskId: task.id, requirement: node.requirement })
   }
   return ready
+}
+
+/** Of a task without order, in a run that goes on. */
+function isReady(task: RunTask, node: GraphNode, statusOf: StatusOf): boolean {
+  if (task.status !== 'notstarted' || (node.task.needsApproval && !task.approved)) return false
+  return node.parents.every((parent) => satisfies(statusOf(parent.index), parent.conditions))
 }
 
 function decideStops({ run, executorTasks }: RunState): readonly ExecutorTask[] {
@@ -233,7 +314,7 @@ function transitions(...runs: readonly Run[]): readonly RunTransition[] {
   })
 }
 
-function withoutReason(run: Run): Run {
+function succeeded(run: Run): Run {
   const { reason: _, ...rest } = run
-  return rest
+  return { ...rest, result: 'success' }
 }

@@ -11,13 +11,15 @@ export type GraphTask = Pick<
   'id' | 'name' | 'depends' | 'ignoreFailure' | 'needsApproval' | 'skip' | 'runtime' | 'executorLabels'
 >
 
-/** A dependency: the index of the parent, and the statuses of it that satisfy. */
+/** A dependency: the index of the parent, and what of it satisfies. */
 export type ParentLink = { readonly index: number; readonly conditions: readonly DependCondition[] }
 
 export type GraphNode = {
   readonly task: GraphTask
   readonly requirement: Requirement
   readonly parents: readonly ParentLink[]
+  /** Indexes of the tasks that depend on it, ascending. */
+  readonly children: readonly number[]
   /** Wanted because something failed or was skipped: such a task outlives the result of its run. */
   readonly isHandler: boolean
 }
@@ -44,17 +46,21 @@ export function buildGraph(tasks: readonly GraphTask[], options: RequirementOpti
   invariant(indexOf.size === tasks.length, 'two tasks of a run config have one id')
 
   const classes = new Map<string, Requirement>()
-  const nodes = order.map(({ task }): GraphNode => {
+  const children = order.map((): number[] => [])
+  const nodes = order.map(({ task }, position): GraphNode => {
     const requirement = requirementOf(task, options)
     const shared = classes.get(requirement.key) ?? requirement
     classes.set(shared.key, shared)
+    const parents = task.depends.flatMap(({ taskId, conditions }) => {
+      const index = indexOf.get(taskId)
+      return index === undefined ? [] : [{ index, conditions }]
+    })
+    for (const parent of new Set(parents.map((link) => link.index))) children[parent]!.push(position)
     return {
       task,
       requirement: shared,
-      parents: task.depends.flatMap(({ taskId, conditions }) => {
-        const index = indexOf.get(taskId)
-        return index === undefined ? [] : [{ index, conditions }]
-      }),
+      parents,
+      children: children[position]!,
       isHandler: task.depends.some(
         ({ conditions }) => conditions.includes('on_failure') || conditions.includes('on_skipped'),
       ),

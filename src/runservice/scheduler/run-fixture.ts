@@ -1,8 +1,8 @@
 // Builders of runs for tests: tasks are named, ids are `<name>-id`, everything not said is the usual.
 
 import type { Depend, DependCondition, RunConfigTask, Step } from '../../pipeline/run-config.ts'
-import type { ExecutorTask, Run, RunTask, TaskStatus } from '../types.ts'
-import { type Advanced, advance, type RunState, round } from './advance.ts'
+import { type ExecutorTask, isFinishedTask, type Run, type RunTask, type TaskStatus } from '../types.ts'
+import { type Advanced, advance, type RunAccess, type RunState, round } from './advance.ts'
 import { buildGraph } from './graph.ts'
 import { handOut } from './hand-out.ts'
 
@@ -198,6 +198,26 @@ export function summary({ run, tasks, ready, stops, events }: Advanced): Summary
     ready: ready.map((task) => nameOf(task.taskId)),
     stops: stops.map((order) => nameOf(order.id)),
     events: events.map((event) => `${event.phase}/${event.result}`),
+  }
+}
+
+/** Rows read one by one, which counts how many. */
+export function accessTo(state: RunState): RunAccess & { readonly read: () => number } {
+  const tasks = new Map(state.tasks.map((task) => [task.id, task]))
+  const orders = new Set(state.executorTasks.map((order) => order.runTaskId))
+  let read = 0
+  return {
+    run: state.run,
+    graph: state.graph,
+    task: (id) => {
+      read++
+      return tasks.get(id)!
+    },
+    hasOrder: (id) => orders.has(id),
+    unfinishedTasks: () => state.tasks.filter((task) => !isFinishedTask(task.status)).length,
+    orders: () => state.executorTasks.length,
+    all: () => state,
+    read: () => read,
   }
 }
 
