@@ -24,6 +24,9 @@ import type { Writer } from './writer.ts'
 /** Records that `changes` reads at once: few, since each may have a megabyte and the reader may be slow. */
 const changesReadRecords = 16
 
+/** How long closing waits for commits that are under way. */
+const closeFlushMs = 10_000
+
 export type LogDatabaseComponents = {
   readonly model: ReadModel
   readonly log: ChangeLog
@@ -31,6 +34,8 @@ export type LogDatabaseComponents = {
   readonly clock: Clock
   /** True while something committed is missing from the rows. */
   readonly isBehind?: () => boolean
+  /** Aborted when the database closes or fails; ends every wait below it. */
+  readonly closing: AbortController
   /** Closes what the database stands on, after the writer has ended. */
   readonly close: () => void | Promise<void>
 }
@@ -38,12 +43,13 @@ export type LogDatabaseComponents = {
 export class LogDatabase<S extends Schema> implements Database<S> {
   readonly #components: LogDatabaseComponents
   readonly #applied = new Wakeups()
-  readonly #closing = new AbortController()
+  readonly #closing: AbortController
   #closed: Promise<void> | undefined
   #failure: SlipwayError | undefined
 
   constructor(components: LogDatabaseComponents) {
     this.#components = components
+    this.#closing = components.closing
     components.model.onApplied = () => this.#applied.wake()
   }
 
@@ -133,7 +139,13 @@ export class LogDatabase<S extends Schema> implements Database<S> {
 
   async #close(): Promise<void> {
     const { writer, log, close } = this.#components
+    // A log that cannot be reached must not keep a process from ending; callers then hear that the outcome is unknown.
+    const late = this.#components.clock.timeout(closeFlushMs)
+    const stop = () =>
+      this.#closing.abort(new SlipwayError('database_closed', 'the database was closed while the log was out of reach'))
+    late.addEventListener('abort', stop)
     await writer.close()
+    late.removeEventListener('abort', stop)
     this.#closing.abort(new SlipwayError('database_closed', 'the database is closed'))
     await log[Symbol.asyncDispose]()
     await close()

@@ -11,7 +11,8 @@ import { FileLock } from './file-lock.ts'
 import { EmbeddedChangeLog } from './log/embedded.ts'
 import { LocalCommit } from './log/local-commit.ts'
 import { LogDatabase } from './log-database.ts'
-import { ReadModel, type StorageCalls } from './read-model/read-model.ts'
+import { ReadModel } from './read-model/read-model.ts'
+import { deferToEndOfTurn, type Seams } from './seams.ts'
 import { type VerifyReport, verifyDatabase } from './verify.ts'
 import { Writer } from './writer.ts'
 
@@ -30,12 +31,14 @@ export type OpenDatabaseOptions = {
    */
   readonly consumed?: () => Position
   /** Only for the simulation. */
-  readonly storageCalls?: StorageCalls
+  readonly seams?: Seams
 }
 
 export interface EmbeddedDatabase<S extends Schema> extends Database<S> {
   /** Reads everything and compares: log, hash chain, rows, indexes, content hash. Blocks while it does. */
   verify(): VerifyReport
+  /** Stops it at once: what waits is refused with `error`, reads throw, nothing more is written. It still must be disposed. */
+  fail(error: SlipwayError): void
 }
 
 /**
@@ -43,7 +46,8 @@ export interface EmbeddedDatabase<S extends Schema> extends Database<S> {
  * another has it open, `database_foreign`, `database_too_new`, `database_corrupt`, `disk_full`.
  */
 export async function openDatabase<S extends Schema>(options: OpenDatabaseOptions): Promise<EmbeddedDatabase<S>> {
-  const { path, types, clock, instanceId = `pid-${process.pid}`, recordsKept, consumed, storageCalls } = options
+  const { path, types, clock, instanceId = `pid-${process.pid}`, recordsKept, consumed, seams = {} } = options
+  const { newId = randomUUID, defer = deferToEndOfTurn, replaceCommit = (commit) => commit } = seams
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   using undo = new DisposableStack()
   undo.use(FileLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
@@ -52,7 +56,7 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
       path,
       types,
       identity: { store: newUuid(clock.now()), generation: newUuid(clock.now()) },
-      ...(storageCalls ? { storageCalls } : {}),
+      storageCalls: seams.storageCalls,
     }),
   )
   const log = new EmbeddedChangeLog(model.connection, model.readConnection)
@@ -66,14 +70,20 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
   })
   const writer = new Writer({
     model,
-    commit,
+    commit: replaceCommit(commit, model),
     now: () => clock.now(),
-    newId: randomUUID,
-    // After the callbacks and microtasks of this turn, so that all who are about to call share the commit.
-    defer: (task) => setImmediate(task),
+    newId,
+    defer,
   })
   const owned = undo.move()
-  const database = new LogDatabase<S>({ model, log, writer, clock, close: () => owned.dispose() })
+  const database = new LogDatabase<S>({
+    model,
+    log,
+    writer,
+    clock,
+    closing: new AbortController(),
+    close: () => owned.dispose(),
+  })
   return Object.assign(database, { verify: () => verifyDatabase(model) })
 }
 

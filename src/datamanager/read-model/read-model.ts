@@ -41,7 +41,7 @@ export type ReadModelOptions = {
   readonly types: RowTypes
   /** Ids for a file that does not exist yet. */
   readonly identity: Identity
-  readonly storageCalls?: StorageCalls
+  readonly storageCalls?: StorageCalls | undefined
 }
 
 type State = { position: Position; hash: RecordHash; sum: bigint }

@@ -12,6 +12,14 @@ export class MemoryLogStore {
   readonly wakeups = new Wakeups()
   head: Position = 0
 
+  append(record: EncodedRecord, prev: RecordHash): AppendResult {
+    if (record.position !== this.head + 1 || prev !== this.newestHash) return { kind: 'exists' }
+    this.records.set(record.position, record)
+    this.head = record.position
+    this.wakeups.wake()
+    return { kind: 'created' }
+  }
+
   get newestHash(): RecordHash {
     return this.records.get(this.head)?.hash ?? genesisHash
   }
@@ -37,16 +45,8 @@ export class MemoryChangeLog implements ChangeLog {
 
   async append(record: EncodedRecord, prev: RecordHash, signal?: AbortSignal): Promise<AppendResult> {
     signal?.throwIfAborted()
-    const store = this.#store
-    const act = (): AppendResult => {
-      if (record.position !== store.head + 1 || prev !== store.newestHash) return { kind: 'exists' }
-      store.records.set(record.position, record)
-      store.head = record.position
-      store.wakeups.wake()
-      return { kind: 'created' }
-    }
     try {
-      return await this.#network('append', act, signal)
+      return await this.#network('append', () => this.#store.append(record, prev), signal)
     } catch (cause) {
       if (cause instanceof LostAnswer) return { kind: 'unknown', cause }
       throw cause
