@@ -1,6 +1,9 @@
 // Decodes the steps of a task, in the long form `{type: run, command: make}` and the short one, `{run: make}`.
 
+import { limits } from '../../lib/limits.ts'
+import { escapeSegment } from '../group.ts'
 import { parseGlob } from '../languages/glob/glob.ts'
+import { malformed, type Parsed, parsed } from '../languages/parsed.ts'
 import type { ArchiveContent } from '../run-config.ts'
 import { type ConfigStep, cloneStepName } from './config.ts'
 import { decodeEnvironment } from './decode-values.ts'
@@ -110,20 +113,30 @@ function decodeStep(decoding: Decoding, written: WrittenStep, at: StepPlace): Co
     case 'restore_workspace':
       return { type: 'restore_workspace', name, destDir: readString(decoding, fields.get('dest_dir')) ?? '' }
     case 'save_cache': {
-      const key = readString(decoding, fields.get('key')) ?? ''
+      const keySpot = fields.get('key')
+      const key = readString(decoding, keySpot) ?? ''
+      const parsedKey = parseCacheKey(key)
+      if (keySpot !== undefined && !parsedKey.ok) reportDoubt(decoding, keySpot, parsedKey.message)
       if (key === '')
         reportError(decoding, spot, `no key defined for step ${at.index} (save_cache) in task "${at.taskName}"`)
       return { type: 'save_cache', name, key, contents: decodeContents(decoding, fields.get('contents'), ['**']) }
     }
     case 'restore_cache': {
       const keysSpot = fields.get('keys')
-      const keys = readStrings(decoding, keysSpot)
+      const keys = readStrings(decoding, keysSpot, parseCacheKey)
       // A list of the wrong type has been reported already.
       if (keys.length === 0 && (keysSpot === undefined || keysSpot.node.kind === 'sequence'))
         reportError(decoding, spot, `no keys defined for step ${at.index} (restore_cache) in task "${at.taskName}"`)
       return { type: 'restore_cache', name, keys, destDir: readString(decoding, fields.get('dest_dir')) ?? '' }
     }
   }
+}
+
+/** The reference finds out when the step is executed. */
+function parseCacheKey(key: string): Parsed<unknown> {
+  const bytesMax = limits.cacheKeyBytes.value
+  const isTooLong = !key.includes('{{') && escapeSegment(key).length > bytesMax
+  return isTooLong ? malformed(`a cache key longer than ${bytesMax} bytes`) : parsed(key)
 }
 
 function decodeDepth(decoding: Decoding, spot: Spot | undefined, at: StepPlace): { readonly depth?: number } {
