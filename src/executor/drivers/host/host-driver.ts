@@ -15,7 +15,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { totalmem } from 'node:os'
+import { release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../../lib/clock.ts'
 import { errorMessage, invariant, SlipwayError } from '../../../lib/errors.ts'
@@ -23,7 +23,8 @@ import { limits } from '../../../lib/limits.ts'
 import type { Logger } from '../../../lib/log.ts'
 import { runProcess } from '../../../lib/process.ts'
 import type { Arch } from '../../../pipeline/run-config.ts'
-import type { Driver, DriverFacts, Pod, PodId, PodOptions, PodSpec, StepExit } from '../../driver.ts'
+import type { PlainEnvironment } from '../../../runservice/executor-api.ts'
+import type { Driver, DriverFacts, Pod, PodContainer, PodId, PodOptions, PodSpec, StepExit } from '../../driver.ts'
 import { createHelperPod } from '../../helper/client.ts'
 import { socketTransport } from '../../helper/transport.ts'
 import {
@@ -55,6 +56,7 @@ import { checkPodId, ignoredSettings, needsDocker } from './requirements.ts'
 import { endSandbox, sandboxDescriptors, startSandbox } from './sandbox.ts'
 import { type HostView, helperPath, sandboxArguments, sandboxEnvironment, sandboxUser } from './sandbox-arguments.ts'
 import { openUidPool, taskUids, type UidPool, uidClaimsDir } from './uid-pool.ts'
+import { endUnsandboxed, privateDirDescriptor, startUnsandboxed, unsandboxedEnvironment } from './unsandboxed.ts'
 
 export type HostLimits = {
   /** Of one task, all its processes together. */
@@ -96,8 +98,8 @@ export function defaultHostLimits(memoryBytes: number): HostLimits {
 }
 
 /**
- * Starts a sandbox once to see that it works. Fails with `driver_unavailable` when it does not, or when this is not Linux.
- * What earlier processes removed but could not delete is deleted in the background.
+ * Starts a sandbox once to see that it works. Fails with `driver_unavailable` when it does not, or when this is not Linux;
+ * with `allowUnsandboxed` only the latter. What earlier processes removed but could not delete is deleted in the background.
  */
 export async function openHostDriver(options: HostDriverOptions): Promise<Driver> {
   if (process.platform !== 'linux')
@@ -106,34 +108,48 @@ export async function openHostDriver(options: HostDriverOptions): Promise<Driver
   if (arch === undefined)
     throw new SlipwayError('driver_unavailable', `the host driver does not know the architecture ${process.arch}`)
   const bubblewrap = options.bubblewrap ?? 'bwrap'
-  const version = await bubblewrapVersion(bubblewrap)
-  const isRoot = process.getuid?.() === 0
-  const controlGroups = isRoot ? findControlGroups() : undefined
-  const dirs = makeDirs(options)
+  try {
+    const version = await bubblewrapVersion(bubblewrap)
+    return await openProbed(options, { arch, bubblewrap, ...isolationHere(version) })
+  } catch (error) {
+    if (!options.allowUnsandboxed) throw error
+    options.logger.warn('tasks run without sandbox', { error })
+    const description = `no sandbox (Linux ${release()}): tasks are processes of this user`
+    return await openProbed(options, { arch, description, bubblewrap: undefined })
+  }
+}
+
+type Isolation = Pick<Facts, 'arch' | 'bubblewrap' | 'description'> & Partial<Pick<Facts, 'controlGroups' | 'uids'>>
+
+function isolationHere(version: string): Omit<Isolation, 'arch' | 'bubblewrap'> {
+  if (process.getuid?.() !== 0) return { description: `${version}, tasks have this user, memory is not limited` }
+  const controlGroups = findControlGroups()
+  return {
+    ...(controlGroups === undefined ? {} : { controlGroups }),
+    uids: openUidPool({ claimsDir: uidClaimsDir, uids: taskUids, random: Math.random }),
+    description: `${version}, a user per task${controlGroups === undefined ? ', memory is not limited' : ''}`,
+  }
+}
+
+async function openProbed(options: HostDriverOptions, isolation: Isolation): Promise<Driver> {
   const driver = new HostDriver(options, {
-    arch,
-    bubblewrap,
-    dirs,
+    controlGroups: undefined,
+    uids: undefined,
+    ...isolation,
+    dirs: makeDirs(options),
     view: lookAtHost({
       readOnlyPaths: options.readOnlyPaths,
       hiddenPaths: [options.dataDir, ...(options.hiddenPaths ?? [])],
     }),
     limits: { ...defaultHostLimits(totalmem()), ...options.limits },
-    controlGroups,
-    uids: isRoot ? openUidPool({ claimsDir: uidClaimsDir, uids: taskUids, random: Math.random }) : undefined,
-    description: [
-      version ?? 'no sandbox',
-      isRoot ? 'own user per task' : 'user of the executor',
-      ...(controlGroups === undefined ? ['memory is not limited'] : []),
-    ].join(', '),
   })
   try {
     await driver.probe()
+    return driver
   } catch (error) {
     await driver[Symbol.asyncDispose]()
     throw error
   }
-  return driver
 }
 
 const archs: Readonly<Record<string, Arch>> = { x64: 'amd64', arm64: 'arm64', arm: 'arm', ia32: '386' }
@@ -149,7 +165,8 @@ type Dirs = {
 
 type Facts = {
   readonly arch: Arch
-  readonly bubblewrap: string
+  /** Undefined: no sandbox. */
+  readonly bubblewrap: string | undefined
   readonly dirs: Dirs
   readonly view: HostView
   readonly limits: HostLimits
@@ -165,6 +182,7 @@ class HostDriver implements Driver {
   readonly #host: Facts
   /** Pods that run, of this process and those it attached to. */
   readonly #pods = new Map<PodId, { readonly directory: PodDirectory; readonly sandbox: SandboxRecord }>()
+  readonly #creating = new Set<PodId>()
   readonly #removals = new Map<PodId, Promise<void>>()
   readonly #deletions = new Set<Promise<void>>()
   readonly #endMessages = new Map<PodId, string>()
@@ -195,12 +213,11 @@ class HostDriver implements Driver {
     const { clock } = this.#options
     const id = `probe-${randomUUID()}`
     try {
-      await this.#start(id, [], {}, clock.timeout(probeMs))
+      await this.#create(id, [], {}, clock.timeout(probeMs))
     } catch (cause) {
       throw new SlipwayError('driver_unavailable', `try a sandbox: ${errorMessage(cause)}`, { cause })
-    } finally {
-      await this.removePod(id, clock.timeout(limits.podRemoveMs.value))
     }
+    await this.removePod(id, clock.timeout(limits.podRemoveMs.value))
   }
 
   async createPod(spec: PodSpec, { log, signal }: PodOptions): Promise<Pod> {
@@ -212,12 +229,7 @@ class HostDriver implements Driver {
     for (const line of ignoredSettings(spec)) log(line)
     const main = spec.containers[0]
     invariant(main !== undefined, 'a pod has at least one container')
-    try {
-      return await this.#start(spec.id, main.volumes, main.environment, signal)
-    } catch (error) {
-      await this.removePod(spec.id, this.#options.clock.timeout(limits.podRemoveMs.value))
-      throw error
-    }
+    return await this.#create(spec.id, main.volumes, main.environment, signal)
   }
 
   async attachPod(id: PodId, signal: AbortSignal): Promise<Pod | undefined> {
@@ -250,24 +262,57 @@ class HostDriver implements Driver {
     await Promise.all(this.#deletions)
   }
 
+  async #create(
+    id: PodId,
+    volumes: PodContainer['volumes'],
+    environment: PlainEnvironment,
+    signal: AbortSignal,
+  ): Promise<Pod> {
+    const directory = podDirectory(this.#host.dirs.pods, id)
+    await this.#clearLeftover(id, directory, signal)
+    makePodDirectory(directory)
+    this.#creating.add(id)
+    try {
+      return await this.#start(id, directory, volumes, environment, signal)
+    } catch (error) {
+      await this.removePod(id, this.#options.clock.timeout(limits.podRemoveMs.value))
+      throw error
+    } finally {
+      this.#creating.delete(id)
+    }
+  }
+
+  /** What a pod of that id left that does not run any more is removed; one that runs is not ours to replace. */
+  async #clearLeftover(id: PodId, directory: PodDirectory, signal: AbortSignal): Promise<void> {
+    if (!existsSync(directory.path)) return
+    const sandbox = loadSandboxRecord(directory)
+    if (this.#creating.has(id) || (sandbox !== undefined && isAlive(sandbox.init)))
+      throw new SlipwayError('setup_failed', `host driver: there is a pod ${id} already`)
+    await this.removePod(id, signal)
+  }
+
   async #start(
     id: PodId,
-    volumes: PodSpec['containers'][number]['volumes'],
-    environment: Readonly<Record<string, string>>,
+    directory: PodDirectory,
+    volumes: PodContainer['volumes'],
+    environment: PlainEnvironment,
     signal: AbortSignal,
   ): Promise<Pod> {
     const { bubblewrap, controlGroups, dirs, uids, view } = this.#host
-    const directory = podDirectory(dirs.pods, id)
-    if (listPodDirectories(directory.path).length > 0) await this.removePod(id, signal)
-    makePodDirectory(directory)
-    const uid = uids?.claim(directory.path)
+    const uid = bubblewrap === undefined ? undefined : uids?.claim(directory.path)
+    const base = bubblewrap === undefined ? unsandboxedEnvironment(directory) : sandboxEnvironment
     const record: PodRecord = {
       version: 1,
+      isSandboxed: bubblewrap !== undefined,
       ...(uid === undefined ? {} : { uid }),
-      baseEnvironment: { ...sandboxEnvironment, ...environment },
+      baseEnvironment: { ...base, ...environment },
     }
     savePodRecord(directory, record)
     if (uid !== undefined) for (const dir of [directory.homeDir, directory.temporaryDir]) chownSync(dir, uid, uid)
+    if (bubblewrap === undefined) {
+      const command = [dirs.helperFile, ...this.#helperArguments(privateDirDescriptor)] as const
+      return this.#podOf(id, directory, record, await startUnsandboxed({ command, directory, signal }))
+    }
     chmodSync(directory.temporaryDir, 0o1777)
     const sandbox = await startSandbox({
       program: bubblewrap,
@@ -277,7 +322,7 @@ class HostDriver implements Driver {
         descriptors: sandboxDescriptors,
         asRoot: uid !== undefined,
         volumes: volumes.map(({ path, tmpfs }) => ({ path, sizeBytes: tmpfs.sizeBytes })),
-        command: this.#helperCommand(),
+        command: [helperPath, ...this.#helperArguments(sandboxDescriptors.privateDir)],
       }),
       directory,
       uid,
@@ -289,11 +334,12 @@ class HostDriver implements Driver {
     return this.#podOf(id, directory, record, sandbox)
   }
 
-  #helperCommand(): readonly string[] {
+  /** The number of processes is limited by the helper only where it counts those of one task: in a user namespace. */
+  #helperArguments(privateDir: number): readonly string[] {
     const { openFilesMax, processesMax, fileBytesMax } = this.#host.limits
     return [
-      ...[helperPath, 'init', '--dir-fd', String(sandboxDescriptors.privateDir)],
-      ...['--nofile', String(openFilesMax), '--nproc', String(processesMax), '--fsize', String(fileBytesMax)],
+      ...['init', '--dir-fd', String(privateDir), '--nofile', String(openFilesMax), '--fsize', String(fileBytesMax)],
+      ...(this.#host.bubblewrap === undefined ? [] : ['--nproc', String(processesMax)]),
     ]
   }
 
@@ -301,7 +347,7 @@ class HostDriver implements Driver {
     this.#pods.set(id, { directory, sandbox })
     this.#diskWatch.wake()
     const remove = (signal: AbortSignal) => this.removePod(id, signal)
-    const enterCommand = enterCommandOf(sandbox)
+    const enterCommand = enterCommandOf(record, directory, sandbox)
     const inner = createHelperPod({
       id,
       transport: socketTransport(join(directory.privateDir, helperSocket)),
@@ -352,6 +398,7 @@ class HostDriver implements Driver {
     const directory = podDirectory(dirs.pods, id)
     const sandbox = loadSandboxRecord(directory)
     if (sandbox !== undefined) await endSandbox(sandbox, clock, signal)
+    if (loadPodRecord(directory)?.isSandboxed === false) await endUnsandboxed(directory, clock, signal)
     if (controlGroups !== undefined) await removeControlGroup(controlGroups, this.#groupName(id), clock)
     const uid = loadPodRecord(directory)?.uid
     if (uid !== undefined) uids?.release(uid, directory.path)
@@ -397,13 +444,15 @@ const probeMs = 10_000
 /** Name of the helper's socket in the private directory. */
 const helperSocket = 's'
 
-/** `bubblewrap 0.8.0`, or undefined when it cannot be run. */
-async function bubblewrapVersion(program: string): Promise<string | undefined> {
+/** `bubblewrap 0.8.0`; fails with `driver_unavailable` when it cannot be run. */
+async function bubblewrapVersion(program: string): Promise<string> {
   try {
-    const { code, stdout } = await runProcess(program, ['--version'])
-    return code === 0 ? stdout.toString('utf8').trim() : undefined
-  } catch {
-    return undefined
+    const { code, stdout, stderr } = await runProcess(program, ['--version'])
+    if (code === 0) return stdout.toString('utf8').trim()
+    throw new Error(stderr.trim())
+  } catch (cause) {
+    const message = `the host driver needs bubblewrap, and ${program} cannot be run (${errorMessage(cause)}): install it`
+    throw new SlipwayError('driver_unavailable', message, { cause })
   }
 }
 
@@ -445,12 +494,13 @@ function replaceFile(path: string, mode: number, write: (temporary: string) => v
 
 const shortHash = (value: string | Uint8Array) => createHash('sha256').update(value).digest('hex').slice(0, 12)
 
-/** Joins all namespaces of the sandbox as its user. */
-function enterCommandOf({ init }: SandboxRecord): string {
+/** A shell in all namespaces of the sandbox as its user. */
+function enterCommandOf({ isSandboxed }: PodRecord, directory: PodDirectory, { init }: SandboxRecord): string {
+  const environment = Object.entries(isSandboxed ? sandboxEnvironment : unsandboxedEnvironment(directory))
+  const shell = `env -i TERM="$TERM" ${environment.map(([name, value]) => `${name}=${value}`).join(' ')} /bin/sh -i`
+  if (!isSandboxed) return `cd ${directory.homeDir} && ${shell}`
   const { uid, gid, home } = sandboxUser
-  const environment = Object.entries(sandboxEnvironment).map(([name, value]) => `${name}=${value}`)
-  return [
-    `nsenter --target ${init.pid} --user --mount --pid --ipc --uts --cgroup --setuid ${uid} --setgid ${gid}`,
-    `--wdns=${home} env -i ${environment.join(' ')} /bin/sh -i`,
-  ].join(' ')
+  const namespaces = '--user --mount --pid --ipc --uts --cgroup'
+  const user = process.getuid?.() === 0 ? `--setuid ${uid} --setgid ${gid}` : '--preserve-credentials'
+  return `nsenter --target ${init.pid} ${namespaces} ${user} --wdns=${home} ${shell}`
 }

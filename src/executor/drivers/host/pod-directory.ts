@@ -12,6 +12,7 @@ import type { ProcessIdentity } from './process-identity.ts'
 
 export type PodRecord = {
   readonly version: 1
+  readonly isSandboxed: boolean
   /** The task's user outside of the sandbox; undefined when it is the executor's own. */
   readonly uid?: number
   readonly baseEnvironment: Readonly<Record<string, string>>

@@ -57,7 +57,7 @@ test('a sandbox does not end with the executor and shares only the network', () 
 test('only what is bound writable can be written', () => {
   const args = argumentsFor()
   const writable = args.filter((_, index) => args[index - 2] === '--bind')
-  expect(writable).toEqual(['/home/slipway', '/tmp'])
+  expect(writable).toEqual(['/home/slipway', '/tmp', '/var/tmp'])
   expect(placeOf(args, '--remount-ro', '/')).toBeGreaterThan(args.lastIndexOf('--bind'))
   expect(placeOf(args, '--remount-ro', '/dev')).toBeGreaterThan(0)
 })

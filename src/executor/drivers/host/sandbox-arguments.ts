@@ -66,6 +66,10 @@ export function sandboxArguments(input: {
       ...(input.asRoot ? helperCapabilities.flatMap((name) => ['--cap-add', name]) : []),
     ],
     ...view.symlinks.flatMap(({ path, target }) => ['--symlink', target, path]),
+    ...parents(sandboxUser.home),
+    ...['--bind', paths.homeDir, sandboxUser.home],
+    ...['--bind', paths.temporaryDir, '/tmp', ...directory('/var'), '--bind', paths.temporaryDir, '/var/tmp'],
+    ...['--symlink', '/run', '/var/run'],
     // Parents come before what is below them, so that a mount never covers an earlier one.
     ...[...view.readOnlyPaths].sort().flatMap((path) => [...parents(path), '--ro-bind', path, path]),
     ...['--ro-bind', paths.passwdFile, '/etc/passwd', '--ro-bind', paths.groupFile, '/etc/group'],
@@ -74,11 +78,6 @@ export function sandboxArguments(input: {
     ...['--proc', '/proc'],
     ...['--dev', '/dev', '--perms', '1777', '--size', String(sharedMemoryBytes), '--tmpfs', '/dev/shm'],
     ...['--remount-ro', '/dev'],
-    ...parents(sandboxUser.home),
-    ...['--bind', paths.homeDir, sandboxUser.home],
-    ...['--bind', paths.temporaryDir, '/tmp'],
-    ...directory('/var'),
-    ...['--symlink', '/tmp', '/var/tmp', '--symlink', '/run', '/var/run'],
     ...parents(helperPath),
     ...['--ro-bind', paths.helperFile, helperPath],
     ...input.volumes.flatMap(({ path, sizeBytes }) => [
