@@ -12,7 +12,7 @@ import { containerConfig, containerName, labels, stepUser } from './container-co
 import { createDockerPod } from './docker-pod.ts'
 import { Engine, isEngineError } from './engine.ts'
 import { describeEngineAddress, type EngineEnvironment, engineAddresses } from './engine-address.ts'
-import { type HelperBinary, HelperVolume } from './helper-volume.ts'
+import { HelperVolume, type VolumeContent } from './helper-volume.ts'
 import { type Image, ImageStore } from './image-store.ts'
 import { removeContainer } from './remove-container.ts'
 
@@ -26,7 +26,7 @@ export type DockerDriverOptions = {
   readonly clock: Clock
   readonly logger: Logger
   /** The helper for an architecture. */
-  readonly helperBinary: (arch: Arch) => Promise<HelperBinary>
+  readonly helperBinary: (arch: Arch) => Promise<VolumeContent>
   /** Network of main containers; default: the engine's. */
   readonly network?: string
   readonly allowPrivileged: boolean

@@ -8,20 +8,17 @@
 import type { Clock } from '../../../lib/clock.ts'
 import { SlipwayError } from '../../../lib/errors.ts'
 import type { PodId } from '../../driver.ts'
+import type { HelperBinary } from '../../helper/helper-binary.ts'
 import { helperDir, helperPath, labels } from './container-config.ts'
 import { type Engine, isEngineError } from './engine.ts'
 import { removeContainer } from './remove-container.ts'
 import { encodeTar } from './tar.ts'
 
-export type HelperBinary = {
-  readonly data: Uint8Array
-  /** Lower case hex. */
-  readonly sha256: string
-}
-
 /** A lock older than this belongs to a process that has died: filling takes a fraction of a second. */
 const lockTimeoutMs = 30_000
 const lockPollMs = 50
+
+export type VolumeContent = Pick<HelperBinary, 'bytes' | 'sha256'>
 
 export type HelperVolumeOptions = { readonly engine: Engine; readonly clock: Clock; readonly ownerId: string }
 
@@ -30,12 +27,12 @@ export type HelperVolumeUse = { readonly containerId: string; readonly podId: Po
 
 export class HelperVolume {
   readonly name: string
-  readonly #binary: HelperBinary
+  readonly #binary: VolumeContent
   readonly #options: HelperVolumeOptions
   #created: Promise<void> | undefined
   #filled: Promise<void> | undefined
 
-  constructor(binary: HelperBinary, options: HelperVolumeOptions) {
+  constructor(binary: VolumeContent, options: HelperVolumeOptions) {
     this.name = `slipway-helper-${binary.sha256.slice(0, 12)}`
     this.#binary = binary
     this.#options = options
@@ -97,7 +94,7 @@ export class HelperVolume {
       }
       try {
         if (await this.#isFilled(lock)) return
-        const tar = encodeTar([{ kind: 'file', name: 'slipway-pod', mode: 0o755, data: this.#binary.data }])
+        const tar = encodeTar([{ kind: 'file', name: 'slipway-pod', mode: 0o755, data: this.#binary.bytes }])
         const data = (async function* () {
           yield tar
         })()
@@ -146,10 +143,12 @@ export class HelperVolume {
         path: `/containers/${containerId}/archive`,
         query: { path: helperPath },
       })
-      const stat = JSON.parse(Buffer.from(String(headers['x-docker-container-path-stat']), 'base64').toString()) as {
+      const { size } = JSON.parse(
+        Buffer.from(String(headers['x-docker-container-path-stat']), 'base64').toString(),
+      ) as {
         readonly size: number
       }
-      return stat.size === this.#binary.data.length
+      return size === this.#binary.bytes.length
     } catch (error) {
       if (isEngineError(error, 404)) return false
       throw error
