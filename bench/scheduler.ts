@@ -1,10 +1,18 @@
 // The scheduler's core: advancing large runs, and placing from long queues.
 
-import { advance, type RunState } from '../src/runservice/scheduler/advance.ts'
+import { type Advanced, advance, advanceFrom, type RunState } from '../src/runservice/scheduler/advance.ts'
 import { type PlacementInput, place } from '../src/runservice/scheduler/place.ts'
 import { ReadyQueue } from '../src/runservice/scheduler/ready-queue.ts'
 import { requirementOf } from '../src/runservice/scheduler/requirement.ts'
-import { aConfigTask, anOrder, aRun, aRunTask, type TaskSpec } from '../src/runservice/scheduler/run-fixture.ts'
+import {
+  aConfigTask,
+  accessTo,
+  anOrder,
+  aRun,
+  aRunTask,
+  aTaskId,
+  type TaskSpec,
+} from '../src/runservice/scheduler/run-fixture.ts'
 import { type Figure, figure } from './figure.ts'
 import { type BareGraph, scanGraph } from './floors/scan-graph.ts'
 import { type BareHeads, scanHeads } from './floors/scan-heads.ts'
@@ -17,7 +25,9 @@ const progress = Array.from({ length: 31 }, (_, index) => index / 30)
 export async function run(): Promise<Figure[]> {
   const sparse = measureAdvance(leveledRun(seed, { tasks: 1_000, levels: 20, parentsEach: 3 }))
   const dense = measureAdvance(leveledRun(seed, { tasks: 1_000, levels: 20, parentsEach: 50 }))
-  const large = measureAdvance(leveledRun(seed, { tasks: 10_000, levels: 20, parentsEach: 3 }))
+  const largeRun = leveledRun(seed, { tasks: 10_000, levels: 20, parentsEach: 3 })
+  const large = measureAdvance(largeRun)
+  const oneTask = measureAdvance(largeRun, advanceFromOne)
   const [many, few] = measurePlace([10_000, 100])
   const perTask = (samples: readonly number[], tasks: number) => samples.map((ms) => (ms * 1e6) / tasks)
   return [
@@ -41,6 +51,10 @@ export async function run(): Promise<Figure[]> {
       { of: 'ratio', most: 2 },
     ),
     figure(
+      { name: 'advance a run of 10,000 tasks from the one that changed', unit: 'ms', ...oneTask },
+      { of: 'value', most: 1 },
+    ),
+    figure(
       { name: 'place after one freed slot: 10,000 ready tasks, 3 classes, 50 executors', unit: 'ms', ...many! },
       { of: 'value', most: 1 },
     ),
@@ -59,19 +73,30 @@ export async function run(): Promise<Figure[]> {
 type Measured = { readonly samples: readonly number[]; readonly floor: readonly number[] }
 
 /** The first passes warm up and are not counted. Each sample is the mean of some repetitions: single ones are too short. */
-function measureAdvance(input: LeveledRun): Measured {
+function measureAdvance(input: LeveledRun, preparing: Preparing = advanceWhole): Measured {
   const repetitions = 5
   const { graph, run } = aRun(Object.fromEntries(specsOf(input, 0)))
-  const states = progress.map((share): RunState => ({ run, graph, ...rowsAt(input, share) }))
+  const actions = progress.map((share) => preparing({ run, graph, ...rowsAt(input, share) }, share))
   const bare = progress.map((share) => bareAt(input, share))
   const measured: Measured[] = [1, 2, 3].map(() => {
-    const pairs = states.map((state, index) => {
-      const sample = meanMs(repetitions, () => advance(state, 10))
+    const pairs = actions.map((action, index) => {
+      const sample = meanMs(repetitions, action)
       return [sample, meanMs(repetitions, () => scanGraph(bare[index]!))] as const
     })
     return { samples: pairs.map(([sample]) => sample), floor: pairs.map(([, floor]) => floor) }
   })
   return measured.at(-1)!
+}
+
+/** Gives what is measured on a state, when a share of its tasks is done. */
+type Preparing = (state: RunState, share: number) => () => Advanced
+
+const advanceWhole: Preparing = (state) => () => advance(state, 10)
+
+const advanceFromOne: Preparing = (state, share) => {
+  const access = accessTo(state)
+  const changed = aTaskId(`task-${Math.max(0, Math.floor(state.tasks.length * share) - 1)}`)
+  return () => advanceFrom(access, [changed], 10)
 }
 
 /** The rows when a share of the tasks has succeeded and the next 50 execute. */

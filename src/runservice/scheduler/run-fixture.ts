@@ -205,6 +205,7 @@ export function summary({ run, tasks, ready, stops, events }: Advanced): Summary
 export function accessTo(state: RunState): RunAccess & { readonly read: () => number } {
   const tasks = new Map(state.tasks.map((task) => [task.id, task]))
   const orders = new Set(state.executorTasks.map((order) => order.runTaskId))
+  const unfinished = state.tasks.filter((task) => !isFinishedTask(task.status)).length
   let read = 0
   return {
     run: state.run,
@@ -214,7 +215,7 @@ export function accessTo(state: RunState): RunAccess & { readonly read: () => nu
       return tasks.get(id)!
     },
     hasOrder: (id) => orders.has(id),
-    unfinishedTasks: () => state.tasks.filter((task) => !isFinishedTask(task.status)).length,
+    unfinishedTasks: () => unfinished,
     orders: () => state.executorTasks.length,
     all: () => state,
     read: () => read,
