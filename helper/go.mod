@@ -1,0 +1,3 @@
+module slipway.dev/slipway-pod
+
+go 1.19

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// socketName is the socket of init in the directory it is given.
+const socketName = "s"
+
+// acceptRetry is how long no connection is accepted after one could not be.
+const acceptRetry = 20 * time.Millisecond
+
+// resourceLimits are the flags of init that steps get, with the numbers of setrlimit(2). RLIMIT_NPROC is missing in the
+// package syscall.
+var resourceLimits = []struct {
+	flag     string
+	resource int
+	meaning  string
+}{
+	{"nofile", syscall.RLIMIT_NOFILE, "open files of each process of a step"},
+	{"nproc", 6, "processes of the step's user"},
+	{"fsize", syscall.RLIMIT_FSIZE, "bytes of each file a step writes"},
+	{"as", syscall.RLIMIT_AS, "bytes of address space of each process of a step"},
+}
+
+func runInit(args []string) int {
+	flags := flag.NewFlagSet("init", flag.ContinueOnError)
+	dirFd := flags.Int("dir-fd", -1, "descriptor of the pod's private directory; a socket is made in it")
+	socketFd := flags.Int("socket-fd", -1, "descriptor of a listening Unix socket")
+	values := map[string]*uint64{}
+	for _, limit := range resourceLimits {
+		values[limit.flag] = flags.Uint64(limit.flag, 0, limit.meaning)
+	}
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	children := startReaper()
+
+	if *dirFd >= 0 || *socketFd >= 0 {
+		// Steps with our uid could open our descriptors through /proc otherwise.
+		prctl(prctlSetDumpable, 0)
+		srv := &server{bells: newBells()}
+		for _, limit := range resourceLimits {
+			if value := *values[limit.flag]; value > 0 {
+				srv.limits = append(srv.limits, fmt.Sprintf("%s=%d", limit.flag, value))
+			}
+		}
+		srv.starter = srv.superviseHere(children)
+		listener, err := srv.listen(*dirFd, *socketFd)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "slipway-pod init:", err)
+			return 1
+		}
+		go srv.accept(listener)
+		// Whoever started us may connect from now on; nobody has to read it.
+		fmt.Println("ready")
+	}
+	<-stop
+	return 0
+}
+
+// listen makes the socket, or takes over the one that was given.
+func (s *server) listen(dirFd, socketFd int) (net.Listener, error) {
+	if dirFd >= 0 {
+		s.dir = "/proc/self/fd/" + strconv.Itoa(dirFd)
+	}
+	if socketFd >= 0 {
+		file := os.NewFile(uintptr(socketFd), "socket")
+		defer file.Close()
+		return net.FileListener(file)
+	}
+	path := s.dir + "/" + socketName
+	// One of an init before us: nobody listens on it.
+	_ = os.Remove(path)
+	// Nobody but the owner may connect; the umask acts when the socket is made.
+	before := syscall.Umask(0o177)
+	defer syscall.Umask(before)
+	return net.Listen("unix", path)
+}
+
+func (s *server) accept(listener net.Listener) {
+	for {
+		socket, err := listener.Accept()
+		if err != nil {
+			// Out of descriptors, or an aborted connection: those that are open go on.
+			time.Sleep(acceptRetry)
+			continue
+		}
+		go func() {
+			defer socket.Close()
+			conn := newConnection(socket, socket)
+			if s.serve(conn) {
+				linger(socket, conn)
+			}
+		}()
+	}
+}
+
+// superviseHere runs supervisors as goroutines of this process.
+func (s *server) superviseHere(children *reaper) func(*request, *spool, *spoolHandles) error {
+	return func(req *request, sp *spool, handles *spoolHandles) error {
+		changes := s.bells.of(sp)
+		sup := &supervisor{
+			req: req, sp: sp, out: handles.out, children: children, limits: s.limits,
+			changed:       changes.ring,
+			untilReleased: func() (*bell, func()) { return changes, func() {} },
+		}
+		go func() {
+			sup.supervise()
+			handles.close()
+			changes.ring()
+		}()
+		return nil
+	}
+}
+
+const limitedVerb = "limited"
+
+// execLimited is between init and a step when there are limits: NAME=VALUE... -- PATH ARGV...
+func execLimited(args []string) int {
+	for len(args) > 0 && args[0] != "--" {
+		name, text, _ := strings.Cut(args[0], "=")
+		value, err := strconv.ParseUint(text, 10, 64)
+		for _, limit := range resourceLimits {
+			if limit.flag == name && err == nil {
+				err = lowerLimit(limit.resource, value)
+			}
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "set limit %s: %v\n", args[0], err)
+			return 126
+		}
+		args = args[1:]
+	}
+	if len(args) < 3 {
+		return 126
+	}
+	err := syscall.Exec(args[1], args[2:], os.Environ())
+	fmt.Fprintln(os.Stderr, explainExec(err, args[1]))
+	return 126
+}
+
+// lowerLimit never asks for more than the machine allows already, which would be refused.
+func lowerLimit(resource int, value uint64) error {
+	var current syscall.Rlimit
+	if err := syscall.Getrlimit(resource, &current); err != nil {
+		return err
+	}
+	if uint64(current.Max) < value {
+		value = uint64(current.Max)
+	}
+	return syscall.Setrlimit(resource, &syscall.Rlimit{Cur: value, Max: value})
+}
+
+// linger lets the other side read the answer before the connection is closed under what it still sends.
+func linger(socket net.Conn, conn *connection) {
+	if half, ok := socket.(*net.UnixConn); ok {
+		_ = half.CloseWrite()
+	}
+	_ = socket.SetReadDeadline(time.Now().Add(lingerMax))
+	_, _ = io.Copy(io.Discard, conn.in)
+}
