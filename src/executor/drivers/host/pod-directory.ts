@@ -36,6 +36,8 @@ export type PodDirectory = {
   readonly temporaryDir: string
   /** What bubblewrap and the helper print when they fail. */
   readonly errorsFile: string
+  /** What bubblewrap tells about the processes it made. */
+  readonly infoFile: string
 }
 
 export function podDirectory(podsDir: string, id: PodId): PodDirectory {
@@ -46,6 +48,7 @@ export function podDirectory(podsDir: string, id: PodId): PodDirectory {
     homeDir: join(path, 'home'),
     temporaryDir: join(path, 'tmp'),
     errorsFile: join(path, 'errors'),
+    infoFile: join(path, 'info'),
   }
 }
 

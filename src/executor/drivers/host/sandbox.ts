@@ -1,9 +1,10 @@
 // Starts and ends the processes of one sandbox. Nothing of it depends on this process: it has a session of its own, its
-// descriptors are files, and the two pipes are closed once it runs.
+// descriptors are files, and the pipes are closed once it runs.
 
 import { spawn } from 'node:child_process'
-import { closeSync, constants, openSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync, writeFileSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Clock } from '../../../lib/clock.ts'
 import { errorMessage, SlipwayError } from '../../../lib/errors.ts'
 import { readIfThere } from './host-view.ts'
@@ -34,61 +35,77 @@ export type SandboxStart = {
  */
 export async function startSandbox(start: SandboxStart): Promise<SandboxRecord> {
   start.signal.throwIfAborted()
-  const errors = openSync(start.directory.errorsFile, 'a', 0o600)
-  const privateDir = openSync(start.directory.privateDir, constants.O_RDONLY | constants.O_DIRECTORY)
+  const { errorsFile, infoFile, privateDir } = start.directory
+  const files: Files = {
+    errors: openSync(errorsFile, 'a', 0o600),
+    info: openSync(infoFile, 'w+', 0o600),
+    privateDir: openSync(privateDir, constants.O_RDONLY | constants.O_DIRECTORY),
+  }
   try {
-    return await startWith(start, errors, privateDir)
+    return await startWith(start, files)
   } finally {
-    closeSync(errors)
-    closeSync(privateDir)
+    for (const file of Object.values(files)) closeSync(file)
   }
 }
 
-async function startWith(start: SandboxStart, errors: number, privateDir: number): Promise<SandboxRecord> {
+type Files = { readonly errors: number; readonly info: number; readonly privateDir: number }
+
+async function startWith(start: SandboxStart, files: Files): Promise<SandboxRecord> {
   const child = spawn(start.program, start.args, {
-    stdio: ['ignore', 'pipe', errors, 'pipe', 'pipe', privateDir],
+    stdio: ['ignore', 'pipe', files.errors, files.info, 'pipe', files.privateDir],
     detached: true,
     env: {},
     cwd: '/',
   })
-  const ready = child.stdout as Readable // Places 1, 3 and 4 are pipes, see `stdio`.
-  const info = child.stdio[3] as Readable
+  child.unref()
+  const ready = child.stdout as Readable // Places 1 and 4 are pipes, see `stdio`.
   const userNamespaceReady = child.stdio[4] as Writable
-  const failed = Promise.withResolvers<never>()
-  failed.promise.catch(() => {})
-  const onAbort = () => failed.reject(start.signal.reason)
-  start.signal.addEventListener('abort', onAbort, { once: true })
-  child.once('error', failed.reject)
-  const onExit = (code: number | null, signal: NodeJS.Signals | null) => {
-    const said = whatWasSaid(start, code, signal)
-    failed.reject(new SlipwayError('setup_failed', `host driver: the sandbox did not start: ${said}`))
-  }
-  child.once('exit', onExit)
   // A sandbox that has died shows by its exit.
   userNamespaceReady.on('error', () => {})
-  child.unref()
+  const ended = Promise.withResolvers<never>()
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve())
+    child.once('error', () => resolve())
+  })
+  ended.promise.catch(() => {})
+  const onAbort = () => ended.reject(start.signal.reason)
+  start.signal.addEventListener('abort', onAbort, { once: true })
+  child.once('error', ended.reject)
+  const onExit = (code: number | null, signal: NodeJS.Signals | null) => {
+    const said = whatWasSaid(start, code, signal)
+    ended.reject(new SlipwayError('setup_failed', `host driver: the sandbox did not start: ${said}`))
+  }
+  child.once('exit', onExit)
+  let isReleased = false
   try {
-    const pid = await Promise.race([readInfo(info), failed.promise])
-    const [monitor, init] = [identifyProcess(child.pid ?? 0), identifyProcess(pid)]
+    const init = identifyProcess(await Promise.race([readInfo(files.info, ended.promise), ended.promise]))
+    const monitor = identifyProcess(child.pid ?? 0)
     // Ended between two lines: its exit comes with the reason.
-    if (monitor === undefined || init === undefined) return await failed.promise
+    if (monitor === undefined || init === undefined) return await ended.promise
     const record: SandboxRecord = { version: 1, monitor, init }
     saveSandboxRecord(start.directory, record)
-    try {
-      start.onCreated(init)
-      writeFileSync(`/proc/${pid}/oom_score_adj`, memoryKillPreference)
-      mapUsers(pid, start.uid)
-    } catch (cause) {
-      const message = `host driver: limit the new sandbox and map its users: ${errorMessage(cause)}`
-      throw new SlipwayError('setup_failed', message, { cause })
-    }
+    prepare(start, init)
+    isReleased = true
     userNamespaceReady.end('.')
-    await Promise.race([firstBytes(ready), failed.promise])
+    await Promise.race([firstBytes(ready), ended.promise])
     return record
   } finally {
     start.signal.removeEventListener('abort', onAbort)
     child.off('exit', onExit)
-    for (const pipe of [ready, info, userNamespaceReady]) pipe.destroy()
+    for (const pipe of [ready, userNamespaceReady]) pipe.destroy()
+    // Without user namespace it ends by itself, as when we are killed here.
+    if (!isReleased) await exited
+  }
+}
+
+function prepare(start: SandboxStart, init: ProcessIdentity): void {
+  try {
+    start.onCreated(init)
+    writeFileSync(`/proc/${init.pid}/oom_score_adj`, memoryKillPreference)
+    mapUsers(init.pid, start.uid)
+  } catch (cause) {
+    const message = `host driver: limit the new sandbox and map its users: ${errorMessage(cause)}`
+    throw new SlipwayError('setup_failed', message, { cause })
   }
 }
 
@@ -122,16 +139,27 @@ function mapUsers(pid: number, uid: number | undefined): void {
   writeFileSync(`/proc/${pid}/gid_map`, `0 0 1\n${insideGid} ${uid} 1\n`)
 }
 
-/** Bubblewrap writes one JSON object with the pid of the first process as we see it. */
-async function readInfo(info: Readable): Promise<number> {
-  let text = ''
-  for await (const chunk of info) {
-    text += String(chunk)
+/**
+ * Bubblewrap writes one JSON object with the pid of the first process as we see it. A file and not a pipe: were we killed
+ * before we read it, a pipe would kill bubblewrap and leave its child waiting for ever. It comes within a millisecond or
+ * two, and nothing tells of changes of a file sooner than looking.
+ */
+async function readInfo(info: number, ended: Promise<never>): Promise<number> {
+  const buffer = Buffer.alloc(infoBytesMax)
+  let isEnded = false
+  ended.catch(() => {
+    isEnded = true
+  })
+  for (let looks = 0; !isEnded; looks++) {
+    const text = buffer.toString('utf8', 0, readSync(info, buffer, 0, infoBytesMax, 0))
     if (text.includes('}')) return (JSON.parse(text) as { readonly 'child-pid': number })['child-pid']
+    await (looks < immediateLooks ? setImmediate() : setTimeout(1))
   }
-  // It ends without telling when it fails: wait for its exit.
-  return new Promise(() => {})
+  return await ended
 }
+
+const infoBytesMax = 4096
+const immediateLooks = 200
 
 async function firstBytes(stream: Readable): Promise<void> {
   for await (const _ of stream) return
