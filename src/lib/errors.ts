@@ -62,6 +62,8 @@ const errorKinds = {
   status_impossible: 'conflict',
   cache_key_invalid: 'invalid',
   limit_exceeded: 'limit',
+  log_moved: 'conflict',
+  log_corrupt: 'internal',
   key_missing: 'internal',
   key_wrong: 'internal',
   // executor and drivers

@@ -1,0 +1,509 @@
+// The runservice's side of logs: stores frames, reads them, and shows followers the open frame that the executor offers.
+//
+//   logs/<run task>/<setup or step>/<first byte, 16 digits>.zst   one object per frame (frame.ts)
+//   logs/<run task>/<setup or step>/end                           the trailer, written last
+//
+// Frames of a log meet without gap and without overlap, but for one moment: merging replaces the first of several frames by
+// one with all their bytes and then deletes the others. So a reader that finds a frame inside what it already has read skips
+// it, and one that finds a frame gone looks again.
+
+import { createHash } from 'node:crypto'
+import { collectBytes } from '../../lib/bytes.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
+import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
+import type { LogName, LogPosition } from '../executor-api.ts'
+import {
+  decodeFrame,
+  decodeFrameIndex,
+  encodeFrame,
+  type FrameIndex,
+  joinIndexes,
+  offsetOfLine,
+  verifyFrame,
+} from './frame.ts'
+
+export type LogKey = { readonly runTaskId: string; readonly log: LogName }
+
+export type LogTrailer = {
+  readonly sizeBytes: number
+  /** An unfinished last line included. */
+  readonly lines: number
+  readonly sha256: string
+}
+
+/** A part of a log; the next one begins where it ends. */
+export type LogChunk = { readonly firstByte: number; readonly bytes: Uint8Array }
+
+/** Where reading begins: a byte, a line (counted from 0), or so many lines before the end. */
+export type LogStart = { readonly fromByte: number } | { readonly fromLine: number } | { readonly tailLines: number }
+
+export interface LogStore {
+  /** Where the log ends in storage. A log of which nothing is stored is at 0. */
+  position(key: LogKey, signal?: AbortSignal): Promise<LogPosition>
+  /**
+   * Stores a frame durably and answers the new position. What is stored stays: a frame that begins before the end of the log
+   * is acknowledged with the position as it is. One that begins behind it is `log_moved`, a damaged one `log_corrupt`.
+   */
+  storeFrame(key: LogKey, frame: Uint8Array, signal?: AbortSignal): Promise<LogPosition>
+  /**
+   * Bytes of the open frame, for followers; kept in memory until they are stored, within bounds. The bytes are copied.
+   */
+  offerLive(key: LogKey, firstByte: number, bytes: Uint8Array): void
+  /** The log is complete: merges small frames, writes the trailer, ends followers. Idempotent. */
+  finish(key: LogKey, signal?: AbortSignal): Promise<LogTrailer>
+  /** The trailer; undefined while the log is not finished. */
+  trailer(key: LogKey, signal?: AbortSignal): Promise<LogTrailer | undefined>
+  /** What is stored, from `start` to the end. */
+  read(key: LogKey, start: LogStart, signal?: AbortSignal): AsyncIterable<LogChunk>
+  /** The indexes of the stored frames, in order: times, error lines. */
+  indexes(key: LogKey, signal?: AbortSignal): AsyncIterable<FrameIndex>
+  /** From that byte on, each byte once: what is stored, then what is offered, until the log is finished. */
+  follow(key: LogKey, fromByte: number, signal: AbortSignal): AsyncIterable<LogChunk>
+  /** Removes the log; followers end. Idempotent. */
+  delete(key: LogKey, signal?: AbortSignal): Promise<void>
+}
+
+/** Of one storage, at most one store should write a given log at a time; several do no harm but refuse each other. */
+export function createLogStore(ost: ObjectStorage): LogStore {
+  return new ObjectLogStore(ost)
+}
+
+const KiB = 1024
+/** Holds nearly every index. */
+const indexReadBytes = 8 * KiB
+/** An offered open frame that nobody follows is kept up to here: enough for slow logs, whose followers would notice. */
+const liveBytesIdle = 256 * KiB
+/** With followers. Beyond, they wait for the frame to be stored. */
+const liveBytesFollowed = 4096 * KiB
+/** Logs of which the position is remembered; it can be asked of the storage again. */
+const logsRemembered = 4096
+const trailerName = 'end'
+
+class ObjectLogStore implements LogStore {
+  readonly #ost: ObjectStorage
+  readonly #logs = new Map<string, OpenLog>()
+
+  constructor(ost: ObjectStorage) {
+    this.#ost = ost
+  }
+
+  async position(key: LogKey, signal?: AbortSignal): Promise<LogPosition> {
+    return await this.#positionOf(this.#logOf(key), signal)
+  }
+
+  async storeFrame(key: LogKey, frame: Uint8Array, signal?: AbortSignal): Promise<LogPosition> {
+    const { index } = verifyFrame(frame)
+    const log = this.#logOf(key)
+    return await log.alone(async () => {
+      log.position = await this.#positionOf(log, signal)
+      // Another instance may have stored more than we know of.
+      if (index.firstByte > log.position.bytes) log.position = await this.#loadPosition(log.folder, signal)
+      if (log.position.complete || index.firstByte < log.position.bytes) return log.position
+      if (index.firstByte > log.position.bytes)
+        throw new SlipwayError(
+          'log_moved',
+          `a frame of log ${log.folder} begins at byte ${index.firstByte}, but the log ends at ${log.position.bytes}`,
+        )
+      if (index.sizeBytes === 0) return log.position
+      try {
+        await this.#ost.create(frameKey(log.folder, index.firstByte), frame, signalOption(signal))
+        log.position = positionAfter(index)
+      } catch (error) {
+        if (!isSlipwayError(error, 'object_exists')) throw error
+        log.position = await this.#loadPosition(log.folder, signal)
+      }
+      log.changed()
+      return log.position
+    })
+  }
+
+  offerLive(key: LogKey, firstByte: number, bytes: Uint8Array): void {
+    this.#logOf(key).offer(firstByte, bytes)
+  }
+
+  async finish(key: LogKey, signal?: AbortSignal): Promise<LogTrailer> {
+    const log = this.#logOf(key)
+    return await log.alone(async () => {
+      const found = await this.#loadTrailer(log.folder, signal)
+      if (found !== undefined) {
+        log.complete(await this.#loadPosition(log.folder, signal))
+        return found
+      }
+      await this.#mergeSmallFrames(log.folder, signal)
+      const trailer = await this.#totals(log.folder, signal)
+      const data = Buffer.from(JSON.stringify({ format: 1, ...trailer }))
+      await this.#ost.put(`${log.folder}/${trailerName}`, data, signalOption(signal))
+      log.complete(await this.#loadPosition(log.folder, signal))
+      return trailer
+    })
+  }
+
+  async trailer(key: LogKey, signal?: AbortSignal): Promise<LogTrailer | undefined> {
+    return await this.#loadTrailer(folderOf(key), signal)
+  }
+
+  async *read(key: LogKey, start: LogStart, signal?: AbortSignal): AsyncGenerator<LogChunk> {
+    const folder = folderOf(key)
+    yield* this.#readFrom(folder, await this.#firstByteOf(folder, start, signal), signal)
+  }
+
+  async *indexes(key: LogKey, signal?: AbortSignal): AsyncGenerator<FrameIndex> {
+    const folder = folderOf(key)
+    let endByte = 0
+    for (const firstByte of await this.#frames(folder, signal)) {
+      if (firstByte < endByte) continue
+      const index = await this.#readIndex(folder, firstByte, signal)
+      endByte = firstByte + index.sizeBytes
+      yield index
+    }
+  }
+
+  async *follow(key: LogKey, fromByte: number, signal: AbortSignal): AsyncGenerator<LogChunk> {
+    const log = this.#logOf(key)
+    let offset = fromByte
+    log.followers++
+    try {
+      while (true) {
+        const change = log.nextChange() // Asked for before looking, so that nothing that happens meanwhile is missed.
+        const position = await this.#positionOf(log, signal)
+        if (log.isDeleted) return
+        if (offset < position.bytes) {
+          try {
+            for await (const chunk of this.#readFrom(log.folder, offset, signal)) {
+              yield chunk
+              offset = chunk.firstByte + chunk.bytes.length
+            }
+          } catch (error) {
+            if (log.isDeleted) return
+            throw error
+          }
+          continue
+        }
+        const live = log.liveFrom(offset)
+        if (live !== undefined) {
+          yield { firstByte: offset, bytes: live }
+          offset += live.length
+          continue
+        }
+        if (position.complete) return
+        await orAborted(change, signal)
+      }
+    } finally {
+      log.followers--
+    }
+  }
+
+  async delete(key: LogKey, signal?: AbortSignal): Promise<void> {
+    const log = this.#logOf(key)
+    log.isDeleted = true // Before frames are missing, so that followers know why.
+    await log.alone(async () => {
+      for await (const { key: object } of this.#ost.list({ prefix: `${log.folder}/`, ...signalOption(signal) }))
+        await this.#ost.delete(object, signal)
+    })
+    this.#logs.delete(log.folder)
+    log.deleted()
+  }
+
+  #logOf(key: LogKey): OpenLog {
+    const folder = folderOf(key)
+    const found = this.#logs.get(folder)
+    if (found !== undefined) return found
+    if (this.#logs.size >= logsRemembered) this.#forgetIdleLogs()
+    const log = new OpenLog(folder)
+    this.#logs.set(folder, log)
+    return log
+  }
+
+  #forgetIdleLogs(): void {
+    for (const [folder, log] of this.#logs) {
+      if (this.#logs.size < logsRemembered / 2) return
+      if (log.isIdle) this.#logs.delete(folder)
+    }
+  }
+
+  async #positionOf(log: OpenLog, signal: AbortSignal | undefined): Promise<LogPosition> {
+    if (log.position !== undefined) return log.position
+    const loaded = await this.#loadPosition(log.folder, signal)
+    log.position ??= loaded // A frame that was stored meanwhile knows better.
+    return log.position
+  }
+
+  async #loadPosition(folder: string, signal: AbortSignal | undefined): Promise<LogPosition> {
+    const trailer = await this.#loadTrailer(folder, signal)
+    const last = (await this.#frames(folder, signal)).at(-1)
+    const complete = trailer !== undefined
+    if (last === undefined) return { bytes: 0, lines: 0, rawBytes: 0, complete }
+    return { ...positionAfter(await this.#readIndex(folder, last, signal)), complete }
+  }
+
+  async #loadTrailer(folder: string, signal: AbortSignal | undefined): Promise<LogTrailer | undefined> {
+    const data = await this.#readObject(`${folder}/${trailerName}`, signal)
+    if (data === undefined) return undefined
+    const { format, ...trailer } = JSON.parse(data.toString()) as LogTrailer & { format: number }
+    if (format !== 1)
+      throw new SlipwayError('log_corrupt', `the trailer of log ${folder} has the unknown format ${format}`)
+    return trailer
+  }
+
+  /** The first bytes of all frames, ascending. */
+  async #frames(folder: string, signal: AbortSignal | undefined): Promise<number[]> {
+    const frames: number[] = []
+    for await (const { key } of this.#ost.list({ prefix: `${folder}/`, ...signalOption(signal) })) {
+      const digits = /\/(\d{16})\.zst$/.exec(key)?.[1]
+      if (digits !== undefined) frames.push(Number(digits))
+    }
+    return frames
+  }
+
+  async *#readFrom(folder: string, fromByte: number, signal: AbortSignal | undefined): AsyncGenerator<LogChunk> {
+    let offset = fromByte
+    let vanished = 0
+    search: while (true) {
+      const frames = await this.#frames(folder, signal)
+      const first = Math.max(
+        0,
+        frames.findLastIndex((firstByte) => firstByte <= offset),
+      )
+      for (const firstByte of frames.slice(first)) {
+        if (firstByte > offset) throw missing(folder, offset)
+        const object = await this.#readObject(frameKey(folder, firstByte), signal)
+        if (object === undefined) {
+          // Merged into the frame before since we looked, or the log is being deleted.
+          if (++vanished > frames.length) throw missing(folder, offset)
+          continue search
+        }
+        const { index, bytes } = await decodeFrame(object)
+        const skipped = offset - firstByte
+        if (skipped >= bytes.length) continue
+        yield { firstByte: offset, bytes: bytes.subarray(skipped) }
+        offset = firstByte + index.sizeBytes
+      }
+      return
+    }
+  }
+
+  async #firstByteOf(folder: string, start: LogStart, signal: AbortSignal | undefined): Promise<number> {
+    if ('fromByte' in start) return start.fromByte
+    const frames = await this.#frames(folder, signal)
+    const last = frames.at(-1)
+    if (last === undefined) return 0
+    let line: number
+    if ('fromLine' in start) line = start.fromLine
+    else {
+      const end = await this.#readIndex(folder, last, signal)
+      line = Math.max(0, end.firstLine + end.newlines + (end.endsLine ? 0 : 1) - start.tailLines)
+    }
+    if (line === 0) return 0
+    // The first frame that has the newline before the line.
+    let low = 0
+    for (let high = frames.length - 1; low < high; ) {
+      const middle = (low + high) >> 1
+      const index = await this.#readIndex(folder, frames[middle]!, signal)
+      if (index.firstLine + index.newlines >= line) high = middle
+      else low = middle + 1
+    }
+    const object = await this.#readObject(frameKey(folder, frames[low]!), signal)
+    if (object === undefined) return await this.#firstByteOf(folder, start, signal)
+    const { index, bytes } = await decodeFrame(object)
+    return index.firstByte + offsetOfLine(index, bytes, line)
+  }
+
+  async #readIndex(folder: string, firstByte: number, signal: AbortSignal | undefined): Promise<FrameIndex> {
+    for (let end = indexReadBytes; ; ) {
+      const options = { range: { start: 0, end }, ...signalOption(signal) }
+      const index = decodeFrameIndex(await collectBytes(this.#ost.read(frameKey(folder, firstByte), options)))
+      if (!('neededBytes' in index)) return index
+      if (index.neededBytes <= end) throw new SlipwayError('log_corrupt', `a frame of log ${folder} is cut off`)
+      end = index.neededBytes
+    }
+  }
+
+  async #readObject(key: string, signal: AbortSignal | undefined): Promise<Buffer | undefined> {
+    try {
+      return await collectBytes(this.#ost.read(key, signalOption(signal)))
+    } catch (error) {
+      if (isSlipwayError(error, 'object_not_found')) return undefined
+      throw error
+    }
+  }
+
+  /** Slow logs have a frame every few seconds: neighbours that fit into one become one. Can be broken off anywhere. */
+  async #mergeSmallFrames(folder: string, signal: AbortSignal | undefined): Promise<void> {
+    const frames = await this.#frames(folder, signal)
+    const last = frames.at(-1)
+    if (last === undefined) return
+    const ends = [...frames.slice(1), last + (await this.#readIndex(folder, last, signal)).sizeBytes]
+    for (let from = 0; from < frames.length; ) {
+      let to = from + 1
+      while (to < frames.length && ends[to]! - frames[from]! <= limits.logFrameBytes.value) to++
+      if (to - from > 1) await this.#mergeFrames(folder, frames.slice(from, to), signal)
+      from = to
+    }
+  }
+
+  async #mergeFrames(folder: string, frames: readonly number[], signal: AbortSignal | undefined): Promise<void> {
+    const parts: { index: FrameIndex; bytes: Uint8Array }[] = []
+    let endByte = frames[0]!
+    for (const firstByte of frames) {
+      if (firstByte < endByte) continue // In the frame before, since a merge that was broken off.
+      const object = await this.#readObject(frameKey(folder, firstByte), signal)
+      if (object === undefined || firstByte > endByte) throw missing(folder, endByte)
+      const part = await decodeFrame(object)
+      parts.push(part)
+      endByte += part.index.sizeBytes
+    }
+    const merged = await encodeFrame(
+      joinIndexes(parts.map(({ index }) => index)),
+      Buffer.concat(parts.map(({ bytes }) => bytes)),
+    )
+    if (parts.length > 1) await this.#ost.put(frameKey(folder, frames[0]!), merged, signalOption(signal))
+    // Ascending: the last one says where the log ends until it is the only one.
+    for (const firstByte of frames.slice(1)) await this.#ost.delete(frameKey(folder, firstByte), signal)
+  }
+
+  async #totals(folder: string, signal: AbortSignal | undefined): Promise<LogTrailer> {
+    const last = (await this.#frames(folder, signal)).at(-1)
+    if (last === undefined) return { sizeBytes: 0, lines: 0, sha256: createHash('sha256').digest('hex') }
+    const index = await this.#readIndex(folder, last, signal)
+    return {
+      sizeBytes: index.firstByte + index.sizeBytes,
+      lines: index.firstLine + index.newlines + (index.endsLine ? 0 : 1),
+      sha256: index.sha256 ?? (await this.#hashAll(folder, signal)),
+    }
+  }
+
+  /** For a log that more than one executor process wrote. */
+  async #hashAll(folder: string, signal: AbortSignal | undefined): Promise<string> {
+    const hash = createHash('sha256')
+    for await (const { bytes } of this.#readFrom(folder, 0, signal)) hash.update(bytes)
+    return hash.digest('hex')
+  }
+}
+
+/** What is remembered of a log that is written or followed. */
+class OpenLog {
+  readonly folder: string
+  position: LogPosition | undefined
+  followers = 0
+  isDeleted = false
+  #writers = 0
+  #queue: Promise<unknown> = Promise.resolve()
+  #change = Promise.withResolvers<void>()
+  #live: { firstByte: number; endByte: number; chunks: Uint8Array[] } | undefined
+
+  constructor(folder: string) {
+    this.folder = folder
+  }
+
+  get isIdle(): boolean {
+    return this.followers === 0 && this.#writers === 0
+  }
+
+  /** Writers of a log act one after another. */
+  async alone<T>(act: () => Promise<T>): Promise<T> {
+    this.#writers++
+    const turn = this.#queue.then(act)
+    this.#queue = turn.catch(() => {}) // The caller hears of it.
+    try {
+      return await turn
+    } finally {
+      this.#writers--
+    }
+  }
+
+  nextChange(): Promise<void> {
+    return this.#change.promise
+  }
+
+  /** The position moved: what is stored need not be kept, and followers look again. */
+  changed(): void {
+    const live = this.#live
+    const storedBytes = this.position?.bytes ?? 0
+    while (live !== undefined && live.chunks[0] !== undefined && live.firstByte + live.chunks[0].length <= storedBytes)
+      live.firstByte += live.chunks.shift()!.length
+    if (live?.chunks.length === 0) this.#live = undefined
+    this.#wake()
+  }
+
+  complete(position: LogPosition): void {
+    this.position = position
+    this.#live = undefined
+    this.#wake()
+  }
+
+  deleted(): void {
+    this.#live = undefined
+    this.#wake()
+  }
+
+  offer(firstByte: number, bytes: Uint8Array): void {
+    if (this.position?.complete) return
+    const endByte = firstByte + bytes.length
+    const live = this.#live
+    if (live === undefined || firstByte < live.firstByte || firstByte > live.endByte) {
+      this.#live = { firstByte, endByte, chunks: [Buffer.from(bytes)] }
+    } else {
+      // After a restart the executor may offer again what it offered before: the same bytes.
+      if (endByte <= live.endByte) return
+      live.chunks.push(Buffer.from(bytes.subarray(live.endByte - firstByte)))
+      live.endByte = endByte
+    }
+    const { firstByte: from, endByte: to } = this.#live!
+    if (to - from > (this.followers > 0 ? liveBytesFollowed : liveBytesIdle)) this.#live = undefined
+    this.#wake()
+  }
+
+  liveFrom(offset: number): Uint8Array | undefined {
+    const live = this.#live
+    if (live === undefined || offset < live.firstByte || offset >= live.endByte) return undefined
+    let at = live.firstByte
+    for (const chunk of live.chunks) {
+      if (offset < at + chunk.length) return chunk.subarray(offset - at)
+      at += chunk.length
+    }
+    return undefined
+  }
+
+  #wake(): void {
+    this.#change.resolve()
+    this.#change = Promise.withResolvers()
+  }
+}
+
+function folderOf(key: LogKey): string {
+  return `logs/${key.runTaskId}/${key.log}`
+}
+
+function frameKey(folder: string, firstByte: number): string {
+  return `${folder}/${String(firstByte).padStart(16, '0')}.zst`
+}
+
+function positionAfter(index: FrameIndex): LogPosition {
+  return {
+    bytes: index.firstByte + index.sizeBytes,
+    lines: index.firstLine + index.newlines,
+    rawBytes: index.rawBytes,
+    complete: false,
+  }
+}
+
+function signalOption(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal }
+}
+
+function missing(folder: string, offset: number): SlipwayError {
+  return new SlipwayError('log_corrupt', `log ${folder} has no frame with byte ${offset}`)
+}
+
+async function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
