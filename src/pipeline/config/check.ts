@@ -2,6 +2,7 @@
 
 import { limits } from '../../lib/limits.ts'
 import { parseYaml } from '../languages/yaml11/parse-yaml.ts'
+import type { Position } from '../languages/yaml11/tree.ts'
 import type { Config, Dialect } from './config.ts'
 import { decodeConfig } from './decode.ts'
 import type { Diagnostic, Problem } from './diagnostic.ts'
@@ -50,23 +51,40 @@ export function checkDefinition(definition: Definition): CheckedDefinition {
   }
   const dialect = definition.dialect ?? file?.dialect ?? 'slipway'
   const { config, problems, places } = decodeConfig(document.root, dialect)
-  const duplicates = document.diagnostics.map(
-    (found): Diagnostic => ({
+  const later = laterDocument(text)
+  const ofTheText = [...document.diagnostics, ...(later === undefined ? [] : [later])].map(
+    ({ line, column, message }): Diagnostic => ({
       severity: dialect === 'slipway' ? 'error' : 'warning',
       file: path,
-      line: found.line,
-      column: found.column,
+      line,
+      column,
       path: '',
-      message: found.message,
+      message,
     }),
   )
   const diagnostics = [
-    ...duplicates,
+    ...ofTheText,
     ...[...problems, ...validateConfig(config, places)].map((problem) => diagnosticOf(problem, path)),
   ].sort((a, b) => a.line - b.line || a.column - b.column)
   const errors = diagnostics.filter(({ severity }) => severity === 'error')
   const warnings = diagnostics.filter(({ severity }) => severity === 'warning')
   return { ...(errors.length === 0 ? { config } : {}), errors: listed(errors), warnings: listed(warnings) }
+}
+
+/** Where a second document begins: a line of `---` ends the first, whatever it stands in. */
+function laterDocument(text: string): (Position & { readonly message: string }) | undefined {
+  let hasContent = false
+  let separator: number | undefined
+  for (const [index, line] of text.split('\n').entries()) {
+    const isSeparator = /^---(?:\s|$)/.test(line)
+    if (isSeparator && hasContent) separator ??= index + 1
+    if (!/^\s*(?:#.*)?$|^%/.test(isSeparator ? line.slice(3) : line)) {
+      if (separator !== undefined)
+        return { line: separator, column: 1, message: 'only the first document is read: what follows is ignored' }
+      hasContent = true
+    }
+  }
+  return undefined
 }
 
 function diagnosticOf({ place, ...problem }: Problem, file: string): Diagnostic {

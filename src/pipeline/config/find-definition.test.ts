@@ -46,7 +46,7 @@ test('without a definition, names that come near are mentioned', () => {
   expect(chooseDefinition(['.agola/config.yaml'])).toEqual({
     kind: 'none',
     message:
-      'no definition found: expected .slipway/config.yml or .agola/config.yml (.agola/config.yaml is not one of the names)',
+      'no definition found: expected .slipway/config.yml or .agola/config.yml (.agola/config.yaml: not one of the names)',
   })
 })
 

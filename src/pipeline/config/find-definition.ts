@@ -30,6 +30,18 @@ export const definitionFiles: readonly DefinitionFile[] = [
     .map(([extension, language]) => ({ path: `.agola/config.${extension}`, dialect: 'agola' as const, language })),
 ]
 
+/** Names that people try and that are no definition: mentioned when there is none. */
+export const mistakenDefinitionFiles: readonly string[] = [
+  '.slipway.yml',
+  '.slipway.yaml',
+  '.slipway/config.toml',
+  'slipway/config.yml',
+  '.agola.yml',
+  '.agola/config.yaml',
+  '.agola/config.starlark',
+  'agola/config.yml',
+]
+
 export type FoundDefinition =
   | {
       readonly kind: 'found'
@@ -40,8 +52,8 @@ export type FoundDefinition =
   | { readonly kind: 'none'; readonly message: string }
 
 /**
- * Which of the files that exist is the definition. `existing`: paths from the root of the repository; those that are no
- * definition do no harm. `.slipway/` wins over `.agola/`.
+ * Which of the files that exist is the definition. `existing`: paths from the root of the repository, at least those of
+ * `definitionFiles` and `mistakenDefinitionFiles`; others do no harm. `.slipway/` wins over `.agola/`.
  */
 export function chooseDefinition(existing: Iterable<string>): FoundDefinition {
   const paths = new Set(existing)
@@ -51,8 +63,8 @@ export function chooseDefinition(existing: Iterable<string>): FoundDefinition {
 }
 
 function noDefinition(paths: ReadonlySet<string>): string {
-  const near = [...paths].filter((path) => /^\.?(slipway|agola)\/config\.|^\.(slipway|agola)\.ya?ml$/.test(path)).sort()
-  const hint = near.length === 0 ? '' : ` (${near.join(', ')} is not one of the names)`
+  const near = mistakenDefinitionFiles.filter((path) => paths.has(path))
+  const hint = near.length === 0 ? '' : ` (${near.join(', ')}: not one of the names)`
   return `no definition found: expected .slipway/config.yml or .agola/config.yml${hint}`
 }
 

@@ -2,7 +2,10 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { limits } from '../../lib/limits.ts'
 import { checkDefinition } from './check.ts'
+import type { Config, ConfigTask } from './config.ts'
+import { validateConfig } from './validate.ts'
 
 type Graph = readonly (readonly number[])[]
 
@@ -56,6 +59,61 @@ const arbitraryGraph: fc.Arbitrary<Graph> = fc
   .chain((count) =>
     fc.array(fc.uniqueArray(fc.nat(count - 1), { maxLength: 3 }), { minLength: count, maxLength: count }),
   )
+
+/** Without the text: reading 10,000 tasks takes longer than checking them. */
+function problemsOf(graph: Graph): readonly string[] {
+  const tasks = graph.map(
+    (parents, index): ConfigTask => ({
+      name: nameOf(index),
+      runtime: { type: 'pod', containers: [] },
+      environment: {},
+      workingDir: '',
+      shell: '',
+      user: '',
+      steps: [],
+      depends: parents.map((parent) => ({ task: nameOf(parent), conditions: ['on_success'] })),
+      ignoreFailure: false,
+      approval: false,
+      registryAuth: {},
+      executorLabels: {},
+    }),
+  )
+  const config: Config = { runs: [{ name: 'ci', tasks, registryAuth: {} }], registryAuth: {} }
+  return validateConfig(config, new Map()).map(({ message }) => message)
+}
+
+const chain = (length: number): Graph => Array.from({ length }, (_, index) => (index === 0 ? [] : [index - 1]))
+
+test('a chain of as many tasks as a run may have is fine, one more task is not', () => {
+  expect(problemsOf(chain(limits.tasksPerRun.value))).toEqual([])
+  expect(problemsOf(chain(limits.tasksPerRun.value + 1))).toEqual(['run "ci" has 10001 tasks'])
+})
+
+test('a cycle through all tasks of a large run names each once', () => {
+  const problems = problemsOf(chain(10_000).map((parents, index) => (index === 0 ? [9_999] : parents)))
+  expect(problems).toHaveLength(10_000)
+  expect(problems[0]).toBe('circular dependency between task "t0" and tasks "t1"')
+})
+
+test('an implied dependency is found in a wide graph', () => {
+  const layers = Array.from({ length: 40 }, (_, layer) =>
+    Array.from({ length: 40 }, () =>
+      layer === 0 ? [] : Array.from({ length: 40 }, (_parent, index) => (layer - 1) * 40 + index),
+    ),
+  ).flat()
+  const last = layers.length - 1
+  expect(problemsOf(layers)).toEqual([])
+  expect(problemsOf(layers.with(last, [...layers[last]!, 0]))).toEqual([
+    'task "t1599" and its dependency "t1520" have both a dependency on task "t0"',
+  ])
+})
+
+test('no more implied dependencies are looked for than are listed', () => {
+  const all = chain(1000).map((_, index) =>
+    Array.from({ length: Math.min(index, 100) }, (_parent, back) => index - 1 - back),
+  )
+  expect(problemsOf(all)).toHaveLength(limits.definitionDiagnostics.value)
+})
 
 test('cycles, or else dependencies that others imply, are exactly those of the plain definition', () => {
   fc.assert(

@@ -120,24 +120,33 @@ function findCycles(graph: readonly GraphNode[]): readonly (readonly number[])[]
 
 function reportCycles(graph: readonly GraphNode[], cycles: readonly (readonly number[])[], report: Report): void {
   for (const cycle of cycles) {
-    const members = new Set(cycle)
-    for (const index of cycle.toSorted((a, b) => a - b)) {
+    const dependents = new Map<number, string[]>(cycle.map((index) => [index, []]))
+    const inOrder = cycle.toSorted((a, b) => a - b)
+    for (const index of inOrder) {
+      const { task, parents } = graph[index]!
+      for (const parent of parents) dependents.get(parent)?.push(`"${task.name}"`)
+    }
+    for (const index of inOrder) {
       const { task } = graph[index]!
-      const dependents = graph.filter((node, other) => members.has(other) && node.parents.includes(index))
-      const names = dependents.map((dependent) => `"${dependent.task.name}"`).join(' ')
+      const names = dependents.get(index)?.join(' ')
       report(task, `circular dependency between task "${task.name}" and tasks ${names}`)
     }
   }
 }
 
-/** Reports each dependency that another dependency of the same task implies. The graph has no cycles. */
+/**
+ * Reports each dependency that another dependency of the same task implies, but no more than will be listed: saying by
+ * which takes time. The graph has no cycles.
+ */
 function reportRedundant(graph: readonly GraphNode[], report: Report): void {
+  let left = limits.definitionDiagnostics.value
   const ancestors = ancestorsOf(graph)
   for (const { task, parents } of graph) {
     if (parents.length < 2) continue
     const implied = bitset(graph.length)
     for (const parent of parents) include(implied, ancestors[parent]!)
     for (const redundant of parents.filter((parent) => has(implied, parent))) {
+      if (left-- === 0) return
       const through = parents.find((parent) => has(ancestors[parent]!, redundant))!
       const name = graph[redundant]!.task.name
       const about: Depend | ConfigTask = task.depends.find((depend) => depend.task === name) ?? task
