@@ -36,6 +36,7 @@ func runInit(args []string) int {
 	flags := flag.NewFlagSet("init", flag.ContinueOnError)
 	dirFd := flags.Int("dir-fd", -1, "descriptor of the pod's private directory; a socket is made in it")
 	socketFd := flags.Int("socket-fd", -1, "descriptor of a listening Unix socket")
+	isLine := flags.Bool("line", false, "answer requests one after another on stdin and stdout")
 	values := map[string]*uint64{}
 	for _, limit := range resourceLimits {
 		values[limit.flag] = flags.Uint64(limit.flag, 0, limit.meaning)
@@ -65,6 +66,11 @@ func runInit(args []string) int {
 		go srv.accept(listener)
 		// Whoever started us may connect from now on; nobody has to read it.
 		fmt.Println("ready")
+	}
+	if *isLine {
+		prctl(prctlSetDumpable, 0)
+		srv := &server{starter: superviseBeside(children)}
+		go srv.serveLine(os.Stdin, os.Stdout)
 	}
 	<-stop
 	return 0

@@ -15,6 +15,8 @@ import (
 const usage = `usage:
   slipway-pod init [--dir-fd N | --socket-fd N] [--nofile N] [--nproc N] [--fsize BYTES] [--as BYTES]
                       pid 1 of a pod: sleeps and reaps; serves requests on a socket when it is given one
+  slipway-pod init --line
+                      the same, and answers requests one after another on stdin and stdout
   slipway-pod request one request on stdin and stdout
   slipway-pod version`
 

@@ -404,7 +404,7 @@ func (s *supervisor) spoolOutput(source *os.File) {
 		if written-released > s.req.SpoolBytesMax && s.req.SpoolBytesMax > 0 && !s.hasEnded.isSet() {
 			released = s.waitForRelease(written)
 		}
-		n, err := source.Read(buffer)
+		n, err := readAvailable(source, buffer)
 		if n > 0 {
 			if writeErr := s.keep(buffer[:n]); writeErr != nil {
 				s.trouble = writeErr
@@ -431,6 +431,38 @@ func (s *supervisor) spoolOutput(source *os.File) {
 			_ = source.SetReadDeadline(deadline)
 		}
 	}
+}
+
+// readAvailable waits until there is something and takes all there is, up to the size of the buffer: a terminal gives at
+// most 4 KiB at once, and each of them would be written and told of alone.
+func readAvailable(source *os.File, buffer []byte) (filled int, err error) {
+	raw, err := source.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	waitErr := raw.Read(func(fd uintptr) bool {
+		for filled < len(buffer) {
+			n, readErr := syscall.Read(int(fd), buffer[filled:])
+			switch {
+			case readErr == syscall.EINTR:
+			case readErr == syscall.EAGAIN:
+				return filled > 0
+			case readErr != nil:
+				err = readErr
+				return true
+			case n == 0:
+				err = io.EOF
+				return true
+			default:
+				filled += n
+			}
+		}
+		return true
+	})
+	if err == nil {
+		err = waitErr
+	}
+	return filled, err
 }
 
 // waitForRelease slows the step: it returns when the spool has room again, or the step has ended.
