@@ -38,14 +38,15 @@ test.each(matching)('%s matches %j by %s', (written, event, rule) => {
 })
 
 const refused: readonly (readonly [written: string, event: GitEvent, rule: string, ref: string])[] = [
-  ['{}', branch('master'), 'without an include', 'refs/heads/master'],
-  ['{branch: {}}', branch('master'), 'without an include', 'master'],
-  ['{branch: {exclude: x}}', branch('master'), 'without an include', 'master'],
+  ['{}', branch('master'), '{}', 'refs/heads/master'],
+  ['{branch: {}}', branch('master'), 'branch without an include', 'master'],
+  ['{branch: {exclude: x}}', branch('master'), 'branch without an include', 'master'],
   ['{branch: {exclude: x}}', branch('x'), 'branch exclude x', 'x'],
   ['{branch: [main, /^v/]}', branch('x'), 'branch main, /^v/', 'x'],
   ['{branch: Master}', branch('master'), 'branch Master', 'master'],
   ['{branch: {include: /./, exclude: [a, /^re/]}}', branch('release'), 'branch exclude /^re/', 'release'],
   ['{branch: /./, ref: {exclude: /heads/}}', branch('x'), 'ref exclude /heads/', 'refs/heads/x'],
+  ['{branch: {exclude: a}, ref: b}', branch('x'), 'branch without an include; ref b', 'refs/heads/x'],
   ['{branch: a, ref: b}', branch('x'), 'branch a; ref b', 'refs/heads/x'],
   ['{branch: /.*/}', tag('v1'), 'branch /.*/', 'refs/tags/v1'],
   ['{tag: /.*/}', branch('x'), 'tag /.*/', 'refs/heads/x'],

@@ -46,13 +46,14 @@ function comparedWith(when: When, event: GitEvent): string {
   return section === undefined || others.length > 0 ? event.ref : section.text
 }
 
-/** The includes of a `when` on one line: `branch main, /^release/; tag v1`. */
+/** The includes of a `when` on one line: `branch main, /^release/; tag v1`; `{}` when it says nothing. */
 export function formatWhen(when: When): string {
   const sections = (['branch', 'tag', 'ref'] as const).flatMap((name) => {
-    const include = when[name]?.include ?? []
-    return include.length === 0 ? [] : [`${name} ${include.map(formatCondition).join(', ')}`]
+    const include = when[name]?.include
+    if (include === undefined) return []
+    return [`${name} ${include.length === 0 ? 'without an include' : include.map(formatCondition).join(', ')}`]
   })
-  return sections.length === 0 ? 'without an include' : sections.join('; ')
+  return sections.length === 0 ? '{}' : sections.join('; ')
 }
 
 function formatCondition(condition: Condition): string {
