@@ -11,6 +11,10 @@ export type Reason =
       readonly arch?: string
       readonly labels: Readonly<Record<string, string>>
       readonly privileged: boolean
+      /** Driver that was asked for. */
+      readonly driver?: string
+      /** Needs another driver than `host`: runs of forks never get the host. */
+      readonly isolated?: true
       /** Executors connected that could ever serve it. */
       readonly matching: number
     }
@@ -69,6 +73,8 @@ export function describeReason(reason: Reason): string {
         ...(reason.arch === undefined ? [] : [`arch ${reason.arch}`]),
         ...Object.entries(reason.labels).map(([name, value]) => `label ${name}=${value}`),
         ...(reason.privileged ? ['privileged containers'] : []),
+        ...(reason.driver === undefined ? [] : [`driver ${reason.driver}`]),
+        ...(reason.isolated ? ['a driver that isolates runs of forks'] : []),
       ]
       return wants.length === 0 ? 'no executor is connected' : `no executor with ${wants.join(', ')}`
     }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { describeReason } from '../reasons.ts'
 import type { Executor } from '../types.ts'
 import { compareReady, type Placement, type PlacementInput, place, type ReadyTask } from './place.ts'
 import { ReadyQueue } from './ready-queue.ts'
@@ -152,6 +153,21 @@ describe('why the rest waits', () => {
     expect([...placed({ ready, executors: [anExecutor('x1')] }).waiting.values()]).toEqual([
       { kind: 'waiting_executor', arch: 'arm64', labels: { gpu: 'a100' }, privileged: true, matching: 0 },
     ])
+  })
+
+  test.each([
+    [{}, { driver: 'docker' }, 'no executor with driver docker'],
+    [{}, { trust: 'fork' }, 'no executor with a driver that isolates runs of forks'],
+    [
+      { arch: 'arm64', labels: { gpu: 'a100' }, privileged: true },
+      {},
+      'no executor with arch arm64, label gpu=a100, privileged containers',
+    ],
+  ] as const)('and what it lacks is named: %o %o', (spec, options, words) => {
+    const ready = new ReadyQueue()
+    ready.add(requirementOf(aConfigTask('A', spec), options), aReady('A'))
+    const [reason] = placed({ ready, executors: [anExecutor('x1', { drivers: ['host'] })] }).waiting.values()
+    expect(describeReason(reason!)).toBe(words)
   })
 
   test('all slots are taken: of at most ten executors the names', () => {

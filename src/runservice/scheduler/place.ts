@@ -184,11 +184,13 @@ function waitingReasons(classes: readonly ClassState[]): ReadonlyMap<string, Rea
   return waiting
 }
 
-const noExecutor = ({ arch, labels, privileged }: Requirement): Reason => ({
+const noExecutor = ({ arch, labels, privileged, driver, isolated }: Requirement): Reason => ({
   kind: 'waiting_executor',
   ...(arch === undefined ? {} : { arch }),
   labels,
   privileged,
+  ...(driver === undefined ? {} : { driver }),
+  ...(isolated ? { isolated } : {}),
   matching: 0,
 })
 
