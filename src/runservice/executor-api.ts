@@ -75,6 +75,8 @@ export type CloneSource = {
   readonly branch: string
   /** What `origin` is set to in the clone; empty means `url`. */
   readonly originUrl: string
+  /** Names the mirror on the executor: clone sources with the same key share one. */
+  readonly mirrorKey: string
   /** Where submodules are fetched from instead of the URL in .gitmodules, by path. */
   readonly submoduleUrls: Readonly<Record<string, string>>
 }
@@ -138,7 +140,7 @@ export interface ExecutorApi {
     data: AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<StoredArchive>
-  /** Streams a stored archive or cache, verified: ends with an error when it is short or wrong. */
+  /** Streams a stored archive, verified: ends with an error when it is short or wrong. */
   readArchive(executorTaskId: string, archive: StoredArchive, signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** Looks a cache up: the exact key first, then the newest of those beginning with it. Marks it used. */
   findCache(
@@ -147,6 +149,8 @@ export interface ExecutorApi {
     options: { readonly exactOnly: boolean },
     signal?: AbortSignal,
   ): Promise<FoundCache | undefined>
+  /** As `readArchive`, of a cache. */
+  readCache(executorTaskId: string, cache: FoundCache, signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** `stored`, or `exists` when somebody was first. */
   saveCache(
     executorTaskId: string,

@@ -42,6 +42,8 @@ export type Run = {
   readonly restartOf?: string
   /** Why it waits, or ended as it did. */
   readonly reason?: Reason
+  /** True when its logs were removed by retention or by a person. */
+  readonly logsDeleted?: boolean
 }
 
 export type TaskStep = {
@@ -148,21 +150,6 @@ export type RunEvent = {
   readonly run: Json
 }
 
-/** A saved cache: the row decides who was first with a key. */
-export type CacheEntry = {
-  /** `<prefix>-<rendered key>`, at most 200 bytes when URL path escaped. */
-  readonly key: string
-  /** Prefix alone: the cache group. */
-  readonly group: string
-  readonly object: string
-  readonly sizeBytes: number
-  readonly sha256: string
-  readonly createdAt: number
-  readonly lastUsedAt: number
-  /** Run task that saved it. */
-  readonly creator: string
-}
-
 /** A saved workspace archive, id `<run task id>.<step>`. */
 export type WorkspaceArchive = {
   readonly runTaskId: string
@@ -172,33 +159,6 @@ export type WorkspaceArchive = {
   readonly sha256: string
   readonly createdAt: number
   readonly lastUsedAt: number
-}
-
-/** The trailer of a finished log, id `<run task id>.<step>`; step is `setup` or its index. */
-export type LogTrailer = {
-  readonly runTaskId: string
-  readonly step: string
-  readonly sizeBytes: number
-  readonly lines: number
-  readonly sha256: string
-  readonly createdAt: number
-  /** True when its frames were removed by retention or by a person. */
-  readonly deleted: boolean
-}
-
-export type RunserviceSchema = {
-  run: Run
-  runtask: RunTask
-  runconfig: RunConfigRow
-  runconfigtask: RunConfigTaskRow
-  executortask: ExecutorTask
-  executor: Executor
-  counter: GroupCounter
-  sequence: Sequence
-  runevent: RunEvent
-  cache: CacheEntry
-  archive: WorkspaceArchive
-  log: LogTrailer
 }
 
 export function isFinishedTask(status: TaskStatus): boolean {

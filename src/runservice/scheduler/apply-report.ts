@@ -95,6 +95,7 @@ function applied(
       ...(startedAt === undefined ? {} : { startedAt }),
       ...(endedAt === undefined ? {} : { endedAt }),
       ...(reason === undefined ? {} : { reason }),
+      ...(report.keptPod === undefined ? {} : { keptPod: report.keptPod }),
     },
     executorTask: hasEnded ? undefined : { ...executorTask, phase: report.phase, lastStatus: report.number },
   }

@@ -6,7 +6,7 @@ import { graphErrors } from './check-graph.ts'
 import { type CreateRunRequest, counterName, createRun } from './create-run.ts'
 import { buildGraph, levelsOf } from './graph.ts'
 import { arbitraryGraph, withoutImplied } from './run-arbitrary-fixture.ts'
-import { aConfigTask, aTaskId, type Conditions, type TaskSpec } from './run-fixture.ts'
+import { aConfigTask, aRunTask, aTaskId, type Conditions, type TaskSpec } from './run-fixture.ts'
 
 const ids = { runId: 'run-7', runConfigId: 'config-7', sequence: 41, counter: 7 }
 const group = '/project/p1/branch/main'
@@ -14,7 +14,8 @@ const group = '/project/p1/branch/main'
 const tasksOf = (specs: Readonly<Record<string, TaskSpec>>) =>
   Object.entries(specs).map(([name, spec]) => aConfigTask(name, spec))
 
-const create = (request: Partial<CreateRunRequest>) => createRun({ name: 'build', group, ...request }, ids, 100)
+const create = (request: Partial<CreateRunRequest>) =>
+  createRun({ name: 'build', group, ...request }, ids, { now: 100 })
 
 const codeOf = (action: () => unknown): string => {
   try {
@@ -284,4 +285,44 @@ test('a graph puts parents first and shares one requirement per class', () => {
 test('a graph is not built of what createRun refuses', () => {
   expect(() => buildGraph(graphOf({ A: 'B', B: 'A' }))).toThrow(/depends on itself/)
   expect(() => buildGraph([aConfigTask('A'), aConfigTask('A')])).toThrow(/one id/)
+})
+
+describe('a run that keeps tasks of an earlier one', () => {
+  const chain = tasksOf({ a: {}, b: { after: { a: 'S' } }, c: { after: { b: 'S' } } })
+  const succeeded = (name: string) => aRunTask(name, { is: 'success' })
+  const statuses = (kept: ReturnType<typeof succeeded>[]) =>
+    createRun({ name: 'build', group, tasks: chain }, ids, {
+      now: 100,
+      keep: { restartOf: 'earlier', tasks: kept },
+    }).tasks.map((task) => task.status)
+
+  test('shows them as they are, as its own', () => {
+    const { run, tasks } = createRun({ name: 'build', group, tasks: chain }, ids, {
+      now: 100,
+      keep: { restartOf: 'earlier', tasks: [succeeded('a')] },
+    })
+    expect(run.restartOf).toBe('earlier')
+    expect(tasks[0]).toEqual({ ...succeeded('a'), runId: ids.runId })
+  })
+
+  test.each([
+    [
+      ['a', 'b'],
+      ['success', 'success', 'notstarted'],
+    ],
+    [
+      ['b', 'c'],
+      ['notstarted', 'notstarted', 'notstarted'],
+    ],
+    [
+      ['a', 'c'],
+      ['success', 'notstarted', 'notstarted'],
+    ],
+    [
+      ['a', 'x'],
+      ['success', 'notstarted', 'notstarted'],
+    ],
+  ])('of %j only those are kept of which everything before is kept', (kept, expected) => {
+    expect(statuses(kept.map(succeeded))).toEqual(expected)
+  })
 })

@@ -41,11 +41,18 @@ export type NewRun = {
   readonly events: readonly RunTransition[]
 }
 
+/** Tasks of an earlier run that a new one shows as they are, where it has a task of the same id. */
+export type KeptTasks = { readonly restartOf: string; readonly tasks: readonly RunTask[] }
+
 /**
- * The rows of a new run, queued or, with setup errors, in phase `setuperror`. Throws `run_group_invalid`, `run_invalid`
- * and `limit_exceeded`.
+ * The rows of a new run, queued or, with setup errors, in phase `setuperror`. A kept task is only kept when all it depends
+ * on is. Throws `run_group_invalid`, `run_invalid` and `limit_exceeded`.
  */
-export function createRun(request: CreateRunRequest, ids: NewRunIds, now: number): NewRun {
+export function createRun(
+  request: CreateRunRequest,
+  ids: NewRunIds,
+  { now, keep }: { readonly now: number; readonly keep?: KeptTasks },
+): NewRun {
   counterName(request.group)
   const given = request.setupErrors ?? []
   if (request.tasks === undefined && given.length === 0)
@@ -70,7 +77,8 @@ export function createRun(request: CreateRunRequest, ids: NewRunIds, now: number
     sealedSecrets: request.sealedSecrets ?? {},
     trust,
   }
-  return newRun(config, configTasks, { ids, now, tasks: [] })
+  const tasks = setupErrors.length > 0 ? [] : keptWithAncestors(configTasks, keep?.tasks ?? [])
+  return newRun(config, configTasks, { ids, now, tasks, ...(keep === undefined ? {} : { restartOf: keep.restartOf }) })
 }
 
 /**
@@ -122,6 +130,15 @@ export function newRun(
     ? []
     : configTasks.map((task) => ({ ...(keptById.get(task.id) ?? newTask(task)), runId: ids.runId }))
   return { run, config, configTasks, tasks, events: [{ phase: run.phase, result: run.result, run }] }
+}
+
+function keptWithAncestors(configTasks: readonly RunConfigTask[], kept: readonly RunTask[]): readonly RunTask[] {
+  const byId = new Map(kept.map((task) => [task.id, task]))
+  const isKept = new Map<string, boolean>()
+  for (const task of configTasks.toSorted((a, b) => a.level - b.level)) {
+    isKept.set(task.id, byId.has(task.id) && task.depends.every((depend) => isKept.get(depend.taskId) === true))
+  }
+  return configTasks.flatMap((task) => (isKept.get(task.id) === true ? [byId.get(task.id)!] : []))
 }
 
 function newTask(task: RunConfigTask): Omit<RunTask, 'runId'> {

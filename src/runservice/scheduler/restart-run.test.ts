@@ -17,7 +17,7 @@ const aFinishedRun = (specs: Readonly<Record<string, TaskSpec>>, fields: Partial
     cacheGroup: 'mine',
     trust: 'fork' as const,
   }
-  const created = createRun(request, { runId: 'run-1', runConfigId: 'config-1', sequence: 1, counter: 1 }, 1)
+  const created = createRun(request, { runId: 'run-1', runConfigId: 'config-1', sequence: 1, counter: 1 }, { now: 1 })
   return {
     run: {
       ...created.run,

@@ -117,7 +117,9 @@ test('every run ends, and everything of it has ended and says why', () => {
       const choose = (count: number) => choices[taken++ % choices.length]! % count
       const configTasks = Object.entries(withoutImplied(specs)).map(([name, spec]) => aConfigTask(name, spec))
       const ids = { runId: 'run-1', runConfigId: 'config-1', sequence: 1, counter: 1 }
-      const created = createRun({ name: 'build', group: '/project/p1/branch/main', tasks: configTasks }, ids, 1)
+      const created = createRun({ name: 'build', group: '/project/p1/branch/main', tasks: configTasks }, ids, {
+        now: 1,
+      })
       expect(created.run).toMatchObject({ phase: 'queued', setupErrors: [] })
       const started = startRun(created.run, 2)
       const start = {

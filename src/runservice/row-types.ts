@@ -1,0 +1,85 @@
+// How the runservice's rows are stored and found. Indexes are declared here and nowhere else.
+
+import type { RowTypes } from '../datamanager/database.ts'
+import type { ReadyTask } from './scheduler/place.ts'
+import type { Requirement } from './scheduler/requirement.ts'
+import type {
+  Executor,
+  ExecutorTask,
+  GroupCounter,
+  Run,
+  RunConfigRow,
+  RunConfigTaskRow,
+  RunEvent,
+  RunTask,
+  Sequence,
+  WorkspaceArchive,
+} from './types.ts'
+
+/** A task that could be handed out and waits for an executor. */
+export type ReadyRow = ReadyTask & { readonly requirement: Requirement }
+
+export type RunserviceSchema = {
+  run: Run
+  /** Id: `runTaskRowId`. */
+  runtask: RunTask
+  runconfig: RunConfigRow
+  /** Id: `<run config id>/<task id>`. */
+  runconfigtask: RunConfigTaskRow
+  executortask: ExecutorTask
+  /** Id: `runTaskRowId`. */
+  ready: ReadyRow
+  executor: Executor
+  /** Id: the second element of the group. */
+  counter: GroupCounter
+  /** Ids: `run`, `runevent`. */
+  sequence: Sequence
+  /** Id: the sequence, 16 digits. */
+  runevent: RunEvent
+  /** Id: `<run task id>.<step>`. */
+  archive: WorkspaceArchive
+}
+
+export const runserviceRowTypes = {
+  run: {
+    indexes: {
+      bySequence: (run: Run) => [run.sequence],
+      byGroupPhase: (run: Run) => [run.group, run.phase, run.sequence],
+      byPhase: (run: Run) => [run.phase, run.sequence],
+      /** Ended runs whose logs are there. */
+      byEnd: (run: Run) => (run.endedAt === undefined || run.logsDeleted === true ? undefined : [run.endedAt]),
+    },
+  },
+  runtask: { indexes: { byRun: (task: RunTask) => [task.runId], byTask: (task: RunTask) => [task.id] } },
+  runconfig: {},
+  runconfigtask: { indexes: { byConfig: (row: RunConfigTaskRow) => [row.runConfigId] } },
+  executortask: {
+    indexes: {
+      byRun: (order: ExecutorTask) => [order.runId],
+      byExecutor: (order: ExecutorTask) => [order.executorId],
+    },
+  },
+  ready: {
+    indexes: {
+      byClass: (row: ReadyRow) => [
+        row.requirement.key,
+        row.project,
+        -row.priority,
+        row.readySince,
+        row.runId,
+        row.taskId,
+      ],
+      byRun: (row: ReadyRow) => [row.runId],
+    },
+  },
+  executor: {},
+  counter: {},
+  sequence: {},
+  runevent: {},
+  archive: { indexes: { byUse: (archive: WorkspaceArchive) => [archive.lastUsedAt] } },
+} as const satisfies RowTypes
+
+/** A task that a restarted run kept has the same id in two runs: its rows are told apart by the run. */
+export function runTaskRowId(runId: string, taskId: string): string {
+  return `${runId}/${taskId}`
+}

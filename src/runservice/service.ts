@@ -1,0 +1,395 @@
+// The runservice in this process: every operation is one transaction of the database; nothing polls.
+
+import type { Database } from '../datamanager/database.ts'
+import type { Clock } from '../lib/clock.ts'
+import { invariant, SlipwayError } from '../lib/errors.ts'
+import type { Logger } from '../lib/log.ts'
+import { newUuid } from '../lib/uuid.ts'
+import type { ObjectStorage } from '../objectstorage/object-storage.ts'
+import type { ListRunsOptions, NewRunRequest, RestartRunOptions, Retention, Runservice, RunView } from './api.ts'
+import type { Caches } from './caches.ts'
+import type { CloneSource, ExecutorApi, LogName } from './executor-api.ts'
+import { ExecutorService } from './executor-service.ts'
+import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
+import { secretPlace } from './make-order.ts'
+import type { RunserviceSchema } from './row-types.ts'
+import { runTaskRowId } from './row-types.ts'
+import { approveTask, cancelRun, stopRun } from './scheduler/actions.ts'
+import { createRun, type KeptTasks } from './scheduler/create-run.ts'
+import { failLostTask } from './scheduler/hand-out.ts'
+import { restartRun } from './scheduler/restart-run.ts'
+import { type SealingKey, seal, unseal } from './sealing.ts'
+import {
+  type GraphCache,
+  getRun,
+  insertRun,
+  loadConfigTasks,
+  loadTasks,
+  nextNumbers,
+  putTask,
+  type StimulusContext,
+  settle,
+  type Tx,
+} from './stimulus.ts'
+import { type Executor, isFinishedRun, type Run, type RunConfigRow } from './types.ts'
+import { waitingReasonsOf } from './waiting.ts'
+
+export type RunserviceSettings = {
+  /** Names this store in the additional data of sealed secrets. */
+  readonly storeId: string
+  /** The first seals; all open. */
+  readonly keys: readonly [SealingKey, ...SealingKey[]]
+}
+
+export type RunserviceComponents = {
+  readonly database: Database<RunserviceSchema>
+  readonly ost: ObjectStorage
+  readonly caches: Caches
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Where clone steps of a run fetch from. */
+  readonly cloneSource: (config: RunConfigRow) => CloneSource
+}
+
+const graphsKept = 64
+const listLimitMax = 100
+const cleanBatch = 1000
+const listLimitDefault = 25
+
+export function createRunservice(settings: RunserviceSettings, components: RunserviceComponents): Runservice {
+  return new LocalRunservice(settings, components)
+}
+
+class LocalRunservice implements Runservice {
+  readonly #settings: RunserviceSettings
+  readonly #components: RunserviceComponents
+  readonly #logs: LogStore
+  readonly #graphs = graphCache()
+  #served: ReadonlyMap<string, number> = new Map()
+
+  constructor(settings: RunserviceSettings, components: RunserviceComponents) {
+    this.#settings = settings
+    this.#components = components
+    this.#logs = createLogStore(components.ost)
+  }
+
+  async createRuns(requests: readonly NewRunRequest[]): Promise<readonly Run[]> {
+    const prepared = requests.map((request) => {
+      const runConfigId = newUuid(this.#now())
+      const { secrets, keepFrom, ...rest } = request
+      const all = keepFrom === undefined ? secrets : { ...this.#secretsOf(keepFrom), ...secrets }
+      return {
+        request: { ...rest, sealedSecrets: this.#seal(runConfigId, all) },
+        keepFrom,
+        runId: newUuid(this.#now()),
+        runConfigId,
+      }
+    })
+    return await this.#settle((tx, { now }) => {
+      const runs = prepared.map(({ request, keepFrom, runId, runConfigId }) => {
+        const ids = { runId, runConfigId, ...nextNumbers(tx, request.group) }
+        const created = createRun(request, ids, {
+          now,
+          ...(keepFrom === undefined ? {} : { keep: this.#kept(tx, keepFrom, request) }),
+        })
+        insertRun(tx, created, now)
+        return created.run
+      })
+      return { runIds: runs.map((run) => run.id), result: runs }
+    })
+  }
+
+  async restartRun(runId: string, options: RestartRunOptions): Promise<Run> {
+    const ids = { runId: newUuid(this.#now()), runConfigId: newUuid(this.#now()) }
+    const taskIds = new Map<string, string>()
+    const newTaskId = (taskId: string) => {
+      const id = taskIds.get(taskId) ?? newUuid(this.#now())
+      taskIds.set(taskId, id)
+      return id
+    }
+    return await this.#settle((tx, { now }) => {
+      const run = getRun(tx, runId)
+      const config = tx.get('runconfig', run.runConfigId)
+      invariant(config !== undefined, `run config ${run.runConfigId} is missing`)
+      const { tasks: configTasks } = loadConfigTasks(tx, config.id, this.#graphs)
+      const input = { run, config, configTasks, tasks: loadTasks(tx, runId) }
+      const numbers = nextNumbers(tx, run.group)
+      const created = restartRun(input, {
+        fromStart: options.fromStart,
+        ids: { ...ids, ...numbers },
+        newTaskId: (task) => newTaskId(task.id),
+        now,
+        lostArchives: this.#lostArchives(tx, configTasks),
+      })
+      // Sealed values name the run config they belong to: the new one gets them sealed anew.
+      const sealedSecrets = this.#seal(ids.runConfigId, this.#unsealAll(config))
+      insertRun(tx, { ...created, config: { ...created.config, sealedSecrets } }, now)
+      return { runIds: [created.run.id], result: created.run }
+    })
+  }
+
+  async stopRun(runId: string, by?: string): Promise<void> {
+    await this.#settle((tx) => {
+      const stopped = stopRun(getRun(tx, runId), loadTasks(tx, runId), by === undefined ? {} : { by })
+      tx.put('run', runId, stopped.run)
+      for (const task of stopped.tasks) putTask(tx, task)
+      return { runIds: [runId], result: undefined }
+    })
+  }
+
+  async cancelRun(runId: string, by?: string): Promise<void> {
+    await this.#settle((tx, { now }) => {
+      const cancelled = cancelRun(getRun(tx, runId), { now, ...(by === undefined ? {} : { by }) })
+      tx.put('run', runId, cancelled.run)
+      return { runIds: [runId], result: undefined }
+    })
+  }
+
+  async approveTask(runId: string, taskId: string, approver: string): Promise<void> {
+    await this.#settle((tx) => {
+      const run = getRun(tx, runId)
+      const task = tx.get('runtask', runTaskRowId(runId, taskId))
+      if (task === undefined) throw new SlipwayError('task_not_found', `run #${run.counter} has no task ${taskId}`)
+      putTask(tx, approveTask(run, task, approver))
+      return { runIds: [runId], result: undefined }
+    })
+  }
+
+  findRun(runId: string): RunView | undefined {
+    const { database } = this.#components
+    return database.view((tx) => {
+      const run = tx.get('run', runId)
+      if (run === undefined) return undefined
+      if (run.phase === 'setuperror') return { run, tasks: [], position: database.position }
+      const { tasks: configTasks } = loadConfigTasks(tx, run.runConfigId, this.#graphs)
+      const tasks = new Map(loadTasks(tx, runId).map((task) => [task.id, task]))
+      const waiting = waitingReasonsOf(tx, run, [...tasks.values()], this.#graphs)
+      return {
+        run,
+        tasks: configTasks.map((config) => {
+          const reason = waiting.get(config.id)
+          return { task: tasks.get(config.id)!, config, ...(reason === undefined ? {} : { waiting: reason }) }
+        }),
+        position: database.position,
+      }
+    })
+  }
+
+  listRuns(options: ListRunsOptions = {}): readonly Run[] {
+    const limit = Math.min(options.limit ?? listLimitDefault, listLimitMax)
+    return this.#components.database.view((tx) => {
+      const found: Run[] = []
+      let after = options.after === undefined ? undefined : [options.after]
+      while (found.length < limit) {
+        const page = tx.list('run', {
+          index: 'bySequence',
+          descending: options.oldestFirst !== true,
+          limit: listLimitMax,
+          ...(after === undefined ? {} : { after }),
+        })
+        found.push(...page.map((row) => row.body).filter((run) => matches(run, options)))
+        const last = page.at(-1)
+        if (last === undefined || page.length < listLimitMax) break
+        after = [last.body.sequence]
+      }
+      return found.slice(0, limit)
+    })
+  }
+
+  async *watchRun(runId: string, signal: AbortSignal): AsyncIterable<RunView> {
+    const { database } = this.#components
+    const first = this.findRun(runId)
+    if (first === undefined) throw new SlipwayError('run_not_found', `there is no run ${runId}`)
+    yield first
+    if (isFinishedRun(first.run.phase)) return
+    for await (const change of database.changes(first.position, signal)) {
+      if (change.position < first.position) continue
+      const concerns = change.operations.some(
+        ({ type, id }) =>
+          (type === 'run' && id === runId) || (type === 'runtask' && id.startsWith(`${runId}/`)) || type === 'executor',
+      )
+      if (!concerns) continue
+      const view = this.findRun(runId)
+      if (view === undefined) return
+      yield view
+      if (isFinishedRun(view.run.phase)) return
+    }
+  }
+
+  readLog(runTaskId: string, log: LogName, fromByte = 0): AsyncIterable<Uint8Array> {
+    return bytesOf(this.#logs.read({ runTaskId, log }, { fromByte }))
+  }
+
+  followLog(runTaskId: string, log: LogName, fromByte: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return bytesOf(this.#logs.follow({ runTaskId, log }, fromByte, signal))
+  }
+
+  executorApi(executorId: string): ExecutorApi {
+    return new ExecutorService(executorId, {
+      ...this.#components,
+      logs: this.#logs,
+      graphs: this.#graphs,
+      storeId: this.#settings.storeId,
+      keys: this.#settings.keys,
+      settle: (stimulus) => this.#settle(stimulus),
+    })
+  }
+
+  listExecutors(): readonly Executor[] {
+    return this.#components.database.view((tx) => tx.list('executor').map((row) => row.body))
+  }
+
+  async removeExecutor(executorId: string): Promise<void> {
+    await this.#settle((tx, { now }) => {
+      const executor = tx.get('executor', executorId)
+      if (executor === undefined) throw new SlipwayError('executor_not_found', `there is no executor ${executorId}`)
+      tx.delete('executor', executorId)
+      return { runIds: failTasksOf(tx, executorId, { now, lastSeenAt: executor.lastSeenAt }), result: undefined }
+    })
+  }
+
+  async clean(retention: Retention): Promise<void> {
+    const { database, ost } = this.#components
+    const now = this.#now()
+    if (retention.logsMs !== 0) {
+      const ended = database.view((tx) => tx.list('run', { index: 'byEnd', limit: cleanBatch }))
+      for (const { body: run } of ended.filter(({ body }) => (body.endedAt ?? now) + retention.logsMs < now)) {
+        await this.#deleteLogs(run)
+        await database.do((tx) => tx.put('run', run.id, { ...run, logsDeleted: true }))
+      }
+    }
+    if (retention.workspacesMs !== 0) {
+      const old = database
+        .view((tx) => tx.list('archive', { index: 'byUse', limit: 1000 }))
+        .filter(({ body }) => body.lastUsedAt + retention.workspacesMs < now)
+      for (const { id, body } of old) {
+        await database.do((tx) => tx.delete('archive', id))
+        await ost.delete(body.object)
+      }
+    }
+  }
+
+  /** Deletes the logs of a run's tasks, except those that another run kept and still shows. */
+  async #deleteLogs(run: Run): Promise<void> {
+    const { database } = this.#components
+    for (const task of database.view((tx) => loadTasks(tx, run.id))) {
+      const isShared = database.view((tx) =>
+        tx
+          .list('runtask', { index: 'byTask', prefix: [task.id] })
+          .some(({ body }) => body.runId !== run.id && tx.get('run', body.runId)?.logsDeleted !== true),
+      )
+      if (isShared) continue
+      for (const log of ['setup' as const, ...task.steps.keys()]) await this.#logs.delete({ runTaskId: task.id, log })
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** One stimulus: `change` writes what happened and names the runs to look at; what follows is written with it. */
+  async #settle<T>(
+    change: (tx: Tx, context: StimulusContext) => { readonly runIds: readonly string[]; readonly result: T },
+  ): Promise<T> {
+    const context: StimulusContext = { now: this.#now(), graphs: this.#graphs, served: this.#served }
+    const { result } = await this.#components.database.do((tx) => {
+      const changed = change(tx, context)
+      return { result: changed.result, served: settle(tx, changed.runIds, context) }
+    })
+    this.#served = result.served
+    return result.result
+  }
+
+  /** Succeeded tasks that saved to the workspace and of which an archive is gone. */
+  #lostArchives(
+    tx: Tx,
+    configTasks: readonly { readonly id: string; readonly steps: readonly { readonly type: string }[] }[],
+  ): ReadonlySet<string> {
+    return new Set(
+      configTasks
+        .filter(({ id, steps }) =>
+          steps.some(
+            (step, index) => step.type === 'save_to_workspace' && tx.get('archive', `${id}.${index}`) === undefined,
+          ),
+        )
+        .map(({ id }) => id),
+    )
+  }
+
+  #kept(tx: Tx, runId: string, request: Pick<NewRunRequest, 'tasks'>): KeptTasks {
+    getRun(tx, runId)
+    const lost = this.#lostArchives(tx, request.tasks ?? [])
+    return {
+      restartOf: runId,
+      tasks: loadTasks(tx, runId).filter((task) => task.status === 'success' && !lost.has(task.id)),
+    }
+  }
+
+  #secretsOf(runId: string): Readonly<Record<string, string>> {
+    const config = this.#components.database.view((tx) => tx.get('runconfig', getRun(tx, runId).runConfigId))
+    return config === undefined ? {} : this.#unsealAll(config)
+  }
+
+  #seal(runConfigId: string, secrets: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+    const { storeId, keys } = this.#settings
+    return Object.fromEntries(
+      Object.entries(secrets).map(([name, value]) => [
+        name,
+        seal(keys[0], secretPlace(storeId, runConfigId, name), value),
+      ]),
+    )
+  }
+
+  #unsealAll(config: RunConfigRow): Readonly<Record<string, string>> {
+    const { storeId, keys } = this.#settings
+    return Object.fromEntries(
+      Object.entries(config.sealedSecrets).map(([name, sealed]) => [
+        name,
+        unseal(keys, secretPlace(storeId, config.id, name), sealed),
+      ]),
+    )
+  }
+
+  #now(): number {
+    return this.#components.clock.now()
+  }
+}
+
+/** Fails the tasks of an executor that was lost or removed; returns their runs. */
+export function failTasksOf(
+  tx: Tx,
+  executorId: string,
+  { now, lastSeenAt }: { readonly now: number; readonly lastSeenAt: number | undefined },
+): readonly string[] {
+  const runIds = new Set<string>()
+  for (const { body: order } of tx.list('executortask', { index: 'byExecutor', prefix: [executorId] })) {
+    const task = tx.get('runtask', runTaskRowId(order.runId, order.runTaskId))
+    if (task !== undefined)
+      putTask(tx, failLostTask(task, { executorId, now, ...(lastSeenAt === undefined ? {} : { lastSeenAt }) }))
+    tx.delete('executortask', order.id)
+    runIds.add(order.runId)
+  }
+  return [...runIds]
+}
+
+function matches(run: Run, { group, phases, results }: ListRunsOptions): boolean {
+  const base = group?.replace(/\/$/, '')
+  if (base !== undefined && run.group !== base && !run.group.startsWith(`${base}/`)) return false
+  if (phases !== undefined && !phases.includes(run.phase)) return false
+  return results === undefined || results.includes(run.result)
+}
+
+async function* bytesOf(chunks: AsyncIterable<LogChunk>): AsyncIterable<Uint8Array> {
+  for await (const { bytes } of chunks) yield bytes
+}
+
+/** The most recently used graphs. */
+function graphCache(): GraphCache {
+  const kept = new Map<string, NonNullable<ReturnType<GraphCache['get']>>>()
+  return {
+    get: (id) => kept.get(id),
+    set: (id, value) => {
+      kept.set(id, value)
+      const oldest = kept.keys().next().value
+      if (kept.size > graphsKept && oldest !== undefined) kept.delete(oldest)
+    },
+  }
+}

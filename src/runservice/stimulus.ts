@@ -1,0 +1,169 @@
+// One stimulus, one transaction: what happened changes rows of a run, the pure core decides what follows, and everything is
+// written together: tasks, orders, events, the next run of the group, and the placement of what became ready. Synchronous
+// and repeatable: it may run more than once, and touches nothing but the transaction.
+
+import type { Transaction } from '../datamanager/database.ts'
+import { invariant, SlipwayError } from '../lib/errors.ts'
+import type { RunConfigTask } from '../pipeline/run-config.ts'
+import { readyRows } from './ready-rows.ts'
+import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
+import { startRun } from './scheduler/actions.ts'
+import { advance, type RunTransition } from './scheduler/advance.ts'
+import { counterName, type NewRun } from './scheduler/create-run.ts'
+import { buildGraph, type TaskGraph } from './scheduler/graph.ts'
+import { handOut } from './scheduler/hand-out.ts'
+import { place } from './scheduler/place.ts'
+import { isFinishedRun, type Run, type RunTask } from './types.ts'
+
+export type Tx = Transaction<RunserviceSchema>
+
+/** Config tasks and graph by run config id: immutable, so every instance may keep them. */
+export interface GraphCache {
+  get(runConfigId: string): { readonly graph: TaskGraph; readonly tasks: readonly RunConfigTask[] } | undefined
+  set(runConfigId: string, value: { readonly graph: TaskGraph; readonly tasks: readonly RunConfigTask[] }): void
+}
+
+export type StimulusContext = {
+  readonly now: number
+  readonly graphs: GraphCache
+  /** Which project was served when, see `place`; replaced by what `settle` returns, once committed. */
+  readonly served: ReadonlyMap<string, number>
+}
+
+export function getRun(tx: Pick<Tx, 'get'>, runId: string): Run {
+  const run = tx.get('run', runId)
+  if (run === undefined) throw new SlipwayError('run_not_found', `there is no run ${runId}`)
+  return run
+}
+
+export function loadTasks(tx: Pick<Tx, 'list'>, runId: string): readonly RunTask[] {
+  return tx.list('runtask', { index: 'byRun', prefix: [runId] }).map((row) => row.body)
+}
+
+export function loadConfigTasks(tx: Pick<Tx, 'list' | 'get'>, runConfigId: string, graphs: GraphCache) {
+  const cached = graphs.get(runConfigId)
+  if (cached !== undefined) return cached
+  const config = tx.get('runconfig', runConfigId)
+  invariant(config !== undefined, `run config ${runConfigId} is missing`)
+  const byId = new Map(
+    tx
+      .list('runconfigtask', { index: 'byConfig', prefix: [runConfigId] })
+      .map((row) => [row.body.task.id, row.body.task]),
+  )
+  const tasks = config.taskIds.map((id) => byId.get(id)!)
+  const loaded = { tasks, graph: buildGraph(tasks, { trust: config.trust }) }
+  graphs.set(runConfigId, loaded)
+  return loaded
+}
+
+/** Ids for the next run of a group. */
+export function nextNumbers(tx: Tx, group: string): { readonly sequence: number; readonly counter: number } {
+  const project = counterName(group)
+  const counter = (tx.get('counter', project)?.value ?? 0) + 1
+  tx.put('counter', project, { value: counter })
+  return { sequence: nextSequence(tx, 'run'), counter }
+}
+
+/** Writes the rows of a new run; `settle` then starts it if its group allows. */
+export function insertRun(tx: Tx, created: NewRun, now: number): void {
+  tx.put('runconfig', created.config.id, created.config)
+  for (const task of created.configTasks) {
+    tx.put('runconfigtask', `${created.config.id}/${task.id}`, { runConfigId: created.config.id, task })
+  }
+  tx.put('run', created.run.id, created.run)
+  for (const task of created.tasks) putTask(tx, task)
+  putEvents(tx, created.events, now)
+}
+
+export function putTask(tx: Tx, task: RunTask): void {
+  tx.put('runtask', runTaskRowId(task.runId, task.id), task)
+}
+
+/** Starts what may start in the groups of these runs, advances them, and places what is ready. Returns the new `served`. */
+export function settle(tx: Tx, runIds: readonly string[], context: StimulusContext): ReadonlyMap<string, number> {
+  const queue = [...runIds]
+  for (let runId = queue.shift(); runId !== undefined; runId = queue.shift()) {
+    const before = getRun(tx, runId)
+    if (before.phase === 'running') advanceRun(tx, before, context)
+    const run = getRun(tx, runId)
+    if (run.phase === 'queued' || isFinishedRun(run.phase)) {
+      const next = startNextOf(tx, run.group, context.now)
+      if (next !== undefined) queue.push(next)
+    }
+  }
+  return placeReady(tx, context)
+}
+
+function advanceRun(tx: Tx, run: Run, { now, graphs }: StimulusContext): void {
+  const { graph } = loadConfigTasks(tx, run.runConfigId, graphs)
+  const executorTasks = tx.list('executortask', { index: 'byRun', prefix: [run.id] }).map((row) => row.body)
+  const advanced = advance({ run, tasks: loadTasks(tx, run.id), graph, executorTasks }, now)
+  if (advanced.run !== run) tx.put('run', run.id, advanced.run)
+  for (const task of advanced.tasks) {
+    putTask(tx, task)
+    if (task.status !== 'notstarted') tx.delete('ready', runTaskRowId(run.id, task.id))
+  }
+  for (const stop of advanced.stops) tx.put('executortask', stop.id, stop)
+  putEvents(tx, advanced.events, now)
+  const project = counterName(run.group)
+  for (const { taskId, requirement } of advanced.ready) {
+    const id = runTaskRowId(run.id, taskId)
+    if (tx.get('ready', id) !== undefined) continue
+    tx.put('ready', id, { runId: run.id, taskId, project, priority: 0, readySince: now, requirement })
+  }
+}
+
+function startNextOf(tx: Tx, group: string, now: number): string | undefined {
+  if (tx.count('run', { index: 'byGroupPhase', prefix: [group, 'running'] }) > 0) return undefined
+  const [next] = tx.list('run', { index: 'byGroupPhase', prefix: [group, 'queued'], limit: 1 })
+  if (next === undefined) return undefined
+  const started = startRun(next.body, now)
+  tx.put('run', next.id, started.run)
+  putEvents(tx, started.events, now)
+  return next.id
+}
+
+function placeReady(tx: Tx, { now, served }: StimulusContext): ReadonlyMap<string, number> {
+  const [first] = tx.list('ready', { limit: 1 })
+  if (first === undefined) return served
+  const executors = tx.list('executor').map((row) => row.body)
+  const taken = new Map(
+    executors.map((executor) => [
+      executor.id,
+      tx.count('executortask', { index: 'byExecutor', prefix: [executor.id] }),
+    ]),
+  )
+  const placement = place({ ready: readyRows(tx), executors, taken, served })
+  for (const { task: ready, executorId } of placement.assignments) {
+    const run = getRun(tx, ready.runId)
+    const id = runTaskRowId(ready.runId, ready.taskId)
+    const task = tx.get('runtask', id)
+    invariant(task !== undefined, `ready task ${id} has no row`)
+    const handed = handOut(run, task, { executorId, attempt: 1, now })
+    putTask(tx, handed.task)
+    tx.put('executortask', handed.executorTask.id, handed.executorTask)
+    tx.delete('ready', id)
+  }
+  return placement.served
+}
+
+function putEvents(tx: Tx, events: readonly RunTransition[], now: number): void {
+  for (const { phase, result, run } of events) {
+    const sequence = nextSequence(tx, 'runevent')
+    tx.put('runevent', String(sequence).padStart(16, '0'), {
+      sequence,
+      kind: 'run_phase_changed',
+      runId: run.id,
+      phase,
+      result,
+      at: now,
+      run,
+    })
+  }
+}
+
+function nextSequence(tx: Tx, name: 'run' | 'runevent'): number {
+  const value = (tx.get('sequence', name)?.value ?? 0) + 1
+  tx.put('sequence', name, { value })
+  return value
+}
