@@ -2,7 +2,7 @@
 // and packed once per (commit, options) as a tar of a complete clone: full or shallow history, `.git`, no alternates, a
 // detached HEAD, `origin` without credentials. The tar is streamed into every pod that asks for it.
 //
-//   <dir>/<hash of the URL>/mirror.git   bare, every fetched commit kept by a ref of its own
+//   <dir>/<hash of the key>/mirror.git   bare, every fetched commit kept by a ref of its own
 //                           fetch.lock   held while fetching, never while waiting for another lock
 //                           pack.lock    held while packing
 //                           packed/<hash of commit and options>.tar
@@ -45,7 +45,7 @@ export class GitMirrors {
    * may remove it. Errors: `git_failed` with what git said, `limit_exceeded` for a mirror that grew too large.
    */
   async packedTree(source: CloneSource, options: CloneOptions, note: Note, signal: AbortSignal): Promise<string> {
-    const repository = join(this.#dir, sha256(source.url).slice(0, 32))
+    const repository = join(this.#dir, sha256(source.mirrorKey).slice(0, 32))
     const packed = join(repository, 'packed', `${packedName(source, options)}.tar`)
     await mkdir(join(repository, 'packed'), { recursive: true, mode: 0o700 })
     using _lock = await fileLock(join(repository, 'pack.lock'), this.#clock, signal)
@@ -220,10 +220,11 @@ export class GitMirrors {
         ref: 'HEAD',
         commitSha,
         branch: '',
+        mirrorKey: source.submoduleUrls[path] === undefined ? url : `${source.mirrorKey}/${path}`,
         originUrl: absoluteUrl(module.url, source.originUrl === '' ? source.url : source.originUrl),
         submoduleUrls: source.submoduleUrls,
       }
-      const repository = join(this.#dir, sha256(url).slice(0, 32))
+      const repository = join(this.#dir, sha256(submodule.mirrorKey).slice(0, 32))
       await this.#fetch(repository, submodule, note, signal)
       await rm(join(tree, module.path), { recursive: true, force: true })
       await this.#checkOut(

@@ -1,0 +1,28 @@
+// `clone`: the commit of the run, streamed into the pod as the step's user. The image needs no git.
+
+import { limits } from '../../lib/limits.ts'
+import type { CloneStep } from '../../pipeline/run-config.ts'
+import { type StepContext, type StepOutcome, succeeded } from './step-context.ts'
+
+export async function executeCloneStep(step: CloneStep, context: StepContext): Promise<StepOutcome> {
+  const { order, pod, mirrors, log, signal } = context
+  const path = await mirrors.packedTree(
+    order.clone,
+    { ...(step.depth === undefined ? {} : { depth: step.depth }), recurseSubmodules: step.recurseSubmodules },
+    (line) => log.line(line),
+    signal,
+  )
+  await pod.unarchive(
+    {
+      destDir: order.workingDir,
+      workingDir: '',
+      environment: order.environment,
+      existing: context.isResumed ? 'overwrite' : 'empty',
+      limits: { sizeBytesMax: limits.archiveBytes.value, entriesMax: limits.archiveEntries.value },
+    },
+    mirrors.open(path, signal),
+    signal,
+  )
+  log.line(`Checked out ${order.clone.commitSha} into ${order.workingDir === '' ? '.' : order.workingDir}`)
+  return succeeded
+}

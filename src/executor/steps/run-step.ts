@@ -1,0 +1,85 @@
+// `run`: a script in a shell, in the pod.
+
+import { isSlipwayError } from '../../lib/errors.ts'
+import type { OrderStep } from '../../runservice/executor-api.ts'
+import type { StepExit, StepProcess } from '../driver.ts'
+import { endRequestOf } from '../task-ending.ts'
+import { failedStep, type StepContext, type StepOutcome } from './step-context.ts'
+
+type RunOrderStep = Extract<OrderStep, { type: 'run' }>
+
+export async function executeRunStep(step: RunOrderStep, context: StepContext): Promise<StepOutcome> {
+  const { log, signal } = context
+  await using process = await startOrAttach(step, context)
+  log.onStored((offset) => process.release(offset))
+  const killed = new Promise<never>((_, reject) => {
+    // A planned stop of the executor leaves the step running: its successor attaches to it again.
+    const onAbort = () => {
+      if (endRequestOf(signal) === 'shutdown') reject(signal.reason)
+      else process.kill().then(() => reject(signal.reason), reject)
+    }
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+  killed.catch(() => undefined)
+  const copied = (async () => {
+    for await (const chunk of process.output()) await log.write(chunk)
+    return await process.exit
+  })()
+  copied.catch(() => undefined)
+  return outcomeOf(await Promise.race([copied, killed]), context.index)
+}
+
+async function startOrAttach(step: RunOrderStep, context: StepContext): Promise<StepProcess> {
+  const { order, index, pod, log, signal } = context
+  const stepId = `step-${index}`
+  if (context.isResumed) {
+    try {
+      return await pod.attach(stepId, log.rawOffset, signal)
+    } catch (error) {
+      // Killed between the journal and the exec: the step was never started.
+      if (!isSlipwayError(error, 'pod_gone')) throw error
+    }
+  }
+  return await pod.start(
+    {
+      id: stepId,
+      argv: words(step.shell === '' ? order.shell : step.shell),
+      script: `${step.command}\n`,
+      environment: { ...order.environment, ...step.environment },
+      workingDir: joinWorkingDir(order.workingDir, step.workingDir),
+      createDirs: order.workingDir === '' ? [] : [order.workingDir],
+      tty: step.tty,
+    },
+    signal,
+  )
+}
+
+/** A shell is split on spaces, without quoting; two spaces give no empty word. */
+function words(shell: string): readonly string[] {
+  return shell.split(' ').filter((word) => word !== '')
+}
+
+/** A step's own directory is relative to the task's. */
+export function joinWorkingDir(taskDir: string, stepDir: string): string {
+  if (stepDir === '') return taskDir
+  if (stepDir.startsWith('/') || stepDir === '~' || stepDir.startsWith('~/') || taskDir === '') return stepDir
+  return `${taskDir.replace(/\/+$/, '')}/${stepDir}`
+}
+
+function outcomeOf(exit: StepExit, index: number): StepOutcome {
+  switch (exit.kind) {
+    case 'exited':
+      return exit.code === 0
+        ? { kind: 'success', exitStatus: 0 }
+        : { kind: 'failed', exitStatus: exit.code, reason: { kind: 'failed_exit', step: index, code: exit.code } }
+    case 'signaled':
+      return { kind: 'failed', reason: { kind: 'failed_signal', step: index, signal: exit.signal } }
+    case 'refused':
+      return failedStep(index, exit.message)
+    case 'out_of_memory':
+      return { kind: 'failed', exitStatus: 137, reason: { kind: 'out_of_memory' } }
+    case 'lost':
+      return { kind: 'failed', reason: { kind: 'pod_lost', step: index } }
+  }
+}

@@ -1,0 +1,336 @@
+// The life of one task on its executor: setup, steps in order, teardown. It goes on where an executor before it stopped,
+// and a planned stop leaves pod, spool and journal for the next one.
+
+import type { Clock } from '../lib/clock.ts'
+import { errorMessage, isSlipwayError, unreachable } from '../lib/errors.ts'
+import { limits } from '../lib/limits.ts'
+import type { Logger } from '../lib/log.ts'
+import type { ExecutorApi, Order } from '../runservice/executor-api.ts'
+import type { Reason } from '../runservice/reasons.ts'
+import { isFinishedStep } from '../runservice/types.ts'
+import { chooseDriver } from './choose-driver.ts'
+import type { Driver, Pod, PodSpec } from './driver.ts'
+import type { GitMirrors } from './git/mirrors.ts'
+import type { Reporter } from './reporter.ts'
+import { SetupRefused } from './setup-refused.ts'
+import { executeRestoreCache, executeSaveCache } from './steps/cache-steps.ts'
+import { executeCloneStep } from './steps/clone-step.ts'
+import { executeRunStep } from './steps/run-step.ts'
+import { failedStep, type StepContext, type StepOutcome } from './steps/step-context.ts'
+import { executeRestoreWorkspace, executeSaveToWorkspace } from './steps/workspace-steps.ts'
+import { endRequestOf, TaskEnding } from './task-ending.ts'
+import type { TaskLogs } from './task-logs.ts'
+import {
+  begin,
+  beginStep,
+  finishSetup,
+  finishStep,
+  finishTask,
+  initialState,
+  type StepEnd,
+  type TaskEnd,
+  type TaskState,
+} from './task-state.ts'
+
+export type TaskSettings = {
+  readonly allowPrivileged: boolean
+  readonly pull: PodSpec['pull']
+  /** Leaves the pod of a failed task running. */
+  readonly keepFailed: boolean
+}
+
+export type TaskComponents = {
+  readonly api: ExecutorApi
+  readonly drivers: readonly Driver[]
+  readonly mirrors: GitMirrors
+  readonly logs: TaskLogs
+  readonly reporter: Reporter
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/**
+ * Executes the task to its end and resolves when everything of it is acknowledged and its pod removed. Rejects with
+ * the TaskEnding when `ending` is aborted with `shutdown`; then nothing was torn down.
+ */
+export async function executeTask(
+  order: Order,
+  settings: TaskSettings,
+  components: TaskComponents,
+  ending: AbortController,
+): Promise<void> {
+  const task = new TaskExecution(order, settings, components, ending)
+  await task.execute()
+}
+
+class TaskExecution {
+  readonly #order: Order
+  readonly #settings: TaskSettings
+  readonly #components: TaskComponents
+  readonly #ending: AbortController
+  #state: TaskState
+  #pod: Pod | undefined
+
+  constructor(order: Order, settings: TaskSettings, components: TaskComponents, ending: AbortController) {
+    this.#order = order
+    this.#settings = settings
+    this.#components = components
+    this.#ending = ending
+    const { number, executorTaskId: _, ...journaled } = components.reporter.entry.report
+    this.#state = number === 0 ? initialState(order) : journaled
+  }
+
+  async execute(): Promise<void> {
+    if (!isFinishedStep(this.#state.phase)) await this.#executeUnfinished()
+    await this.#components.reporter.flush()
+    await this.#tearDown()
+  }
+
+  async #executeUnfinished(): Promise<void> {
+    if (this.#ending.signal.aborted && this.#state.phase === 'notstarted') {
+      this.#throwIfShutdown()
+      return this.#set(finishTask(this.#state, { phase: 'cancelled', reason: { kind: 'cancelled_stop' } }, this.#now()))
+    }
+    const isBegun = this.#state.phase !== 'notstarted'
+    if (!isBegun) this.#set(begin(this.#state, this.#now()))
+    const setup = await this.#setUp(isBegun)
+    if (setup !== undefined) return await this.#finish(setup)
+    using _timer = this.#armTimeout()
+    await this.#finish(await this.#executeSteps())
+  }
+
+  /** Undefined when steps can be started, else how the task ended. */
+  async #setUp(isBegun: boolean): Promise<TaskEnd | undefined> {
+    const { logs, reporter } = this.#components
+    if (this.#state.setupStep.phase === 'success') {
+      this.#pod = await this.#attachPod()
+      return this.#pod === undefined ? await this.#podLost() : undefined
+    }
+    await using log = await logs.open('setup', { isResumed: isBegun })
+    try {
+      const driver = chooseDriver(this.#order, this.#components.drivers, this.#settings)
+      reporter.remember({ driver: driver.name })
+      log.line(`Starting pod with ${driver.facts.description}`)
+      const signal = AbortSignal.any([this.#ending.signal, this.#components.clock.timeout(limits.podStartMs.value)])
+      this.#pod = await driver.createPod(this.#podSpec(), { log: (line) => log.line(line), signal })
+      log.line('Pod started')
+    } catch (error) {
+      this.#throwIfShutdown()
+      const end = this.#ending.signal.aborted ? this.#endOfAbort() : setupFailure(error)
+      log.line(`Setup failed: ${describeFailure(error, end)}`)
+      await log.finish()
+      this.#set(finishSetup(this.#state, stepEndOf(end), this.#now()))
+      return end
+    }
+    await log.finish()
+    reporter.remember({ podStartedAt: this.#now() })
+    this.#set(finishSetup(this.#state, { phase: 'success' }, this.#now()))
+    return undefined
+  }
+
+  async #attachPod(): Promise<Pod | undefined> {
+    const name = this.#components.reporter.entry.driver
+    const driver = this.#components.drivers.find((candidate) => candidate.name === name)
+    return await driver?.attachPod(this.#order.executorTaskId, this.#ending.signal)
+  }
+
+  async #podLost(): Promise<TaskEnd> {
+    const index = this.#state.steps.findIndex((step) => step.phase === 'running')
+    const reason: Reason = index < 0 ? { kind: 'pod_lost' } : { kind: 'pod_lost', step: index }
+    if (index >= 0) {
+      await using log = await this.#components.logs.open(index, { isResumed: true })
+      log.line('The pod disappeared while the executor was away')
+      await log.finish()
+      this.#set(finishStep(this.#state, index, { phase: 'failed', reason }, this.#now()))
+    }
+    return { phase: 'failed', reason }
+  }
+
+  async #executeSteps(): Promise<TaskEnd> {
+    for (const [index, step] of this.#state.steps.entries()) {
+      if (step.phase === 'success') continue
+      if (isFinishedStep(step.phase))
+        return { phase: 'failed', ...(step.reason === undefined ? {} : { reason: step.reason }) }
+      if (this.#ending.signal.aborted) {
+        this.#throwIfShutdown()
+        return this.#endOfAbort()
+      }
+      const end = await this.#executeStep(index, step.phase === 'running')
+      if (end !== undefined) return end
+    }
+    return { phase: 'success' }
+  }
+
+  async #executeStep(index: number, isResumed: boolean): Promise<TaskEnd | undefined> {
+    const pod = this.#pod!
+    const { api, mirrors, logs, logger } = this.#components
+    if (!isResumed) this.#set(beginStep(this.#state, index, this.#now()))
+    await using log = await logs.open(index, { isResumed })
+    const context: StepContext = {
+      order: this.#order,
+      index,
+      pod,
+      log,
+      api,
+      mirrors,
+      logger,
+      isResumed,
+      signal: this.#ending.signal,
+    }
+    const { outcome, end } = await this.#outcomeOf(context)
+    if (end !== undefined && end.phase !== 'success') log.line(endLine(end))
+    await log.finish()
+    this.#set(
+      finishStep(
+        this.#state,
+        index,
+        end === undefined ? stepEndOfOutcome(outcome) : stepEndOf(end, outcome),
+        this.#now(),
+      ),
+    )
+    if (end !== undefined) return end
+    return outcome.kind === 'success' ? undefined : { phase: 'failed', reason: outcome.reason }
+  }
+
+  /** `end` is present when the task was ended from outside while the step ran. */
+  async #outcomeOf(context: StepContext): Promise<{ readonly outcome: StepOutcome; readonly end?: TaskEnd }> {
+    try {
+      return { outcome: await executeByKind(context) }
+    } catch (error) {
+      this.#throwIfShutdown()
+      if (this.#ending.signal.aborted) {
+        const end = this.#endOfAbort()
+        return { outcome: { kind: 'failed', reason: end.reason ?? { kind: 'stopped' } }, end }
+      }
+      const message = describeError(error)
+      if (!isSlipwayError(error))
+        this.#components.logger.error('step failed', { executorTaskId: this.#order.executorTaskId, error })
+      context.log.line(`Step failed: ${message}`)
+      return { outcome: failedStep(context.index, message) }
+    }
+  }
+
+  async #finish(end: TaskEnd): Promise<void> {
+    const isKept = this.#settings.keepFailed && end.phase === 'failed' && this.#pod !== undefined
+    this.#set(finishTask(this.#state, isKept ? { ...end, keptPod: this.#pod!.enterCommand } : end, this.#now()))
+  }
+
+  async #tearDown(): Promise<void> {
+    const { drivers, clock } = this.#components
+    if (this.#state.keptPod !== undefined) return
+    const signal = clock.timeout(limits.podRemoveMs.value)
+    if (this.#pod !== undefined) return await this.#pod.remove(signal)
+    const name = this.#components.reporter.entry.driver
+    for (const driver of drivers) if (driver.name === name) await driver.removePod(this.#order.executorTaskId, signal)
+  }
+
+  #armTimeout(): Disposable {
+    const { timeoutMs } = this.#order
+    if (timeoutMs === 0) return { [Symbol.dispose]: () => {} }
+    const startedAt = this.#components.reporter.entry.podStartedAt ?? this.#now()
+    const disarm = new AbortController()
+    this.#components.clock.sleep(Math.max(0, startedAt + timeoutMs - this.#now()), disarm.signal).then(
+      () => this.#ending.abort(new TaskEnding('timeout')),
+      () => undefined,
+    )
+    return { [Symbol.dispose]: () => disarm.abort() }
+  }
+
+  #endOfAbort(): TaskEnd {
+    if (endRequestOf(this.#ending.signal) !== 'timeout') return { phase: 'stopped', reason: { kind: 'stopped' } }
+    return { phase: 'failed', timedOut: true, reason: { kind: 'failed_timeout', timeoutMs: this.#order.timeoutMs } }
+  }
+
+  #throwIfShutdown(): void {
+    if (endRequestOf(this.#ending.signal) === 'shutdown') throw this.#ending.signal.reason
+  }
+
+  #podSpec(): PodSpec {
+    const order = this.#order
+    return {
+      id: order.executorTaskId,
+      ...(order.arch === undefined ? {} : { arch: order.arch }),
+      containers: order.containers.map((container) => ({
+        image: container.image,
+        environment: container.environment,
+        user: container.user,
+        privileged: container.privileged,
+        entrypoint: container.entrypoint.split(' ').filter((word) => word !== ''),
+        volumes: container.volumes,
+      })),
+      user: order.user !== '' ? order.user : (order.containers[0]?.user ?? ''),
+      registryAuth: order.registryAuth,
+      pull: this.#settings.pull,
+    }
+  }
+
+  #set(state: TaskState): void {
+    this.#state = state
+    this.#components.reporter.report(state)
+  }
+
+  #now(): number {
+    return this.#components.clock.now()
+  }
+}
+
+async function executeByKind(context: StepContext): Promise<StepOutcome> {
+  const step = context.order.steps[context.index]!
+  switch (step.type) {
+    case 'run':
+      return await executeRunStep(step, context)
+    case 'clone':
+      return await executeCloneStep(step, context)
+    case 'save_to_workspace':
+      return await executeSaveToWorkspace(step, context)
+    case 'restore_workspace':
+      return await executeRestoreWorkspace(step, context)
+    case 'save_cache':
+      return await executeSaveCache(step, context)
+    case 'restore_cache':
+      return await executeRestoreCache(step, context)
+    default:
+      return unreachable(step)
+  }
+}
+
+function setupFailure(error: unknown): TaskEnd {
+  if (error instanceof Error && error.name === 'TimeoutError') {
+    const reason: Reason = { kind: 'limit', limit: 'podStartMs', value: limits.podStartMs.value }
+    return { phase: 'failed', reason }
+  }
+  if (error instanceof SetupRefused) return { phase: 'failed', reason: error.reason }
+  return { phase: 'failed', reason: { kind: 'failed_setup', message: describeError(error) } }
+}
+
+function describeFailure(error: unknown, end: TaskEnd): string {
+  return end.phase === 'stopped' ? 'stopped' : describeError(error)
+}
+
+/** Messages of our own errors are for people; anything else is trouble of ours and says only that. */
+function describeError(error: unknown): string {
+  return isSlipwayError(error) || error instanceof SetupRefused
+    ? error.message
+    : `internal error: ${errorMessage(error)}`
+}
+
+function stepEndOf(end: TaskEnd, outcome?: StepOutcome): StepEnd {
+  return {
+    phase: end.phase === 'stopped' ? 'stopped' : 'failed',
+    ...(end.reason === undefined ? {} : { reason: end.reason }),
+    ...(outcome?.exitStatus === undefined ? {} : { exitStatus: outcome.exitStatus }),
+  }
+}
+
+function stepEndOfOutcome(outcome: StepOutcome): StepEnd {
+  return {
+    phase: outcome.kind,
+    ...(outcome.exitStatus === undefined ? {} : { exitStatus: outcome.exitStatus }),
+    ...(outcome.kind === 'failed' ? { reason: outcome.reason } : {}),
+  }
+}
+
+function endLine(end: TaskEnd): string {
+  if (end.timedOut) return 'The task did not finish in time and was killed'
+  return 'Stopped'
+}
