@@ -96,6 +96,7 @@ test('a submodule is frozen with its own working tree, and a clone has both', as
       ref: frozen.ref,
       commitSha: frozen.commitSha,
       branch: 'main',
+      mirrorKey: 'test',
       originUrl: 'https://git.example.org/x.git',
       submoduleUrls: frozen.submoduleUrls,
     },
@@ -127,6 +128,7 @@ test('a shallow repository is frozen, and its clone is as deep', async () => {
     ref: frozen.ref,
     commitSha: frozen.commitSha,
     branch: '',
+    mirrorKey: 'test',
     originUrl: '',
     submoduleUrls: {},
   }

@@ -48,3 +48,14 @@ export async function headCommit(repository: Repository): Promise<string | undef
   })
   return commit === '' ? undefined : commit
 }
+
+/** The URL of the remote `origin`, or the path of the repository when there is none. */
+export async function originUrl(repository: Repository): Promise<string> {
+  const url = await gitText(['-C', repository.root, 'config', '--get', 'remote.origin.url'], { codes: [0, 1] })
+  return url === '' ? repository.root : url
+}
+
+/** The message of HEAD's commit, empty on an unborn branch. */
+export async function headMessage(repository: Repository): Promise<string> {
+  return await gitText(['-C', repository.root, 'log', '-1', '--format=%B'], { codes: [0, 128] })
+}

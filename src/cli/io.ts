@@ -1,0 +1,33 @@
+// What a command has to do with the outside, in one value: tests give their own.
+
+import type { Readable, Writable } from 'node:stream'
+
+export type Io = {
+  readonly cwd: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
+  readonly stderr: Writable
+  /** Calls `listener` for each SIGINT, SIGTERM and SIGHUP; disposing stops that. */
+  readonly onInterrupt: (listener: (signal: string) => void) => Disposable
+  /** Ends the process at once. */
+  readonly exit: (status: number) => never
+}
+
+export const processIo = (): Io => ({
+  cwd: process.cwd(),
+  environment: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  onInterrupt: (listener) => {
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+    for (const signal of signals) process.on(signal, listener)
+    return {
+      [Symbol.dispose]: () => {
+        for (const signal of signals) process.off(signal, listener)
+      },
+    }
+  },
+  exit: (status) => process.exit(status),
+})

@@ -1,0 +1,42 @@
+// The command line: commands, usage errors and exit status.
+
+import { Command, CommanderError } from 'commander'
+import { isSlipwayError } from '../lib/errors.ts'
+import { addConfigCommand } from './commands/config.ts'
+import { addPlanCommand } from './commands/plan.ts'
+import { addRunCommand } from './commands/run.ts'
+import { exitStatus, exitStatusOf } from './exit-status.ts'
+import type { Io } from './io.ts'
+
+/** Runs the command line `args` (without program names) and returns the exit status. Never throws. */
+export async function runProgram(args: readonly string[], io: Io, version: string): Promise<number> {
+  let status: number = exitStatus.success
+  const program = new Command('slipway')
+    .description('CI/CD from your working tree or your server')
+    .version(version, '-V, --version')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+  const setStatus = (value: number) => {
+    status = value
+  }
+  addRunCommand(program, io, setStatus)
+  addPlanCommand(program, io, setStatus)
+  addConfigCommand(program, io, setStatus)
+  for (const command of program.commands) command.copyInheritedSettings(program)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return status
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.success : exitStatus.usage
+    io.stderr.write(
+      `slipway: ${isSlipwayError(error) && error.kind !== 'internal' ? error.message : internal(error)}\n`,
+    )
+    return exitStatusOf(error)
+  }
+}
+
+function internal(error: unknown): string {
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return `internal error, please report it: ${detail}`
+}

@@ -1,0 +1,29 @@
+// `--task`: the tasks named, and everything they depend on.
+
+import { SlipwayError } from '../lib/errors.ts'
+import type { Config, ConfigRun } from '../pipeline/config/config.ts'
+
+/** The config reduced to those tasks; runs without one of them are left out. `usage` for a name that no run has. */
+export function selectTasks(config: Config, names: readonly string[]): Config {
+  if (names.length === 0) return config
+  const all = config.runs.flatMap((run) => run.tasks.map((task) => task.name))
+  const unknown = names.filter((name) => !all.includes(name))
+  if (unknown.length > 0) {
+    throw new SlipwayError(
+      'usage',
+      `no task ${unknown.map((name) => `"${name}"`).join(', ')}; there are ${[...new Set(all)].map((name) => `"${name}"`).join(', ')}`,
+    )
+  }
+  return { ...config, runs: config.runs.map((run) => selectInRun(run, names)).filter((run) => run.tasks.length > 0) }
+}
+
+function selectInRun(run: ConfigRun, names: readonly string[]): ConfigRun {
+  const wanted = new Set<string>()
+  const open = run.tasks.filter((task) => names.includes(task.name)).map((task) => task.name)
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    if (wanted.has(name)) continue
+    wanted.add(name)
+    open.push(...(run.tasks.find((task) => task.name === name)?.depends.map((depend) => depend.task) ?? []))
+  }
+  return { ...run, tasks: run.tasks.filter((task) => wanted.has(task.name)) }
+}

@@ -1,0 +1,163 @@
+// The parts of Slipway, composed for one invocation of `slipway run`: the same runservice, scheduler and executor as a
+// server's, in this process, on a database of their own.
+
+import { join } from 'node:path'
+import { openDatabase } from '../../datamanager/open-database.ts'
+import type { Driver } from '../../executor/driver.ts'
+import { Executor } from '../../executor/executor.ts'
+import { GitMirrors } from '../../executor/git/mirrors.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { limits } from '../../lib/limits.ts'
+import type { Logger } from '../../lib/log.ts'
+import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
+import type { Runservice } from '../../runservice/api.ts'
+import { Caches } from '../../runservice/caches.ts'
+import type { CloneSource } from '../../runservice/executor-api.ts'
+import { type RunserviceSchema, runserviceRowTypes } from '../../runservice/row-types.ts'
+import { loadInstallationKey } from '../../runservice/sealing.ts'
+import { createRunservice } from '../../runservice/service.ts'
+import { type DriverChoice, openDrivers } from './open-drivers.ts'
+import {
+  type Invocation,
+  isClosed,
+  listInvocations,
+  lockInvocation,
+  markClosed,
+  type StateDirectory,
+} from './state-directory.ts'
+
+export type LocalServerSettings = {
+  readonly state: StateDirectory
+  readonly invocation: Invocation
+  /** Undefined reads only: nothing is executed. */
+  readonly execution?: {
+    readonly driver: DriverChoice
+    /** Tasks at once. */
+    readonly jobs: number
+    readonly keepFailed: boolean
+    readonly pull: 'if_missing' | 'always' | 'never'
+    readonly cloneSource: CloneSource
+    readonly environment: Readonly<Record<string, string | undefined>>
+  }
+}
+
+export type LocalServerComponents = {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly notice: (line: string) => void
+}
+
+export interface LocalServer extends AsyncDisposable {
+  readonly runservice: Runservice
+  /** Resolves when no task is executed or torn down. */
+  idle(): Promise<void>
+}
+
+const executorId = 'local'
+
+/** Disposing stops the executor as planned (its pods stay when tasks run) and closes the database. */
+export async function openLocalServer(
+  settings: LocalServerSettings,
+  components: LocalServerComponents,
+): Promise<LocalServer> {
+  const { state, invocation, execution } = settings
+  const { clock, logger } = components
+  await using undo = new AsyncDisposableStack()
+  const database = undo.use(
+    await openDatabase<RunserviceSchema>({ path: join(invocation.dir, 'database'), types: runserviceRowTypes, clock }),
+  )
+  const ost = undo.use(await openPosixObjectStorage({ root: join(invocation.dir, 'objects'), clock }))
+  const shared = undo.use(await openPosixObjectStorage({ root: join(state.shared, 'objects'), clock }))
+  const caches = new Caches({ ost: shared, clock })
+  const key = loadInstallationKey(join(state.shared, 'key'), { create: true })
+  const runservice = undo.use(
+    createRunservice(
+      { storeId: invocation.id, keys: [key] },
+      { database, ost, caches, clock, logger, cloneSource: () => execution?.cloneSource ?? noSource },
+    ),
+  )
+  let idle = async () => {}
+  if (execution !== undefined) {
+    await cleanAfterKilled(settings, components)
+    const drivers = await openDrivers(
+      {
+        choice: execution.driver,
+        ownerId: invocation.id,
+        dataDir: join(invocation.dir, 'host'),
+        allowPrivileged: true,
+        environment: execution.environment,
+      },
+      components,
+    )
+    for (const driver of drivers) undo.use(driver)
+    const executor = new Executor(
+      {
+        id: executorId,
+        dataDir: join(invocation.dir, 'executor'),
+        labels: {},
+        taskLimit: execution.jobs,
+        allowPrivileged: true,
+        pull: execution.pull,
+        keepFailed: execution.keepFailed,
+      },
+      {
+        api: runservice.executorApi(executorId),
+        drivers,
+        mirrors: new GitMirrors({ dir: join(state.shared, 'mirrors') }, { clock }),
+        clock,
+        logger,
+      },
+    )
+    const stopping = new AbortController()
+    const running = executor.run(stopping.signal)
+    undo.defer(async () => {
+      stopping.abort()
+      await running
+      if (!execution.keepFailed) markClosed(invocation)
+    })
+    idle = () => executor.idle()
+  }
+  const owned = undo.move()
+  return { runservice, idle, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+const noSource: CloneSource = {
+  url: '',
+  ref: '',
+  commitSha: '',
+  branch: '',
+  originUrl: '',
+  mirrorKey: '',
+  submoduleUrls: {},
+}
+
+/** Removes the pods of invocations that were killed; one that works holds its lock. */
+async function cleanAfterKilled(
+  { state, invocation, execution }: LocalServerSettings,
+  components: LocalServerComponents,
+): Promise<void> {
+  for (const id of listInvocations(state)) {
+    if (id === invocation.id || isClosed(state, id)) continue
+    const killed = lockInvocation(state, id)
+    if (killed === undefined) continue
+    using _lock = killed.lock
+    const signal = components.clock.timeout(limits.podRemoveMs.value)
+    for (const choice of ['docker', 'host'] as const) {
+      const drivers = await openDrivers(
+        {
+          choice,
+          ownerId: id,
+          dataDir: join(killed.dir, 'host'),
+          allowPrivileged: true,
+          environment: execution?.environment ?? {},
+        },
+        { ...components, notice: () => {} },
+      ).catch((): readonly Driver[] => [])
+      for (const driver of drivers) {
+        await using _driver = driver
+        for (const pod of await driver.listPods(signal)) await driver.removePod(pod, signal)
+      }
+    }
+    markClosed(killed)
+  }
+}

@@ -1,0 +1,96 @@
+// Which drivers a local run has: the one asked for, or the best there is.
+
+import type { Driver } from '../../executor/driver.ts'
+import { openDockerDriver } from '../../executor/drivers/docker/docker-driver.ts'
+import { openHostDriver } from '../../executor/drivers/host/host-driver.ts'
+import { findHelperBinary, hostArch } from '../../executor/helper/helper-binary.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { errorMessage, SlipwayError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
+
+export const driverChoices = ['auto', 'docker', 'host'] as const
+export type DriverChoice = (typeof driverChoices)[number]
+
+export type DriverSettings = {
+  readonly choice: DriverChoice
+  /** Owns the pods: only they are ever listed and removed. */
+  readonly ownerId: string
+  readonly dataDir: string
+  readonly allowPrivileged: boolean
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+export type DriverComponents = {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** A line for the person who waits: what was fallen back to, and why. */
+  readonly notice: (line: string) => void
+}
+
+/** At least one; `auto` prefers docker and falls back to host. Fails with `driver_unavailable` and what was tried. */
+export async function openDrivers(settings: DriverSettings, components: DriverComponents): Promise<readonly Driver[]> {
+  switch (settings.choice) {
+    case 'docker':
+      return [await openDocker(settings, components)]
+    case 'host':
+      return [await openHost(settings, components)]
+    case 'auto':
+      return await openBest(settings, components)
+  }
+}
+
+async function openBest(settings: DriverSettings, components: DriverComponents): Promise<readonly Driver[]> {
+  let dockerFailure: unknown
+  try {
+    return [await openDocker(settings, components)]
+  } catch (error) {
+    dockerFailure = error
+  }
+  try {
+    const host = await openHost(settings, components)
+    components.notice(
+      `Docker is not reachable: tasks run on this machine with the host driver (${host.facts.description})`,
+    )
+    return [host]
+  } catch (error) {
+    throw new SlipwayError(
+      'driver_unavailable',
+      `neither docker nor the host driver can be used. Docker: ${errorMessage(dockerFailure)}. Host: ${errorMessage(error)}`,
+      { cause: error },
+    )
+  }
+}
+
+function openDocker(settings: DriverSettings, { clock, logger }: DriverComponents): Promise<Driver> {
+  return openDockerDriver({
+    ownerId: settings.ownerId,
+    environment: settings.environment,
+    allowPrivileged: settings.allowPrivileged,
+    helperBinary: findHelperBinary,
+    clock,
+    logger,
+  })
+}
+
+async function openHost(settings: DriverSettings, { clock, logger, notice }: DriverComponents): Promise<Driver> {
+  const helper = await findHelperBinary(hostArch())
+  const open = (allowUnsandboxed: boolean) =>
+    openHostDriver({
+      dataDir: settings.dataDir,
+      ownerId: settings.ownerId,
+      helperFile: helper.path,
+      allowUnsandboxed,
+      readOnlyPaths: [],
+      clock,
+      logger,
+    })
+  try {
+    return await open(false)
+  } catch (error) {
+    const driver = await open(true)
+    notice(
+      `No sandbox: ${errorMessage(error)}. Tasks run as ordinary processes of this user; install bubblewrap to shut them in`,
+    )
+    return driver
+  }
+}
