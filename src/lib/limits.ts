@@ -24,7 +24,8 @@ function limit(value: number, unit: Limit['unit'], effect: string): Limit {
 export const limits = {
   // pipeline
   definitionBytes: limit(1 * MiB, 'bytes', 'A larger definition (after evaluation) is an error.'),
-  definitionDiagnostics: limit(200, 'count', 'Further errors of a definition are counted, not listed.'),
+  definitionDiagnostics: limit(100, 'count', 'Further errors of a definition are counted, not listed.'),
+  definitionDiagnosticCharacters: limit(300, 'characters', 'A longer message about a definition is cut.'),
   nameBytes: limit(100, 'bytes', 'A longer name of a run or task is an error.'),
   tasksPerRun: limit(10_000, 'count', 'A run with more tasks is an error of the definition.'),
   yamlAliasExpansions: limit(100_000, 'count', 'A document whose aliases expand to more nodes is an error.'),
@@ -34,6 +35,9 @@ export const limits = {
   conditionInstructions: limit(20_000, 'count', 'A regular expression that compiles to more is an error.'),
   cacheKeyBytes: limit(200, 'bytes', 'A longer cache key (URL path escaped, with its prefix) fails the step.'),
   cacheKeyTemplateOutputBytes: limit(1 * MiB, 'bytes', 'A template that prints more fails the step.'),
+  templateBytes: limit(64 * KiB, 'bytes', 'A longer template of a cache key fails the step.'),
+  templateSteps: limit(100_000, 'count', 'A template whose evaluation takes more steps fails the step.'),
+  templateNestingLevels: limit(100, 'count', 'A template nested deeper fails the step.'),
   digestFileBytes: limit(1 * MiB, 'bytes', 'md5sum and sha256sum of a larger file fail the step.'),
 
   // datamanager
