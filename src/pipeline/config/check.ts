@@ -90,11 +90,18 @@ function laterDocument(text: string): (Position & { readonly message: string }) 
 function diagnosticOf({ place, ...problem }: Problem, file: string): Diagnostic {
   return {
     ...problem,
+    message: cut(problem.message),
     file,
     line: place?.position.line ?? 0,
     column: place?.position.column ?? 0,
-    path: place === undefined ? '' : formatPath(place.path),
+    path: place === undefined ? '' : cut(formatPath(place.path)),
   }
+}
+
+/** A name in a message may be as long as the definition, and the messages are kept with the run. */
+function cut(text: string): string {
+  const lengthMax = limits.definitionDiagnosticCharacters.value
+  return text.length > lengthMax ? `${text.slice(0, lengthMax).toWellFormed()}...` : text
 }
 
 /** Aliases can repeat one mistake very often. */

@@ -3,7 +3,8 @@
 import { limits } from '../../lib/limits.ts'
 import { escapeSegment } from '../group.ts'
 import { parseGlob } from '../languages/glob/glob.ts'
-import { malformed, type Parsed, parsed } from '../languages/parsed.ts'
+import { malformed, type Parsed } from '../languages/parsed.ts'
+import { parseTemplate } from '../languages/template/parse-template.ts'
 import type { ArchiveContent } from '../run-config.ts'
 import { type ConfigStep, cloneStepName } from './config.ts'
 import { decodeEnvironment } from './decode-values.ts'
@@ -134,9 +135,10 @@ function decodeStep(decoding: Decoding, written: WrittenStep, at: StepPlace): Co
 
 /** The reference finds out when the step is executed. */
 function parseCacheKey(key: string): Parsed<unknown> {
+  const template = parseTemplate(key)
+  if (!template.ok || key.includes('{{')) return template
   const bytesMax = limits.cacheKeyBytes.value
-  const isTooLong = !key.includes('{{') && escapeSegment(key).length > bytesMax
-  return isTooLong ? malformed(`a cache key longer than ${bytesMax} bytes`) : parsed(key)
+  return escapeSegment(key).length > bytesMax ? malformed(`a cache key longer than ${bytesMax} bytes`) : template
 }
 
 function decodeDepth(decoding: Decoding, spot: Spot | undefined, at: StepPlace): { readonly depth?: number } {

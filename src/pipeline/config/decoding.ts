@@ -128,6 +128,8 @@ type UnknownKey = {
 function reportUnknownKey(decoding: Decoding, { entry, path, scope, known, meant }: UnknownKey): void {
   // The usual place for anchors: such keys are the author's own.
   if (entry.key.startsWith('x-')) return
+  // Nearly every definition of the reference has it at the top, where it says nothing.
+  if (entry.key === 'version' && scope === 'config' && decoding.dialect === 'agola') return
   const severity = decoding.dialect === 'slipway' ? 'error' : 'warning'
   const place: Place = { path, position: entry.keyPosition }
   const name = JSON.stringify(entry.key)

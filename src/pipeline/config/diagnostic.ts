@@ -27,14 +27,23 @@ export type Diagnostic = {
   readonly expected?: string
 }
 
-/** One line for people: `.slipway/config.yml:12:7: runs[0].tasks[1].depends[0]: message; expected ...`. */
+/**
+ * One line for people: `.slipway/config.yml:12:7: runs[0].tasks[1].depends[0]: message; expected ...`. Control characters
+ * that a definition may have in its names are escaped: the line may go to a terminal.
+ */
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const { file, line, column, path, message, expected, severity } = diagnostic
-  return [
+  const text = [
     line === 0 ? `${file}: ` : `${file}:${line}:${column}: `,
     severity === 'warning' ? 'warning: ' : '',
     path === '' ? '' : `${path}: `,
     message,
     expected === undefined ? '' : `; expected ${expected}`,
   ].join('')
+  return text.replace(/[\0-\x1f\x7f-\x9f\u2028\u2029]/g, escapeCharacter)
+}
+
+function escapeCharacter(character: string): string {
+  const named = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character]
+  return named ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }

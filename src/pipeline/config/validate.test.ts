@@ -120,7 +120,7 @@ test('cycles, or else dependencies that others imply, are exactly those of the p
     fc.property(arbitraryGraph, (graph) => {
       expect([...messagesOf(graph)].sort()).toEqual([...expectedMessages(graph)].sort())
     }),
-    { numRuns: 400 },
+    { numRuns: 200 },
   )
 })
 
@@ -130,6 +130,6 @@ test('graphs without cycles have their implied dependencies reported', () => {
     fc.property(acyclic, (graph) => {
       expect(messagesOf(graph)).toEqual(expectedMessages(graph))
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   )
 })
