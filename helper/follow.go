@@ -13,8 +13,12 @@ type followAnswer struct {
 	Exit *exitStatus `json:"exit"`
 }
 
-// startAttemptsMax bounds how often run takes over from a starter that died before the step had begun.
-const startAttemptsMax = 5
+// startAttemptsMax bounds how often run takes over from a starter that died before the step had begun, or waits for one
+// that is at it.
+const (
+	startAttemptsMax = 100
+	startRetry       = 5 * time.Millisecond
+)
 
 // recheckInterval is the net under the wakes: how late a lost one, or a dead supervisor, is seen.
 const recheckInterval = time.Second
@@ -26,8 +30,11 @@ func (s *server) run(conn *connection, req *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	hasBegun := false
+	var gone <-chan error
 	for attempt := 0; attempt < startAttemptsMax; attempt++ {
+		if attempt > 0 {
+			time.Sleep(startRetry)
+		}
 		handles, err := sp.claim()
 		if err != nil {
 			return nil, err
@@ -37,13 +44,13 @@ func (s *server) run(conn *connection, req *request) (any, error) {
 				return nil, err
 			}
 		}
-		if !hasBegun {
+		if gone == nil {
 			if err := conn.write('H', nil); err != nil {
 				return nil, errCut
 			}
-			hasBegun = true
+			gone = s.acknowledgements(conn, sp)
 		}
-		answer, err := s.followSpool(conn, sp, req.Offset)
+		answer, err := s.followSpool(conn, sp, req.Offset, gone)
 		if err != errNotStarted {
 			return answer, err
 		}
@@ -63,7 +70,7 @@ func (s *server) follow(conn *connection, req *request) (any, error) {
 	if err := conn.write('H', nil); err != nil {
 		return nil, errCut
 	}
-	answer, err := s.followSpool(conn, sp, req.Offset)
+	answer, err := s.followSpool(conn, sp, req.Offset, s.acknowledgements(conn, sp))
 	if err == errNotStarted {
 		err = noStep
 	}
@@ -71,11 +78,15 @@ func (s *server) follow(conn *connection, req *request) (any, error) {
 }
 
 // followSpool sends the output from offset until the step has ended and all is sent.
-func (s *server) followSpool(conn *connection, sp *spool, offset int64) (any, error) {
+// gone says that the connection has ended.
+func (s *server) followSpool(conn *connection, sp *spool, offset int64, gone <-chan error) (any, error) {
 	if released := sp.released(); offset < released {
 		return nil, fail("forgotten", "output from offset %d was asked for and is forgotten up to %d", offset, released)
 	}
 	out, err := os.Open(sp.file("out"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errNotStarted
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -92,12 +103,6 @@ func (s *server) followSpool(conn *connection, sp *spool, offset int64) (any, er
 		)()
 	}
 
-	released := func() {}
-	if s.bells != nil {
-		released = changes.ring
-	}
-	gone := make(chan error, 1)
-	go func() { gone <- receiveAcknowledgements(conn, &releaser{sp: sp, released: released}) }()
 
 	buffer := make([]byte, frameHeader+outputFrameBytes)
 	recheck := time.NewTimer(recheckInterval)
@@ -157,6 +162,17 @@ func (s *server) followSpool(conn *connection, sp *spool, offset int64) (any, er
 			return nil, err
 		}
 	}
+}
+
+// acknowledgements begins to take what the other side acknowledges; the channel gets why that has ended.
+func (s *server) acknowledgements(conn *connection, sp *spool) <-chan error {
+	released := func() {}
+	if s.bells != nil {
+		released = s.bells.of(sp).ring
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- receiveAcknowledgements(conn, &releaser{sp: sp, released: released}) }()
+	return gone
 }
 
 // receiveAcknowledgements returns when the connection has ended (errCut) or something is wrong.

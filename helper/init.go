@@ -32,6 +32,13 @@ var resourceLimits = []struct {
 	{"as", syscall.RLIMIT_AS, "bytes of address space of each process of a step"},
 }
 
+// endingSignals would end a Go program that does not ask for them.
+var endingSignals = []os.Signal{
+	syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGBUS,
+	syscall.SIGFPE, syscall.SIGUSR1, syscall.SIGSEGV, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGTERM, syscall.SIGSTKFLT,
+	syscall.SIGXCPU, syscall.SIGXFSZ, syscall.SIGVTALRM, syscall.SIGPROF, syscall.SIGIO, syscall.SIGPWR, syscall.SIGSYS,
+}
+
 func runInit(args []string) int {
 	flags := flag.NewFlagSet("init", flag.ContinueOnError)
 	dirFd := flags.Int("dir-fd", -1, "descriptor of the pod's private directory; a socket is made in it")
@@ -44,11 +51,21 @@ func runInit(args []string) int {
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
+	isServing := *dirFd >= 0 || *socketFd >= 0
 	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	if isServing && os.Getpid() == 1 {
+		// Steps in the sandbox may have our uid and could end the pod by `kill 1`: whoever made the sandbox kills us.
+		signal.Notify(make(chan os.Signal, 1), endingSignals...)
+	} else {
+		signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	}
 	children := startReaper()
+	if os.Getpid() != 1 {
+		// As pid 1 we adopt orphans anyway.
+		becomeSubreaper()
+	}
 
-	if *dirFd >= 0 || *socketFd >= 0 {
+	if isServing {
 		// Steps with our uid could open our descriptors through /proc otherwise.
 		prctl(prctlSetDumpable, 0)
 		srv := &server{bells: newBells()}
@@ -116,19 +133,33 @@ func (s *server) accept(listener net.Listener) {
 // superviseHere runs supervisors as goroutines of this process.
 func (s *server) superviseHere(children *reaper) func(*request, *spool, *spoolHandles) error {
 	return func(req *request, sp *spool, handles *spoolHandles) error {
+		s.running.Store(sp.path, true)
 		changes := s.bells.of(sp)
 		sup := &supervisor{
 			req: req, sp: sp, out: handles.out, children: children, limits: s.limits,
 			changed:       changes.ring,
+			isOnly:        func() bool { return s.isOnlyRunning(sp) },
 			untilReleased: func() (*bell, func()) { return changes, func() {} },
 		}
 		go func() {
 			sup.supervise()
+			s.running.Delete(sp.path)
 			handles.close()
 			changes.ring()
 		}()
 		return nil
 	}
+}
+
+// isOnlyRunning tells that no other step runs: then orphans that hide where they come from belong to this one, or to
+// one before it.
+func (s *server) isOnlyRunning(sp *spool) bool {
+	isOnly := true
+	s.running.Range(func(path, _ any) bool {
+		isOnly = isOnly && path == sp.path
+		return isOnly
+	})
+	return isOnly
 }
 
 const limitedVerb = "limited"

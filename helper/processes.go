@@ -98,8 +98,9 @@ func hasMarker(environment []byte, marker string) bool {
 }
 
 // processesOf finds everything a step started: its session, the descendants of its main process and of its supervisor
-// (who adopts orphans), and, wherever they went, processes with the step's marker in their environment.
-func processesOf(sp *spool) []process {
+// (who adopts orphans), and, wherever they went, processes with the step's marker in their environment. takesOrphans adds
+// those that this process has adopted and that carry no marker at all: they have changed session and environment.
+func processesOf(sp *spool, takesOrphans bool) []process {
 	mainPid, mainStart := 0, ""
 	if text, err := os.ReadFile(sp.file("pid")); err == nil {
 		fmt.Sscanf(string(text), "%d %s", &mainPid, &mainStart)
@@ -124,7 +125,12 @@ func processesOf(sp *spool) []process {
 		}
 	}
 	for _, one := range all {
-		if one.pid != os.Getpid() && !isOf[one.pid] && hasMarker(environmentOfProcess(one.pid), marker) {
+		if one.pid == os.Getpid() || isOf[one.pid] {
+			continue
+		}
+		environment := environmentOfProcess(one.pid)
+		isOrphan := takesOrphans && one.parent == os.Getpid() && !bytes.Contains(environment, []byte(markerVariable+"="))
+		if isOrphan || hasMarker(environment, marker) {
 			isOf[one.pid] = true
 		}
 	}
@@ -155,9 +161,9 @@ func isSupervisor(pid int) bool {
 
 // killStep signals what the step started. With SIGKILL it looks again until nothing is left, since processes may fork
 // while it looks; what cannot be killed (uninterruptible sleep) is given up after killMax.
-func killStep(sp *spool, signal syscall.Signal) {
+func killStep(sp *spool, signal syscall.Signal, takesOrphans bool) {
 	for giveUpAt := time.Now().Add(killMax); ; {
-		found := processesOf(sp)
+		found := processesOf(sp, takesOrphans)
 		for _, one := range found {
 			_ = syscall.Kill(one.pid, signal)
 		}
@@ -190,7 +196,8 @@ func (s *server) kill(req *request) error {
 			return err
 		}
 	}
-	killStep(sp, signal)
+	// Only init adopts; a process for this request has no children.
+	killStep(sp, signal, s.bells != nil && s.isOnlyRunning(sp))
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 )
 
@@ -46,6 +47,8 @@ type server struct {
 	// bells ring within this process when a spool changes; nil when supervisors are other processes.
 	bells  *bells
 	limits []string
+	// running are the steps whose supervisors are in this process.
+	running sync.Map
 }
 
 // lingerMax bounds how long a finished connection waits for the other side to have read the answer and closed.

@@ -90,6 +90,7 @@ func superviseInherited() int {
 	sp := &spool{path: supervised.Spool}
 	released := newBell()
 	sup := &supervisor{req: supervised.Request, sp: sp, out: handles.out, children: startReaper(), changed: func() {}}
+	sup.isOnly = func() bool { return true }
 	sup.untilReleased = func() (*bell, func()) {
 		return released, released.ringOnChanges(watch{sp.path, syscall.IN_MODIFY | syscall.IN_CREATE})
 	}
@@ -106,6 +107,8 @@ type supervisor struct {
 	limits   []string
 	// changed tells followers of this process that there is more.
 	changed func()
+	// isOnly tells whether children of this process that nobody knows may be killed with the step.
+	isOnly func() bool
 	// untilReleased gives a bell that rings when a follower acknowledges.
 	untilReleased func() (*bell, func())
 
@@ -172,7 +175,7 @@ func (s *supervisor) runStep() *exitStatus {
 	}
 	_ = os.WriteFile(s.sp.file("pid"), []byte(fmt.Sprintf("%d %s", pid, startTimeOf(pid))), 0o600)
 	if s.sp.has("killed") {
-		killStep(s.sp, syscall.SIGKILL)
+		killStep(s.sp, syscall.SIGKILL, s.isOnly())
 	}
 
 	stopFeeding, fed := make(chan struct{}), make(chan struct{})
@@ -408,7 +411,7 @@ func (s *supervisor) spoolOutput(source *os.File) {
 		if n > 0 {
 			if writeErr := s.keep(buffer[:n]); writeErr != nil {
 				s.trouble = writeErr
-				killStep(s.sp, syscall.SIGKILL)
+				killStep(s.sp, syscall.SIGKILL, s.isOnly())
 				return
 			}
 			written += int64(n)
