@@ -113,7 +113,7 @@ export class Writer {
   /** Commits what waits, refuses what comes. */
   async close(): Promise<void> {
     this.#closed ??= new SlipwayError('database_closed', 'the database is closed')
-    while (this.#isScheduled || this.#running) await this.#idle.promise
+    while (this.#queue.length > 0 || this.#running) await this.#idle.promise
   }
 
   /** Refuses everything from now on, what waits included. */
@@ -133,6 +133,10 @@ export class Writer {
     this.#isScheduled = true
     this.#components.defer(() => {
       this.#isScheduled = false
+      if (this.#queue.length === 0) {
+        this.#afterBatch() // all were refused meanwhile
+        return
+      }
       const done = this.#commitBatch()
       if (done) this.#running = done.finally(() => this.#afterBatch())
       else this.#afterBatch()

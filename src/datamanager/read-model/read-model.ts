@@ -263,6 +263,8 @@ export class ReadModel implements Disposable {
         if (entry?.row !== row.number) problems.push(`${name} is not where an index should have it`)
       }
     }
+    const meta = this.connection.prepare('SELECT content_hash FROM meta').get()
+    if (meta?.content_hash !== this.contentHash) problems.push('the stored content hash is not the one in use')
     if (encodeSum(sum) !== this.contentHash)
       problems.push(`the content hash is ${this.contentHash}, not ${encodeSum(sum)}`)
     const stored = Number(this.connection.prepare('SELECT count(*) AS n FROM index_entry').get()?.n)

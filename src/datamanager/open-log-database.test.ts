@@ -1,0 +1,238 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { limits } from '../lib/limits.ts'
+import { type AppendResult, type ChangeLog, genesisHash } from './change-log.ts'
+import { aRecord } from './change-log-contract.ts'
+import { openLogDatabase } from './open-log-database.ts'
+import { OutcomeUnknownError } from './outcome-unknown.ts'
+import type { ReadModel } from './read-model/read-model.ts'
+import { encodePut, encodeRecord, encodeTransaction } from './record.ts'
+import type { Seams } from './seams.ts'
+import { LostAnswer, MemoryChangeLog, MemoryLogStore } from './simulation/memory-log.ts'
+import { SimulatedClock } from './simulation/simulated-clock.ts'
+
+type Boxes = { box: { readonly size: number } }
+
+const identity = { store: 'store', generation: 'generation' }
+
+class World implements Disposable {
+  readonly folder = mkdtempSync(join(tmpdir(), 'slipway-log-database-'))
+  readonly clock = new SimulatedClock()
+  readonly store = new MemoryLogStore()
+  #instances = 0
+
+  open(log: ChangeLog = new MemoryChangeLog(this.store), seams: Seams = {}) {
+    const path = join(this.folder, `${++this.#instances}.db`)
+    const instanceId = `instance ${this.#instances}`
+    const { clock } = this
+    const defer = (task: () => void) => void clock.after(0, task)
+    return openLogDatabase<Boxes>({
+      path,
+      types: { box: {} },
+      clock,
+      instanceId,
+      log,
+      identity,
+      seams: { defer, ...seams },
+    })
+  }
+
+  /** Lets simulated time pass until `promise` has ended. */
+  async finish<T>(promise: Promise<T>): Promise<T> {
+    let isDone = false
+    const done = () => {
+      isDone = true
+    }
+    promise.then(done, done)
+    expect(await this.clock.run(() => isDone, 1000)).toBe(true)
+    return promise
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.folder, { recursive: true })
+  }
+}
+
+test('what one instance commits another one sees, at the same position with the same content', async () => {
+  using world = new World()
+  await using first = await world.open()
+  await using second = await world.open()
+  const { position } = await world.finish(first.do((tx) => tx.put('box', 'a', { size: 1 })))
+  await world.finish(second.waitFor(position))
+  expect(second.view((tx) => tx.get('box', 'a'))).toEqual({ size: 1 })
+  expect(second.contentHash).toBe(first.contentHash)
+})
+
+test('instances that count together lose no count', async () => {
+  using world = new World()
+  await using first = await world.open()
+  await using second = await world.open()
+  const count = (db: typeof first) => db.do((tx) => tx.put('box', 'a', { size: (tx.get('box', 'a')?.size ?? 0) + 1 }))
+  await world.finish(Promise.all(Array.from({ length: 40 }, (_, n) => count(n % 2 ? first : second))))
+  await world.finish(Promise.all([first.waitFor(world.store.head), second.waitFor(world.store.head)]))
+  expect(first.view((tx) => tx.get('box', 'a')?.size)).toBe(40)
+  expect(second.contentHash).toBe(first.contentHash)
+})
+
+test('no SQLite transaction is open while the log is waited for', async () => {
+  using world = new World()
+  let calls = 0
+  const models: ReadModel[] = []
+  const look = () => {
+    calls++
+    for (const model of models) expect(model.connection.isTransaction || model.isInTransaction).toBe(false)
+  }
+  const log = new MemoryChangeLog(world.store, async (_call, act, signal) => {
+    look()
+    await world.clock.sleep(1, signal)
+    look()
+    return act()
+  })
+  const replaceCommit: NonNullable<Seams['replaceCommit']> = (commit, model) => {
+    models.push(model)
+    return commit
+  }
+  await using db = await world.finish(world.open(log, { replaceCommit }))
+  await world.finish(db.do((tx) => tx.put('box', 'a', { size: 1 })))
+  await world.finish(db.do((tx) => tx.get('box', 'a')))
+  expect(calls).toBeGreaterThan(4)
+})
+
+test('a caller that leaves during the append hears that the outcome is unknown, and can ask', async () => {
+  using world = new World()
+  const log = new MemoryChangeLog(world.store, async (call, act) => {
+    if (call === 'append') await world.clock.sleep(100)
+    return act()
+  })
+  await using db = await world.open(log)
+  const leaving = new AbortController()
+  world.clock.after(50, () => leaving.abort(new Error('left')))
+  const left = db.do(
+    (tx) => {
+      tx.put('box', 'a', { size: 7 })
+      return { kept: true }
+    },
+    { signal: leaving.signal },
+  )
+  const error: unknown = await world.finish(left.catch((error: unknown) => error))
+  expect(error).toBeInstanceOf(OutcomeUnknownError)
+  const { code, transactionId } = error as OutcomeUnknownError
+  expect(code).toBe('outcome_unknown')
+  expect(db.outcome(transactionId!)).toBeUndefined()
+  await world.finish(db.waitFor(1))
+  expect(db.outcome(transactionId!)).toEqual({ result: { kept: true }, position: 1 })
+})
+
+test('a transaction that loses ten races ends with a conflict', async () => {
+  using world = new World()
+  let rivals = 0
+  const log = new MemoryChangeLog(world.store, async (call, act) => {
+    if (call === 'append') {
+      const { head, newestHash } = world.store
+      const operations = [encodePut('box', 'rival', JSON.stringify({ size: ++rivals }))]
+      const lines = [encodeTransaction({ at: 0, operations })]
+      world.store.append(
+        encodeRecord({ ...identity, position: head + 1, prev: newestHash }, 'rival', lines),
+        newestHash,
+      )
+    }
+    return act()
+  })
+  await using db = await world.open(log)
+  const losing = db.do((tx) => tx.put('box', 'mine', { size: tx.get('box', 'rival')?.size ?? 0 }))
+  await expect(world.finish(losing)).rejects.toMatchObject({ code: 'commit_conflict' })
+  expect(rivals).toBe(limits.commitRounds.value)
+  expect(db.view((tx) => tx.get('box', 'mine'))).toBeUndefined()
+})
+
+test.each(['before it was done', 'after it was done'])(
+  'an answer that is lost %s does not double anything',
+  async (when) => {
+    using world = new World()
+    let lost = 0
+    const log = new MemoryChangeLog(world.store, async (call, act) => {
+      if (call !== 'append' || lost++ >= 3) return act()
+      if (when === 'after it was done') act()
+      throw new LostAnswer('simulated')
+    })
+    await using db = await world.open(log)
+    let runs = 0
+    const { position } = await world.finish(
+      db.do((tx) => {
+        runs++
+        tx.put('box', 'a', { size: (tx.get('box', 'a')?.size ?? 0) + 1 })
+      }),
+    )
+    expect({ position, runs, head: world.store.head }).toEqual({ position: 1, runs: 1, head: 1 })
+    expect(db.view((tx) => tx.get('box', 'a')?.size)).toBe(1)
+  },
+)
+
+test('a record that cannot be applied counts, but nothing is read until it is', async () => {
+  using world = new World()
+  let isFull = true
+  const storageCalls: NonNullable<Seams['storageCalls']> = (name, call) => {
+    if (name === 'apply' && isFull)
+      throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 })
+    return call()
+  }
+  await using db = await world.open(new MemoryChangeLog(world.store), { storageCalls })
+  expect(await world.finish(db.do((tx) => tx.put('box', 'a', { size: 1 })))).toMatchObject({ position: 1 })
+  expect(() => db.view((tx) => tx.get('box', 'a'))).toThrow(expect.objectContaining({ code: 'database_behind' }))
+  isFull = false
+  await world.finish(db.do((tx) => tx.put('box', 'b', { size: (tx.get('box', 'a')?.size ?? 0) + 1 })))
+  expect(db.view((tx) => tx.get('box', 'b'))).toEqual({ size: 2 })
+})
+
+test.each<[string, string, (store: MemoryLogStore) => AppendResult]>([
+  [
+    'of another store',
+    'database_foreign',
+    (store) =>
+      store.append(
+        encodeRecord({ store: 'other', generation: 'g', position: 1, prev: genesisHash }, 'b', []),
+        genesisHash,
+      ),
+  ],
+  [
+    'with an operation that must not be ignored',
+    'database_too_new',
+    (store) => {
+      const lines = ['{"at":0,"operations":[{"kind":"freeze","must":true}]}\n']
+      return store.append(encodeRecord({ ...identity, position: 1, prev: genesisHash }, 'b', lines), genesisHash)
+    },
+  ],
+  [
+    'that is damaged',
+    'database_corrupt',
+    (store) => {
+      const record = aRecord(1, genesisHash)
+      return store.append({ ...record, bytes: record.bytes.subarray(1) }, genesisHash)
+    },
+  ],
+])('a record %s stops an instance loudly', async (_name, code, append) => {
+  using world = new World()
+  await using db = await world.open()
+  append(world.store)
+  const refused = world.finish(db.do((tx) => tx.put('box', 'a', { size: 1 })))
+  await expect(refused).rejects.toMatchObject({ code: expect.stringMatching(`${code}|outcome_unknown`) })
+  expect(() => db.view((tx) => tx.count('box'))).toThrow(expect.objectContaining({ code }))
+  await expect(db.do((tx) => tx.count('box'))).rejects.toMatchObject({ code })
+  await expect(world.open()).rejects.toMatchObject({ code })
+})
+
+test('closing does not wait for ever for a log that is out of reach', async () => {
+  using world = new World()
+  let isReachable = true
+  const log = new MemoryChangeLog(world.store, async (_call, act) => {
+    if (!isReachable) throw new LostAnswer('out of reach')
+    return act()
+  })
+  const db = await world.open(log)
+  isReachable = false
+  const waiting = db.do((tx) => tx.put('box', 'a', { size: 1 })).catch((error: unknown) => error)
+  await world.finish(db[Symbol.asyncDispose]())
+  expect(await waiting).toBeInstanceOf(OutcomeUnknownError)
+})
