@@ -103,7 +103,6 @@ func (s *server) followSpool(conn *connection, sp *spool, offset int64, gone <-c
 		)()
 	}
 
-
 	buffer := make([]byte, frameHeader+outputFrameBytes)
 	recheck := time.NewTimer(recheckInterval)
 	defer recheck.Stop()

@@ -161,9 +161,9 @@ func isSupervisor(pid int) bool {
 
 // killStep signals what the step started. With SIGKILL it looks again until nothing is left, since processes may fork
 // while it looks; what cannot be killed (uninterruptible sleep) is given up after killMax.
-func killStep(sp *spool, signal syscall.Signal, takesOrphans bool) {
+func killStep(sp *spool, signal syscall.Signal, takesOrphans func() bool) {
 	for giveUpAt := time.Now().Add(killMax); ; {
-		found := processesOf(sp, takesOrphans)
+		found := processesOf(sp, takesOrphans())
 		for _, one := range found {
 			_ = syscall.Kill(one.pid, signal)
 		}
@@ -197,7 +197,7 @@ func (s *server) kill(req *request) error {
 		}
 	}
 	// Only init adopts; a process for this request has no children.
-	killStep(sp, signal, s.bells != nil && s.isOnlyRunning(sp))
+	killStep(sp, signal, func() bool { return s.bells != nil && s.isOnlyRunning(sp) })
 	return nil
 }
 

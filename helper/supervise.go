@@ -175,7 +175,7 @@ func (s *supervisor) runStep() *exitStatus {
 	}
 	_ = os.WriteFile(s.sp.file("pid"), []byte(fmt.Sprintf("%d %s", pid, startTimeOf(pid))), 0o600)
 	if s.sp.has("killed") {
-		killStep(s.sp, syscall.SIGKILL, s.isOnly())
+		killStep(s.sp, syscall.SIGKILL, s.isOnly)
 	}
 
 	stopFeeding, fed := make(chan struct{}), make(chan struct{})
@@ -411,7 +411,7 @@ func (s *supervisor) spoolOutput(source *os.File) {
 		if n > 0 {
 			if writeErr := s.keep(buffer[:n]); writeErr != nil {
 				s.trouble = writeErr
-				killStep(s.sp, syscall.SIGKILL, s.isOnly())
+				killStep(s.sp, syscall.SIGKILL, s.isOnly)
 				return
 			}
 			written += int64(n)

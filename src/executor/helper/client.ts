@@ -170,17 +170,20 @@ class HelperPod implements Pod {
     signal: AbortSignal,
   ): Promise<RequestConnection> {
     for (let failures = 0; ; failures++) {
-      const connection = await open()
-      const first = await connection.frames.next().catch((error: unknown) => {
-        connection[Symbol.dispose]()
-        throw error
-      })
-      if (!first.done && first.value.type === 'H') return connection
-      connection[Symbol.dispose]()
-      if (!first.done && first.value.type === 'X') throw failureOf(first.value.text, what)
       const delay = reconnectDelaysMs[failures]
-      if (!first.done || signal.aborted || delay === undefined) throw connection.cut(what)
-      await clock.sleep(delay, signal)
+      const mayRetry = () => delay !== undefined && !signal.aborted
+      try {
+        const connection = await open()
+        const first = await firstFrame(connection)
+        if (first?.type === 'H') return connection
+        connection[Symbol.dispose]()
+        if (first?.type === 'X') throw failureOf(first.text, what)
+        if (!mayRetry()) throw connection.cut(what)
+      } catch (error) {
+        const mayHelp = !isSlipwayError(error) || error.kind === 'unavailable'
+        if (!mayHelp || !mayRetry()) throw error
+      }
+      await clock.sleep(delay ?? 0, signal)
     }
   }
 
@@ -398,6 +401,17 @@ class HelperStep implements StepProcess {
 
 /** In place of the number of failures: no further attempt. */
 const lost = -1
+
+/** Undefined when the connection was cut before. Closes it when what came is no frame. */
+async function firstFrame(connection: RequestConnection): Promise<Frame | undefined> {
+  try {
+    const first = await connection.frames.next()
+    return first.done ? undefined : first.value
+  } catch (error) {
+    connection[Symbol.dispose]()
+    throw error
+  }
+}
 
 /** The result or failure; undefined when the connection was cut before. */
 async function lastFrame(frames: AsyncIterable<Frame>): Promise<(Frame & { readonly type: 'S' | 'X' }) | undefined> {

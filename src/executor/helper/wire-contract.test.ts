@@ -314,6 +314,43 @@ describe.each(ways)('a step, reached by %s,', (_way, open) => {
     expect(await readFile(file, 'utf8')).toBe('ran\n')
   })
 
+  test('started by many at once runs once', async () => {
+    await using reached = await open()
+    const pod = aPod(reached)
+    const command = aCommand('echo $$; sleep 0.05')
+    const outputs = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        await using step = await pod.start(command, never)
+        return (await collect(step.output())).toString()
+      }),
+    )
+    expect(outputs[0]).toMatch(/^\d+\n$/)
+    expect(new Set(outputs).size).toBe(1)
+  })
+
+  test('takes an orphan with it that has left its session and its environment', async () => {
+    await using reached = await open()
+    const file = join(root, `orphan-${count++}`)
+    const script = `setsid env -i PATH="$PATH" sh -c 'sleep 63 & echo $! > ${file}' &
+      until test -s ${file}; do sleep 0.01; done; echo ready; sleep 64`
+    await using step = await aPod(reached).start(aCommand(script), never)
+    for await (const _ of step.output()) await step.kill()
+    expect(await step.exit).toEqual({ kind: 'signaled', signal: 'SIGKILL' })
+    expect(isAlive(Number(await readFile(file, 'utf8')))).toBe(false)
+  })
+
+  test('is started although the first connections fail', async () => {
+    await using reached = await open()
+    let attempts = 0
+    const transport: HelperTransport = {
+      async open(signal) {
+        if (attempts++ < 2) throw new Error('busy')
+        return reached.transport.open(signal)
+      },
+    }
+    expect((await execute(aPod({ ...reached, transport }), 'echo here')).output).toBe('here\n')
+  })
+
   test('that was never started cannot be attached to', async () => {
     await using reached = await open()
     await expect(aPod(reached).attach('unknown', 0, never)).rejects.toMatchObject({ code: 'pod_gone' })
