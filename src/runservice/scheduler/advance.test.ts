@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isFinishedTask, type RunTask } from '../types.ts'
+import { isFinishedTask, type Run, type RunTask } from '../types.ts'
 import { advance, advanceFrom, type RunState, round, waitingReasons } from './advance.ts'
 import { satisfies } from './graph.ts'
 import { arbitraryRun, deepFreeze } from './run-arbitrary-fixture.ts'
@@ -256,6 +256,23 @@ test.each(['queued', 'cancelled', 'setuperror', 'finished'] as const)('a run tha
   const state = aRun({ A: {}, B: { is: 'failed' } }, { phase })
   expect(advance(state, 10)).toEqual({ run: state.run, tasks: [], ready: [], stops: [], events: [] })
   expect(round(state, 10)).toEqual({ run: state.run, tasks: [], ready: [], stops: [], events: [] })
+})
+
+test('a skipped task names the first dependency that was not satisfied', () => {
+  const state = aRun({
+    A: { is: 'success' },
+    B: { is: 'skipped' },
+    C: { is: 'stopped' },
+    D: { after: { A: 'S', B: 'S', C: 'S' } },
+  })
+  expect(advance(state, 10).tasks[0]!.reason).toEqual({ kind: 'skipped_dependency', task: 'B', outcome: 'skipped' })
+})
+
+test('tasks of a queued run wait for their dependencies, those of an ended run for nothing', () => {
+  const specs = { A: {}, B: { after: { A: 'S' } } } as const
+  const waiting = (phase: Run['phase']) => [...waitingReasons(aRun(specs, { phase }))]
+  expect(waiting('queued')).toEqual([['B-id', { kind: 'waiting_dependencies', tasks: ['A'] }]])
+  expect(waiting('cancelled')).toEqual([])
 })
 
 test('a run names the task that failed first', () => {

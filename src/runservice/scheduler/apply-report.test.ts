@@ -132,6 +132,22 @@ describe('what is applied', () => {
     expect(apply({ setupStep, steps: [{ phase: 'failed' }] }, { task }).kind).toBe('applied')
   })
 
+  test('a timeout, and what a step said before, are kept', () => {
+    const reason = { kind: 'out_of_memory' } as const
+    const task = { ...aRunTask('A', { is: 'running' }), steps: [{ phase: 'failed' as const, reason }] }
+    const report = {
+      phase: 'failed',
+      timedOut: true,
+      setupStep: { phase: 'success' },
+      steps: [{ phase: 'failed' }],
+    } as const
+    expect(taskOf(apply(report, { task }))).toMatchObject({
+      timedOut: true,
+      steps: [{ phase: 'failed', reason }],
+      reason,
+    })
+  })
+
   test('nothing runs on in a task that ended', () => {
     const task = taskOf(
       apply({ phase: 'failed', setupStep: { phase: 'success' }, steps: [{ phase: 'running' }], endedAt: 70 }),

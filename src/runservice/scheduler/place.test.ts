@@ -101,6 +101,17 @@ describe('which task is next', () => {
     expect([...placement.waiting.values()]).toEqual([{ kind: 'waiting_slot', executors: ['x1'], limit: 8 }])
   })
 
+  test('turns count within one placement too, and a higher priority goes before any turn', () => {
+    const names = ['a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'a7', 'a8', 'a9', 'b1', 'b2', 'c1', 'c2']
+    const specs = names.map((name): [string, ReadySpec] => [name, { project: name[0]! }])
+    const executors = [anExecutor('x1', { taskLimit: 12 })]
+    const turns = (ready: ReadyQueue, served: ReadonlyMap<string, number> = new Map()) =>
+      placed({ ready, executors, served, taken: new Map([['x1', 7]]) }).assignments.map(({ task }) => task.taskId)
+    expect(turns(aQueue(Object.fromEntries(specs)))).toEqual(['a1', 'b1', 'c1', 'a2', 'b2'])
+    const urgent = aQueue({ ...Object.fromEntries(specs), urgent: { project: 'a', priority: 1 } })
+    expect(turns(urgent, new Map([['a', 9]]))).toEqual(['urgent', 'b1', 'c1', 'a1', 'b2'])
+  })
+
   test('who was served last is remembered from one freed slot to the next', () => {
     const specs = Object.fromEntries(['a1', 'a2', 'a3', 'b1', 'b2', 'b3'].map((name) => [name, { project: name[0]! }]))
     const ready = aQueue(specs)
