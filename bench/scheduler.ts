@@ -132,7 +132,7 @@ function bareAt({ parents }: LeveledRun, share: number): BareGraph {
 
 /** The queues take turns, so that warming up favours none. */
 function measurePlace(queueLengths: readonly number[]): readonly Measured[] {
-  const repetitions = 20
+  const repetitions = 50
   const inputs = queueLengths.map((length) => placementOf(length))
   const samples = inputs.map((): number[] => [])
   const floors = inputs.map((): number[] => [])
