@@ -7,6 +7,7 @@ import type { MappingEntry, MappingNode, Node, Position } from '../languages/yam
 import type { Dialect } from './config.ts'
 import type { Problem } from './diagnostic.ts'
 import { type KeyScope, keysOf, slipwayOnlyKeys } from './keys.ts'
+import { findNear } from './near.ts'
 import type { Path, Place } from './place.ts'
 
 /** A value of the document and how one gets there. */
@@ -142,23 +143,9 @@ function reportUnknownKey(decoding: Decoding, { entry, path, scope, known, meant
     report(decoding, severity, place, `key ${name} is honoured under .slipway/ only; it is ignored here`, undefined)
     return
   }
-  const near = known.find((key) => isNear(key, entry.key))
+  const near = findNear(entry.key, known)
   const expected = near === undefined ? `one of ${known.join(', ')}` : JSON.stringify(near)
   report(decoding, severity, place, `unknown key ${name}${severity === 'warning' ? ' is ignored' : ''}`, expected)
-}
-
-/** One letter wrong, missing, added or two exchanged; hyphens and capitals for underscores. */
-function isNear(known: string, written: string): boolean {
-  const plain = (text: string) => text.toLowerCase().replace(/[-_]/g, '')
-  const [a, b] = [plain(known), plain(written)]
-  if (a === b) return true
-  if (a.length < 3 || Math.abs(a.length - b.length) > 1) return false
-  let start = 0
-  while (start < a.length && a[start] === b[start]) start++
-  let end = 0
-  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end++
-  const [restA, restB] = [a.slice(start, a.length - end), b.slice(start, b.length - end)]
-  return (restA.length <= 1 && restB.length <= 1) || (restA.length === 2 && restA === [...restB].reverse().join(''))
 }
 
 /** Reads a plain string field: numbers and booleans become strings. */

@@ -115,6 +115,11 @@ test('no more implied dependencies are looked for than are listed', () => {
   expect(problemsOf(all)).toHaveLength(limits.definitionDiagnostics.value)
 })
 
+test('many dependencies on tasks that do not exist are found without taking long', () => {
+  const graph = Array.from({ length: 3000 }, () => Array.from({ length: 30 }, (_, index) => 50_000 + index))
+  expect(problemsOf(graph)).toHaveLength(90_000)
+})
+
 test('cycles, or else dependencies that others imply, are exactly those of the plain definition', () => {
   fc.assert(
     fc.property(arbitraryGraph, (graph) => {

@@ -4,20 +4,24 @@
 import { limits } from '../../lib/limits.ts'
 import type { Config, ConfigRun, ConfigTask, Depend } from './config.ts'
 import type { Problem } from './diagnostic.ts'
+import { findNear } from './near.ts'
 import type { Place } from './place.ts'
 
-type Report = (about: object, message: string, expected?: string) => void
+/** `expected` as a function is asked only for findings that can be listed: looking for a likely name takes time. */
+type Report = (about: object, message: string, expected?: string | (() => string)) => void
 
 /** Checks a decoded config. `places` is what decodeConfig gave with it. Entries without a name are passed over. */
 export function validateConfig(config: Config, places: ReadonlyMap<object, Place>): readonly Problem[] {
   const problems: Problem[] = []
   const report: Report = (about, message, expected) => {
     const place = places.get(about)
+    const isListed = problems.length < limits.definitionDiagnostics.value
+    const right = typeof expected === 'function' ? (isListed ? expected() : undefined) : expected
     problems.push({
       severity: 'error',
       message,
       ...(place === undefined ? {} : { place }),
-      ...(expected === undefined ? {} : { expected }),
+      ...(right === undefined ? {} : { expected: right }),
     })
   }
   const names = new Set<string>()
@@ -59,7 +63,10 @@ function checkDepends(task: ConfigTask, tasks: ReadonlyMap<string, ConfigTask>, 
   const seen = new Set<string>()
   for (const depend of task.depends) {
     if (!tasks.has(depend.task))
-      report(depend, `run task "${depend.task}" needed by task "${task.name}" doesn't exist`, 'a task of the same run')
+      report(depend, `run task "${depend.task}" needed by task "${task.name}" doesn't exist`, () => {
+        const near = findNear(depend.task, tasks.keys())
+        return near === undefined ? 'a task of the same run' : `"${near}"`
+      })
     if (seen.has(depend.task))
       report(depend, `duplicate task dependency: ${task.name}`, `"${depend.task}" once, with all its conditions`)
     seen.add(depend.task)
