@@ -122,6 +122,6 @@ test('no text makes the parser throw, and what it accepts fits 64 bits', () => {
 })
 
 test('a very long text is answered at once', () => {
-  expect(parseGoDuration('9'.repeat(1_000_000))).toMatchObject({ ok: false })
-  expect(parseGoDuration(`${'0'.repeat(1_000_000)}.${'3'.repeat(1_000_000)}s`)).toEqual({ ok: true, value: 333333333n })
+  expect(parseGoDuration('9'.repeat(100_000))).toMatchObject({ ok: false })
+  expect(parseGoDuration(`${'0'.repeat(100_000)}.${'3'.repeat(100_000)}s`)).toEqual({ ok: true, value: 333333333n })
 })

@@ -683,7 +683,7 @@ test.each([
 ])('many %s are answered in time', async (_, text) => {
   const started = performance.now()
   await evaluated(text)
-  expect(performance.now() - started).toBeLessThan(2000)
+  expect(performance.now() - started).toBeLessThan(20_000)
 })
 
 test('many comments and actions in a row are no nesting', async () => {

@@ -219,6 +219,8 @@ test.each([
   ['a: b: c\n', '1:4', 'Nested mappings are not allowed in compact mappings'],
   ['a: @x\n', '1:4', 'Plain value cannot start with reserved character @'],
   ['a: `x`\n', '1:4', 'Plain value cannot start with reserved character `'],
+  ['a: "\u0000"\n', '1:5', 'control characters are not allowed'],
+  ['a: 1\nb: \u001b[0m\n', '2:4', 'control characters are not allowed'],
   ['a: "\\q"\n', '1:5', 'Invalid escape sequence \\q'],
 ] as const)('%j is refused at %s: %s', (text, position, message) => {
   const [line, column] = position.split(':').map(Number)
@@ -376,7 +378,7 @@ test('an alias bomb is refused, and aliases up to the limit are not', () => {
 test('a document nested too deep is refused, not a crash', () => {
   const levels = limits.yamlNestingLevels.value - 2
   expect(parseYaml('['.repeat(levels) + ']'.repeat(levels))).toMatchObject({ ok: true })
-  for (const text of ['['.repeat(50_000), '{a: '.repeat(50_000), '- '.repeat(50_000)])
+  for (const text of ['['.repeat(5_000), '{a: '.repeat(5_000), '- '.repeat(5_000)])
     expect(parseYaml(text)).toMatchObject({ ok: false, error: { message: 'nested deeper than 200 levels' } })
 })
 

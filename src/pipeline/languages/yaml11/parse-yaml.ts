@@ -34,9 +34,12 @@ export function parseYaml(text: string): YamlResult {
     const { line, col } = lines.linePos(Math.min(offset, text.length))
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
+  const control = controlCharacter.exec(text)
   try {
     const composer = new Composer({ schema: 'failsafe', version: '1.1', merge: false, uniqueKeys: false, strict: true })
     const document = composer.compose(nestingChecked(new Parser(lines.addNewLine).parse(text))).next().value
+    if (control !== null && control.index < (document?.range[2] ?? text.length))
+      throw new Refusal(control.index, 'control characters are not allowed')
     if (document === undefined) return { ok: true, root: nullAt({ line: 1, column: 1 }), diagnostics: [] }
     const [error] = document.errors
     if (error !== undefined) throw new Refusal(error.pos[0], firstLine(error.message))
@@ -48,6 +51,8 @@ export function parseYaml(text: string): YamlResult {
     return { ok: false, error: { ...positionAt(error.offset), message: error.message } }
   }
 }
+
+const controlCharacter = /[\x00-\x08\x0b\x0c\x0e-\x1f]/
 
 /** How the decoder gives up; does not leave this file. */
 class Refusal extends Error {
