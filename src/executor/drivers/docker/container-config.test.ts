@@ -46,7 +46,7 @@ const configOf = (index: number, main: Partial<PodContainer> = {}, options: { ne
   }) as Config
 
 test('the main container runs the helper as root, from a read-only volume that only it has', () => {
-  expect(configOf(0)).toMatchObject({ Entrypoint: ['/.slipway/bin/slipway-pod', 'init'], Cmd: [], User: '0' })
+  expect(configOf(0)).toMatchObject({ Entrypoint: ['/.slipway/bin/slipway-pod', 'init', '--line'], Cmd: [], User: '0' })
   expect(configOf(0).HostConfig).toMatchObject({
     NetworkMode: 'default',
     Mounts: [{ Type: 'volume', Source: 'slipway-helper-1', Target: '/.slipway/bin', ReadOnly: true }],

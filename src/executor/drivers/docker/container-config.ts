@@ -81,6 +81,11 @@ export function containerConfig(request: ContainerRequest): Readonly<Record<stri
   }
 }
 
+/** True when the main container runs the helper, whose standard streams are then a line to it. */
+export function hasLine(spec: PodSpec): boolean {
+  return spec.containers[0]!.entrypoint.length === 0
+}
+
 /** User of every step: the task's, else the image's; empty means root. */
 export function stepUser(spec: PodSpec, image: Image): string {
   return spec.user === '' ? image.user : spec.user
@@ -90,7 +95,8 @@ function processConfig(container: PodContainer, spec: PodSpec, isMain: boolean):
   const user = isMain ? spec.user : container.user
   if (isMain && container.entrypoint.length === 0)
     // As root, because the helper changes to the step's user and keeps the spool out of its reach.
-    return { Entrypoint: [helperPath, 'init'], Cmd: [], User: '0' }
+    // Its input stays open when nobody is attached: it is the line of line-transport.ts.
+    return { Entrypoint: [helperPath, 'init', '--line'], Cmd: [], User: '0', OpenStdin: true, StdinOnce: false }
   // A terminal keeps a shell alive that would otherwise read the end of its input and leave.
   return {
     Tty: true,

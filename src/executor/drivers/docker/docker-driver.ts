@@ -8,11 +8,12 @@ import { limits } from '../../../lib/limits.ts'
 import type { Logger } from '../../../lib/log.ts'
 import { type Arch, archs } from '../../../pipeline/run-config.ts'
 import type { Driver, DriverFacts, Pod, PodId, PodOptions, PodSpec } from '../../driver.ts'
-import { containerConfig, containerName, labels, stepUser } from './container-config.ts'
+import { containerConfig, containerName, hasLine, labels, stepUser } from './container-config.ts'
 import { createDockerPod } from './docker-pod.ts'
 import { Engine, isEngineError } from './engine.ts'
 import { describeEngineAddress, type EngineEnvironment, engineAddresses } from './engine-address.ts'
 import { HelperVolume, type VolumeContent } from './helper-volume.ts'
+import type { HijackedStream } from './hijacked-stream.ts'
 import { type Image, ImageStore } from './image-store.ts'
 import { removeContainer } from './remove-container.ts'
 
@@ -166,6 +167,7 @@ class DockerDriver implements Driver {
     const helper = await this.#helperVolume()
     await helper.create()
     const created: string[] = []
+    let line: HijackedStream | undefined
     // Single calls are not aborted: whether the engine has acted would be unknown.
     const create = async (index: number) => {
       signal.throwIfAborted()
@@ -193,6 +195,8 @@ class DockerDriver implements Driver {
       const main = await create(0)
       const use = { containerId: main, podId: spec.id, imageId: images[0]!.id }
       await helper.fill(use)
+      // Before the start, so that nothing of the helper's output is missed.
+      if (hasLine(spec)) line = await this.#attach(main)
       const services = spec.containers.slice(1).map((_, i) => i + 1)
       await all([
         this.#start(spec, 0, main, signal).catch(async (error) => {
@@ -204,6 +208,7 @@ class DockerDriver implements Driver {
       await all(services.map((index) => this.#start(spec, index, created[index]!, signal)))
       signal.throwIfAborted()
     } catch (error) {
+      line?.close()
       await all(created.map((id) => this.#remove(id, this.#options.clock.timeout(limits.podRemoveMs.value))))
       throw error
     }
@@ -218,7 +223,22 @@ class DockerDriver implements Driver {
         ...Object.entries(spec.containers[0]!.environment).map(([name, value]) => `${name}=${value}`),
       ],
       enterCommand: this.#enterCommand(spec.id),
+      ...(line === undefined ? {} : { line }),
     })
+  }
+
+  /** The standard streams of a container; undefined where the engine does not hand them over before the start. */
+  async #attach(id: string): Promise<HijackedStream | undefined> {
+    try {
+      return await this.#engine.hijack({
+        method: 'POST',
+        path: `/containers/${id}/attach`,
+        query: { stream: '1', stdin: '1', stdout: '1', stderr: '1' },
+      })
+    } catch (error) {
+      this.#options.logger.debug('container not attached, execs only', { error })
+      return undefined
+    }
   }
 
   async #start(spec: PodSpec, index: number, id: string, signal: AbortSignal): Promise<void> {

@@ -6,6 +6,8 @@ import { createHelperPod } from '../../helper/client.ts'
 import { podDir } from './container-config.ts'
 import { type Engine, isEngineError } from './engine.ts'
 import { execTransport } from './exec-transport.ts'
+import type { HijackedStream } from './hijacked-stream.ts'
+import { lineTransport } from './line-transport.ts'
 import { removeContainer } from './remove-container.ts'
 
 /** What a shell would find in a container whose image sets no PATH (moby, DefaultPathEnv). */
@@ -25,6 +27,8 @@ export type DockerPodOptions = {
   /** `NAME=value` of image and container; later wins. */
   readonly environment: readonly string[]
   readonly enterCommand: string
+  /** Standard streams of the helper in the main container; the pod closes it. */
+  readonly line?: HijackedStream
 }
 
 /** A Pod whose containers run. Disposing is `remove`. */
@@ -32,9 +36,11 @@ export function createDockerPod(options: DockerPodOptions): Pod {
   const { engine, clock, containerIds } = options
   const containerId = containerIds[0]!
   const endOf = () => inspectEnd(engine, containerId)
+  const execs = execTransport({ engine, containerId, explain: async () => (await endOf()).message })
+  const { line } = options
   const pod = createHelperPod({
     id: options.id,
-    transport: execTransport({ engine, containerId, explain: async () => (await endOf()).message }),
+    transport: line === undefined ? execs : lineTransport(line, execs),
     dir: podDir,
     user: options.user,
     // The engine's HOME would be that of root, who the exec runs as; the helper finds the step user's.
@@ -46,6 +52,7 @@ export function createDockerPod(options: DockerPodOptions): Pod {
     },
     enterCommand: options.enterCommand,
     remove: async (signal) => {
+      line?.close()
       await Promise.all(containerIds.map((id) => removeContainer(id, { engine, clock, signal })))
     },
     clock,

@@ -4,6 +4,7 @@ import { systemClock } from '../../../lib/clock.ts'
 import { silentLogger } from '../../../lib/log.ts'
 import type { Driver, Pod, PodSpec } from '../../driver.ts'
 import { findHelperBinary } from '../../helper/helper-binary.ts'
+
 import { aContainer, driverContract, run } from '../driver-contract.ts'
 import { type DockerDriverOptions, openDockerDriver } from './docker-driver.ts'
 import { Engine } from './engine.ts'

@@ -1,6 +1,7 @@
 // A connection the engine handed over (exec, attach): what is written goes to stdin raw; what is read comes in the
 // engine's multiplexed form, eight bytes of header (stream, three zeros, length big-endian) before each chunk.
 
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SlipwayError } from '../../../lib/errors.ts'
 
@@ -20,6 +21,20 @@ export class HijackedStream implements AsyncDisposable {
   /** The end of what was written to stderr so far. */
   get stderr(): string {
     return this.#stderr.toString().trim()
+  }
+
+  /** False when the connection is closed, by whom ever. */
+  get isOpen(): boolean {
+    return !this.#socket.destroyed && !this.#socket.readableEnded && this.#socket.writable
+  }
+
+  /** Lets the process end although the connection is open; `ref` is the opposite. */
+  unref(): void {
+    if (this.#socket instanceof Socket) this.#socket.unref()
+  }
+
+  ref(): void {
+    if (this.#socket instanceof Socket) this.#socket.ref()
   }
 
   /** Resolves when more may be written. Fails when the connection is gone. */
