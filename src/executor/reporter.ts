@@ -1,6 +1,7 @@
 // Sends the states of one task, in order, each with a number counted up in the journal first. Only the newest state
 // matters, so what arrives while a report is on its way is sent as one; the last one is sent until it is acknowledged.
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
@@ -50,20 +51,25 @@ export class Reporter {
     const { executorTaskId, report } = this.#entry
     this.#entry = { ...this.#entry, report: { ...state, executorTaskId, number: report.number + 1 } }
     this.#components.journal.save(this.#entry)
-    this.#sending ??= this.#send().finally(() => {
-      this.#sending = undefined
-    })
+    this.#startSending()
   }
 
   /** Resolves when the newest state is acknowledged; rejects when the executor stops first. */
   async flush(): Promise<void> {
     while (this.#acknowledged < this.#entry.report.number) {
-      this.#sending ??= this.#send().finally(() => {
-        this.#sending = undefined
-      })
-      await this.#sending
+      await this.#startSending()
       this.#signal.throwIfAborted()
     }
+  }
+
+  /** One turn later, so that the end of a step and the beginning of the next are one report. */
+  #startSending(): Promise<void> {
+    this.#sending ??= nextTurn()
+      .then(() => this.#send())
+      .finally(() => {
+        this.#sending = undefined
+      })
+    return this.#sending
   }
 
   async #send(): Promise<void> {

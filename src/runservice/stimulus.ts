@@ -157,7 +157,6 @@ function putEvents(tx: Tx, events: readonly RunTransition[], now: number): void 
       phase,
       result,
       at: now,
-      run,
     })
   }
 }

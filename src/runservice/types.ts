@@ -1,7 +1,6 @@
 // The rows of the runservice database: small, one per thing that changes together (docs/architecture.md, "Rows"). All
 // times are milliseconds since 1970.
 
-import type { Json } from '../lib/json.ts'
 import type { Arch, RunConfigTask, Value } from '../pipeline/run-config.ts'
 import type { Reason } from './reasons.ts'
 
@@ -140,6 +139,7 @@ export type Executor = {
 export type GroupCounter = { readonly value: number }
 export type Sequence = { readonly value: number }
 
+/** A change of phase or result, in order; everything else about the run is in its rows. */
 export type RunEvent = {
   readonly sequence: number
   readonly kind: 'run_phase_changed'
@@ -147,7 +147,6 @@ export type RunEvent = {
   readonly phase: RunPhase
   readonly result: RunResult
   readonly at: number
-  readonly run: Json
 }
 
 /** A saved workspace archive, id `<run task id>.<step>`. */

@@ -11,6 +11,7 @@ import { promisify } from 'node:util'
 import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
 import { SlipwayError } from '../../lib/errors.ts'
 import { pushSignedVarint, pushVarint, VarintReader } from '../../lib/varint.ts'
+import { findErrorWord } from './error-words.ts'
 
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
@@ -23,7 +24,6 @@ const compressionLevel = 1
 const linesPerOffset = 64
 /** Lines that look like errors, noted at most so many per frame: the first are the interesting ones. */
 const errorLinesMax = 1000
-const errorPattern = /(?:error|fatal|panic|exception|traceback|fail(?:ed|ure)?)\b/gi
 
 /** From here on bytes arrived at that time. */
 export type TimeMark = { readonly offset: number; readonly at: number }
@@ -58,17 +58,19 @@ export type FrameStart = Pick<FrameIndex, 'firstByte' | 'firstLine' | 'rawBytes'
 
 /** The index of `bytes`; `marks` ascend and the first is at offset 0. */
 export function indexFrame(start: FrameStart, bytes: Uint8Array, marks: readonly TimeMark[]): FrameIndex {
-  const errors = new ErrorFinder(bytes)
   const lineTimes: { lines: number; at: number }[] = []
   const lineOffsets: number[] = []
   const errorLines: number[] = []
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   let line = start.firstLine
   let mark = 0
+  let error = findErrorWord(bytes, 0)
   for (let lineStart = 0; ; ) {
     const end = text.indexOf(10, lineStart)
-    if (errorLines.length < errorLinesMax && errors.isIn(lineStart, end === -1 ? bytes.length : end))
+    if (error !== -1 && (error < end || end === -1)) {
       errorLines.push(line)
+      error = end === -1 || errorLines.length === errorLinesMax ? -1 : findErrorWord(bytes, end)
+    }
     if (end === -1) break
     line++
     lineStart = end + 1
@@ -115,8 +117,15 @@ export function joinIndexes(indexes: readonly FrameIndex[]): FrameIndex {
   })
 }
 
-/** The frame as it is stored. Compresses in the thread pool; `bytes` must not change until then. */
-export async function encodeFrame(index: FrameIndex, bytes: Uint8Array): Promise<Uint8Array> {
+/**
+ * The frame as it is stored. Compresses in the thread pool; `bytes` must not change until then. Written into `buffer` when it
+ * is given and large enough, so that a stream of frames leaves little garbage behind.
+ */
+export async function encodeFrame(
+  index: FrameIndex,
+  bytes: Uint8Array,
+  buffer?: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
   const encodedIndex = encodeIndex(index)
   const data = await compress(bytes, {
     // One output buffer: with the default of 16 KiB each buffer is a trip between threads.
@@ -130,7 +139,13 @@ export async function encodeFrame(index: FrameIndex, bytes: Uint8Array): Promise
   head.writeUInt32BE(data.length, 8)
   head.writeUInt32BE(crc32(encodedIndex, crc32(head.subarray(0, 12))), 12)
   head.writeUInt32BE(crc32(data), 16)
-  return Buffer.concat([head, encodedIndex, data])
+  const sizeBytes = headBytes + encodedIndex.length + data.length
+  const hasRoom = buffer !== undefined && buffer.length >= sizeBytes
+  const frame = hasRoom ? buffer.subarray(0, sizeBytes) : Buffer.allocUnsafeSlow(sizeBytes)
+  frame.set(head)
+  frame.set(encodedIndex, headBytes)
+  frame.set(data, headBytes + encodedIndex.length)
+  return frame
 }
 
 /**
@@ -191,28 +206,6 @@ function pushTimes(times: { lines: number; at: number }[], lines: number, at: nu
   const last = times.at(-1)
   if (last !== undefined && last.at === at) last.lines += lines
   else times.push({ lines, at })
-}
-
-/** Whether a line looks like an error; asked for lines in order. */
-class ErrorFinder {
-  readonly #text: string
-  readonly #pattern = new RegExp(errorPattern)
-  #next: number
-
-  constructor(bytes: Uint8Array) {
-    this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
-    this.#next = this.#find(0)
-  }
-
-  isIn(start: number, end: number): boolean {
-    if (this.#next < start) this.#next = this.#find(start)
-    return this.#next < end
-  }
-
-  #find(from: number): number {
-    this.#pattern.lastIndex = from
-    return this.#pattern.exec(this.#text)?.index ?? Number.POSITIVE_INFINITY
-  }
 }
 
 function encodeIndex(index: FrameIndex): Buffer {

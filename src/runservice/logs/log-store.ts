@@ -391,6 +391,8 @@ class OpenLog {
   #queue: Promise<unknown> = Promise.resolve()
   #change = Promise.withResolvers<void>()
   #live: { firstByte: number; endByte: number; chunks: Uint8Array[] } | undefined
+  /** What was offered and not kept, because the log is faster than anybody looks. */
+  #passedBytes = 0
 
   constructor(folder: string) {
     this.folder = folder
@@ -440,6 +442,10 @@ class OpenLog {
   offer(firstByte: number, bytes: Uint8Array): void {
     if (this.position?.complete) return
     const endByte = firstByte + bytes.length
+    if (this.followers === 0 && this.#passedBytes > (this.position?.bytes ?? 0)) {
+      this.#passedBytes = endByte
+      return
+    }
     const live = this.#live
     if (live === undefined || firstByte < live.firstByte || firstByte > live.endByte) {
       this.#live = { firstByte, endByte, chunks: [Buffer.from(bytes)] }
@@ -450,7 +456,10 @@ class OpenLog {
       live.endByte = endByte
     }
     const { firstByte: from, endByte: to } = this.#live!
-    if (to - from > (this.followers > 0 ? liveBytesFollowed : liveBytesIdle)) this.#live = undefined
+    if (to - from > (this.followers > 0 ? liveBytesFollowed : liveBytesIdle)) {
+      this.#live = undefined
+      this.#passedBytes = to
+    }
     this.#wake()
   }
 

@@ -40,8 +40,8 @@ export type LogWriterOptions = {
   /** A fresh one. */
   readonly masker: LogMasker
   /**
-   * Stores frames, one after another; resolves when the frame is durable, with the position the log then has. Repeats what
-   * can be repeated: an error here ends the writer.
+   * Stores frames, one after another; resolves when the frame is durable, with the position the log then has; its bytes are
+   * overwritten after that. Repeats what can be repeated: an error here ends the writer.
    */
   readonly store: (frame: Uint8Array) => Promise<LogPosition>
   readonly clock?: Clock
@@ -119,7 +119,9 @@ class FramingLogWriter implements LogWriter {
   readonly #rawOffset: number
   /** Of the whole log; undefined when a predecessor wrote its beginning. */
   readonly #hash: ReturnType<typeof createHash> | undefined
+  /** Of closed frames that are compressed, and of compressed ones that are stored. */
   readonly #freeBuffers: Uint8Array[] = []
+  readonly #freeEncodeBuffers: Uint8Array<ArrayBuffer>[] = []
 
   /** Of the log with its open frame. */
   #bytes: number
@@ -254,7 +256,8 @@ class FramingLogWriter implements LogWriter {
     for (const { secret, offset } of open.printed)
       this.#options.onSecretPrinted?.({ secret, line: this.#newlines + countNewlines(bytes.subarray(0, offset)) })
     this.#newlines += index.newlines
-    const encoded = encodeFrame(index, bytes)
+    const encodeBuffer = this.#freeEncodeBuffers.pop() ?? Buffer.allocUnsafeSlow(this.#sizes.frameBytes)
+    const encoded = encodeFrame(index, bytes, encodeBuffer)
     encoded.then(
       () => {
         if (open.buffer.length === this.#sizes.frameBytes) this.#freeBuffers.push(open.buffer)
@@ -262,7 +265,11 @@ class FramingLogWriter implements LogWriter {
       () => {}, // Heard of when its turn to be stored has come.
     )
     this.#framesInFlight++
-    this.#allStored = this.#allStored.then(() => this.#storeFrame(encoded, firstByte + bytes.length))
+    this.#allStored = this.#allStored
+      .then(() => this.#storeFrame(encoded, firstByte + bytes.length))
+      .then(() => {
+        this.#freeEncodeBuffers.push(encodeBuffer)
+      })
   }
 
   async #storeFrame(encoded: Promise<Uint8Array>, endByte: number): Promise<void> {
