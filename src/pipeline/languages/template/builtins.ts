@@ -176,14 +176,17 @@ const badComparison = (first: Value, second: Value) =>
 
 function isEqualToAny(first: Value, others: readonly Value[]): Parsed<Value> {
   if (others.length === 0) return malformed('missing argument for comparison')
+  // The empty environment is a nil map.
+  const isNil = (value: Value) => value.kind === 'nil' || value.kind === 'map'
   for (const other of others) {
+    if (isNil(first) && isNil(other)) return parsed(boolValue(true))
     if (first.kind !== other.kind) {
       if (first.kind !== 'nil' && other.kind !== 'nil') return badComparison(first, other)
       continue
     }
     if (first.kind === 'data') return malformed(`non-comparable type ${printValue(first)}: ${typeName(first)}`)
-    if (first.kind === 'nil' || first.kind === 'map' || first.value === (other as typeof first).value)
-      return parsed(boolValue(true))
+    if (first.kind === 'nil' || first.kind === 'map') continue
+    if (first.value === (other as typeof first).value) return parsed(boolValue(true))
   }
   return parsed(boolValue(false))
 }

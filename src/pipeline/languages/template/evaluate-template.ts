@@ -149,9 +149,12 @@ class Evaluation {
   }
 
   #assign(name: string, value: Value): void {
-    const variable = this.#variables.findLast((each) => each.name === name)
-    if (variable === undefined) this.#fail(`undefined variable: ${name}`)
-    variable.value = value
+    this.#variable(name).value = value
+  }
+
+  /** The innermost variable of a name. The parser lets a variable's own declaration name it, before it is there. */
+  #variable(name: string): Variable {
+    return this.#variables.findLast((variable) => variable.name === name) ?? this.#fail(`undefined variable: ${name}`)
   }
 
   /** `piped` is what the command before it in the pipeline gave. */
@@ -163,7 +166,8 @@ class Evaluation {
     if (first.kind === 'function') return this.#call(first, { command, operands, piped }, scope)
     if (first.kind === 'field' || first.kind === 'chain' || (first.kind === 'variable' && first.fields.length > 0))
       return this.#value(first, scope, hasOperands)
-    this.#at(first)
+    if (first.kind !== 'pipeline') this.#at(first)
+    if (first.kind === 'variable') this.#variable(first.name)
     if (hasOperands) this.#fail(`can't give argument to non-function ${printSyntax(first)}`)
     if (first.kind === 'nil') this.#fail('nil is not a command')
     return this.#value(first, scope)
@@ -187,8 +191,7 @@ class Evaluation {
       case 'field':
         return this.#fields(scope.dot, operand.fields, hasOperands)
       case 'variable': {
-        const variable = this.#variables.findLast((each) => each.name === operand.name)
-        return this.#fields(variable?.value ?? nil, operand.fields, hasOperands)
+        return this.#fields(this.#variable(operand.name).value, operand.fields, hasOperands)
       }
       case 'function': {
         const command: Command = { kind: 'command', at: operand.at, operands: [operand] }
@@ -268,7 +271,7 @@ class Evaluation {
         this.#fail(`expected string; found ${printSyntax(operand)}`)
       const value = await this.#value(operand, scope)
       if (isString(index)) {
-        this.#at(operand)
+        if (operand.kind !== 'pipeline') this.#at(operand)
         this.#expectString(value)
       }
       values.push(value)

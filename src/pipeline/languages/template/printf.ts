@@ -12,6 +12,8 @@ type Flags = {
   minus: boolean
   plus: boolean
   sharp: boolean
+  /** `%#v`, which is not the same as `#` with the value printed by default. */
+  syntax: boolean
   space: boolean
   zero: boolean
   width: number | undefined
@@ -123,7 +125,7 @@ class Printer {
     else if (this.#operand >= this.#operands.length) this.#output += `%!${verb}(MISSING)`
     else {
       // `%+v` asks for the names of fields, not for a sign.
-      if (verb === 'v') flags.plus = false
+      if (verb === 'v') Object.assign(flags, { plus: false, sharp: false, syntax: flags.sharp })
       this.#output += formatValue(this.#operands[this.#operand++]!, verb, flags)
     }
   }
@@ -133,6 +135,7 @@ class Printer {
       minus: false,
       plus: false,
       sharp: false,
+      syntax: false,
       space: false,
       zero: false,
       width: undefined,
@@ -193,7 +196,7 @@ class Printer {
 }
 
 function formatValue(value: Value, verb: string, flags: Flags): string {
-  if (verb === 'T') return padded(typeName(value), flags)
+  if (verb === 'T') return formatString(typeName(value), 's', flags)!
   if (value.kind === 'nil') return verb === 'v' ? padded('<nil>', flags) : `%!${verb}(<nil>)`
   const bad = () => `%!${verb}(${typeName(value)}=${formatValue(value, 'v', flags)})`
   switch (value.kind) {
@@ -206,7 +209,7 @@ function formatValue(value: Value, verb: string, flags: Flags): string {
     case 'bool':
       return verb === 't' || verb === 'v' ? padded(String(value.value), flags) : bad()
     case 'map':
-      return verb === 'v' && flags.sharp ? 'map[string]string{}' : 'map[]'
+      return flags.syntax ? 'map[string]string(nil)' : 'map[]'
     case 'data':
       return '{map[]}'
   }
@@ -216,7 +219,7 @@ function formatString(text: string, verb: string, flags: Flags): string | undefi
   const cut = flags.precision === undefined ? text : [...text].slice(0, flags.precision).join('')
   switch (verb) {
     case 'v':
-      return padded(flags.sharp ? quoteGo(cut) : cut, flags)
+      return padded(flags.syntax ? quoteGo(cut) : cut, flags)
     case 's':
       return padded(cut, flags)
     case 'q': {
@@ -250,8 +253,8 @@ function formatInteger(operand: Value & { kind: 'int' }, verb: string, flags: Fl
   const { value, type } = operand
   switch (verb) {
     case 'v':
-      return flags.sharp && type === 'uint8'
-        ? digitsOf(value, { ...flags, radix: 16 })
+      return flags.syntax && type === 'uint8'
+        ? digitsOf(value, { ...flags, sharp: true, radix: 16 })
         : digitsOf(value, { ...flags, sharp: false, radix: 10 })
     case 'd':
       return digitsOf(value, { ...flags, sharp: false, radix: 10 })
@@ -303,7 +306,7 @@ function formatFloat(value: number, verb: string, flags: Flags): string | undefi
   if ('xXb'.includes(verb)) throw new UnsupportedFormat(`%${verb} of a float is not supported in a cache key`)
   const lower = verb.toLowerCase()
   if (!['v', 'e', 'f', 'g'].includes(lower) || verb === 'V') return undefined
-  if (flags.sharp && verb !== 'v') throw new UnsupportedFormat(`%#${verb} of a float is not supported in a cache key`)
+  if (flags.sharp) throw new UnsupportedFormat(`%#${verb} of a float is not supported in a cache key`)
   const format = lower === 'v' ? 'g' : (lower as 'e' | 'f' | 'g')
   const precision = flags.precision ?? (format === 'g' ? 'shortest64' : 6)
   const text = formatGoFloat(value, format, precision)

@@ -323,6 +323,16 @@ test.each([
   ['{{ if true -}}\n a\n{{- end }}', 'a'],
   ["x{{ 'é' }}{{ '\\u00e9' }}", 'x233233'],
   ["{{ '\\x41' }}", '65'],
+  ['{{ printf "%.2T" 2.5 }}', 'fl'],
+  ['{{ printf "%#U" "a b" }}', '%!U(string=a b)'],
+  ['{{ printf "%+5.5d" "x" }}', '%!d(string=    x)'],
+  ['{{ printf "%#d" 1 "x" }}', '1%!(EXTRA string=x)'],
+  ['{{ eq .Environment nil }}', 'true'],
+  ['{{ eq nil 1 nil }}', 'true'],
+  ['{{ eq . nil }}', 'false'],
+  ['{{ printf "%+v|%+d" 1.5 1 }}', '1.5|+1'],
+  ['{{ printf "%+q|%+x|% X" "é" "é" "é" }}', '"\\u00e9"|c3a9|C3 A9'],
+  ['{{ printf "%05d|%-05d|%+05d" -3 -3 3 }}', '-0003|-3   |+0003'],
 ] as const)('%j gives %j', async (text, output) => {
   expect(await evaluated(text)).toEqual({ ok: true, value: output })
 })
@@ -432,6 +442,7 @@ test.each([
   ['{{ print (1\n', 2, 'unclosed action started at key:1'],
   ['a\n{{\n\n@ }}', 4, 'unexpected "@" in command'],
   ['{{ "\\ud800" }}', 1, 'invalid syntax'],
+  ['{{ 1-1 }}', 1, 'bad number syntax: "1-1"'],
 ] as const)('%j does not parse, line %d: %s', (text, line, message) => {
   expect(parseTemplate(text)).toEqual({ ok: false, message: `template: key:${line}: ${message}` })
 })
@@ -574,6 +585,12 @@ test.each([
     '<md5sum "missing">: error calling md5sum: open missing: no such file or directory',
   ],
   ['é{{ .Nope }}', '1:5', "<.Nope>: can't evaluate field Nope in type struct"],
+  ['{{ 1 | (eq 1 1) }}', '1:3', "<1>: can't give argument to non-function eq 1 1"],
+  ['{{ "a" 1 | (len "abc") }}', '1:3', '<"a">: can\'t give argument to non-function "a"'],
+  ['{{ $x := print $x }}', '1:15', '<$x>: undefined variable: $x'],
+  ['{{ $x := 1 | $x }}', '1:13', '<$x>: undefined variable: $x'],
+  ['{{ env (len "abc") }}', '1:12', '<"abc">: wrong type for value; expected string; got int'],
+  ['{{ (eq 1 1) 2 }}', '1:3', "<(eq 1 1) 2>: can't give argument to non-function eq 1 1"],
 ] as const)('%j fails at %s: %s', async (text, position, message) => {
   expect(await evaluated(text)).toEqual({
     ok: false,
