@@ -21,8 +21,18 @@ import type {
   StepProcess,
 } from '../driver.ts'
 import type { HelperConnection, HelperTransport } from './transport.ts'
-import type { ExitAnswer, Frame, HelperRequest } from './wire.ts'
-import { decodeFrames, encodeAcknowledgement, encodeData, encodeFrame, encodeRequest, wireVersion } from './wire.ts'
+import type { Frame, HelperRequest } from './wire.ts'
+import {
+  decodeFrames,
+  encodeAcknowledgement,
+  encodeData,
+  encodeFrame,
+  encodeRequest,
+  parseAnswer,
+  parseExit,
+  parseFailure,
+  wireVersion,
+} from './wire.ts'
 
 export type HelperPodOptions = {
   readonly id: PodId
@@ -47,6 +57,9 @@ export type HelperPodOptions = {
 
 /** Waits between attempts to reach a pod whose connection was cut, in milliseconds; then its step is lost. */
 const reconnectDelaysMs = [0, 50, 200, 500, 1_000, 2_000, 5_000, 5_000, 10_000, 10_000]
+
+/** Headers, padding and long names of an entry in a tar stream, generously, in bytes. */
+const entryOverheadBytesMax = 16_384
 
 /** The Pod that `options.transport` reaches. Opens nothing by itself. */
 export function createHelperPod(options: HelperPodOptions): Pod {
@@ -90,9 +103,14 @@ class HelperPod implements Pod {
       { ...this.#common(request), verb: 'archive', contents: request.contents, ...request.limits },
       signal,
     )
+    // The helper keeps the limits; a pod that put something else in its place does not fill our disk either.
+    let left = request.limits.sizeBytesMax + request.limits.entriesMax * entryOverheadBytesMax
     for await (const frame of connection.frames) {
-      if (frame.type === 'O') yield frame.bytes
-      else if (frame.type === 'N') request.note(frame.text)
+      if (frame.type === 'O') {
+        left -= frame.bytes.length
+        if (left < 0) throw new SlipwayError('limit_exceeded', 'the archive of the pod is larger than its limits allow')
+        yield frame.bytes
+      } else if (frame.type === 'N') request.note(frame.text)
       else if (frame.type === 'X') throw failureOf(frame.text, 'archive files of the pod')
       else return
     }
@@ -135,7 +153,7 @@ class HelperPod implements Pod {
       'ask the pod for digests and variables',
       signal,
     )
-    return JSON.parse(text) as PodAnswer // The helper is ours and of the same version.
+    return parseAnswer(text, { digests: query.digests.length, variables: query.variables.length })
   }
 
   remove(signal: AbortSignal): Promise<void> {
@@ -312,15 +330,15 @@ class HelperStep implements StepProcess {
             offset += frame.bytes.length
             yield frame.bytes
           } else if (frame.type === 'S') {
-            const { exit } = JSON.parse(frame.text) as ExitAnswer // The helper is ours and of the same version.
-            this.#ended.resolve(exit)
+            this.#ended.resolve(parseExit(frame.text))
             return
           } else if (frame.type === 'X') {
-            const error = failureOf(frame.text, 'follow the step')
-            this.#ended.reject(error)
-            throw error
+            throw failureOf(frame.text, 'follow the step')
           }
         }
+      } catch (error) {
+        this.#ended.reject(error)
+        throw error
       } finally {
         if (this.#current === connection) this.#current = undefined
         connection[Symbol.dispose]()
@@ -422,7 +440,7 @@ async function lastFrame(frames: AsyncIterable<Frame>): Promise<(Frame & { reado
 }
 
 function failureOf(text: string, what: string): SlipwayError {
-  const { code, message } = JSON.parse(text) as { readonly code: string; readonly message: string }
+  const { code, message } = parseFailure(text)
   if (code === 'no_step') return new SlipwayError('pod_gone', message)
   if (code === 'limit') return new SlipwayError('limit_exceeded', message)
   if (code === 'version' || code === 'protocol') return new SlipwayError('helper_protocol', `${what}: ${message}`)

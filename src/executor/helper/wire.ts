@@ -64,13 +64,6 @@ type CommonRequest = {
   readonly workingDir: string
 }
 
-/** The answer of `run` and `follow`. */
-export type ExitAnswer = { readonly exit: StepExit }
-/** The answer of `query`. */
-export type QueryAnswer = PodAnswer
-/** The answer of `version`. */
-export type VersionAnswer = { readonly versions: readonly number[]; readonly arch: string }
-
 /** Output comes in pieces of a frame as they arrive; the other frames come whole. */
 export type Frame =
   | { readonly type: 'O'; readonly bytes: Uint8Array }
@@ -147,4 +140,63 @@ export async function* decodeFrames(stream: AsyncIterable<Uint8Array>): AsyncGen
       whole = []
     }
   }
+}
+
+// A step that is root in its pod can put itself in the helper's place: what comes from there is input like any other.
+
+/** The exit in the result of `run` and `follow`; fails with `helper_protocol` when it is none. */
+export function parseExit(text: string): StepExit {
+  const exit = fieldsOf(fieldsOf(parseJson(text)).exit)
+  const { kind, code, signal, message } = exit
+  if (kind === 'exited' && typeof code === 'number' && Number.isInteger(code)) return { kind, code }
+  if (kind === 'signaled' && typeof signal === 'string') return { kind, signal }
+  if ((kind === 'refused' || kind === 'lost') && typeof message === 'string') return { kind, message }
+  if (kind === 'out_of_memory') return { kind }
+  throw notUnderstood(text)
+}
+
+/** The result of `query` for that many digests and variables; fails with `helper_protocol` when it is none. */
+export function parseAnswer(text: string, asked: { readonly digests: number; readonly variables: number }): PodAnswer {
+  const { digests, variables, arch, unixNanoseconds, year, month, day } = fieldsOf(parseJson(text))
+  const string = (value: unknown): string => {
+    if (typeof value !== 'string') throw notUnderstood(text)
+    return value
+  }
+  if (!Array.isArray(digests) || digests.length !== asked.digests) throw notUnderstood(text)
+  if (!Array.isArray(variables) || variables.length !== asked.variables) throw notUnderstood(text)
+  return {
+    digests: digests.map((digest) => {
+      const { hex, error } = fieldsOf(digest)
+      return error === undefined ? { hex: string(hex) } : { error: string(error) }
+    }),
+    variables: variables.map(string),
+    arch: string(arch),
+    unixNanoseconds: string(unixNanoseconds),
+    year: string(year),
+    month: string(month),
+    day: string(day),
+  }
+}
+
+/** Code and message of a failure; fails with `helper_protocol` when it is none. */
+export function parseFailure(text: string): { readonly code: string; readonly message: string } {
+  const { code, message } = fieldsOf(parseJson(text))
+  if (typeof code !== 'string' || typeof message !== 'string') throw notUnderstood(text)
+  return { code, message }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw notUnderstood(text, cause)
+  }
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
+
+function notUnderstood(text: string, cause?: unknown): SlipwayError {
+  return new SlipwayError('helper_protocol', `the helper answered ${JSON.stringify(text.slice(0, 200))}`, { cause })
 }
