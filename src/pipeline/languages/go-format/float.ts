@@ -65,12 +65,14 @@ function shortest64(value: number): Decimal {
   return decimalOf(value.toExponential())
 }
 
+/** Ties go to the even digit, unlike with toExponential. */
 function shortest32(value: number): Decimal {
-  for (let digits = 0; digits < 9; digits++) {
-    const text = value.toExponential(digits)
-    if (Math.fround(Number(text)) === value) return decimalOf(text)
+  const exact = exactDecimal(value)
+  for (let count = 1; count < 9; count++) {
+    const decimal = rounded(exact, count)
+    if (Math.fround(Number(`0.${decimal.digits}e${decimal.point}`)) === value) return decimal
   }
-  return decimalOf(value.toExponential(9))
+  return rounded(exact, 9)
 }
 
 function decimalOf(exponential: string): Decimal {
