@@ -6,7 +6,7 @@ import { SlipwayError } from '../lib/errors.ts'
 import { type CheckedDefinition, checkDefinition } from '../pipeline/config/check.ts'
 import type { Config } from '../pipeline/config/config.ts'
 import { formatDiagnostic } from '../pipeline/config/diagnostic.ts'
-import { chooseDefinition, definitionFiles } from '../pipeline/config/find-definition.ts'
+import { chooseDefinition, definitionFiles, mistakenDefinitionFiles } from '../pipeline/config/find-definition.ts'
 import type { Repository } from './working-tree/repository.ts'
 
 export type ReadDefinition = CheckedDefinition & { readonly path: string; readonly notices: readonly string[] }
@@ -14,7 +14,8 @@ export type ReadDefinition = CheckedDefinition & { readonly path: string; readon
 /** `file`: a path given by the user instead of the usual ones. Errors: `config_not_found`. */
 export function readDefinition(repository: Repository, file?: string): ReadDefinition {
   if (file !== undefined) return { ...checkFile(file, file), notices: [] }
-  const existing = definitionFiles.filter(({ path }) => existsSync(join(repository.root, path))).map(({ path }) => path)
+  const candidates = [...definitionFiles.map(({ path }) => path), ...mistakenDefinitionFiles]
+  const existing = candidates.filter((path) => existsSync(join(repository.root, path)))
   const chosen = chooseDefinition(existing)
   if (chosen.kind === 'none') throw new SlipwayError('config_not_found', `${repository.root}: ${chosen.message}`)
   return { ...checkFile(join(repository.root, chosen.file.path), chosen.file.path), notices: chosen.notices }

@@ -98,6 +98,7 @@ export const limits = {
   localRunsKept: limit(20, 'count', 'Older local runs are removed.'),
 
   // runservice
+  setupErrorBytes: limit(16 * KiB, 'bytes', 'Further setup errors of a run are counted, not listed.'),
   executorLeaseMs: limit(90 * seconds, 'milliseconds', 'An executor unseen for longer is lost and its tasks fail.'),
   logRetentionMs: limit(30 * days, 'milliseconds', 'Logs of runs that ended longer ago are removed; 0 keeps them.'),
   cacheRetentionMs: limit(7 * days, 'milliseconds', 'Caches not used for longer are removed; 0 keeps them.'),

@@ -5,6 +5,7 @@
 import type { Transaction } from '../datamanager/database.ts'
 import { invariant, SlipwayError } from '../lib/errors.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
+import { fromConfigTaskRows, toConfigTaskRows } from './config-task-rows.ts'
 import { readyRows } from './ready-rows.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { startRun } from './scheduler/actions.ts'
@@ -45,10 +46,8 @@ export function loadConfigTasks(tx: Pick<Tx, 'list' | 'get'>, runConfigId: strin
   if (cached !== undefined) return cached
   const config = tx.get('runconfig', runConfigId)
   invariant(config !== undefined, `run config ${runConfigId} is missing`)
-  const byId = new Map(
-    tx
-      .list('runconfigtask', { index: 'byConfig', prefix: [runConfigId] })
-      .map((row) => [row.body.task.id, row.body.task]),
+  const byId = fromConfigTaskRows(
+    tx.list('runconfigtask', { index: 'byConfig', prefix: [runConfigId] }).map((row) => row.body),
   )
   const tasks = config.taskIds.map((id) => byId.get(id)!)
   const loaded = { tasks, graph: buildGraph(tasks, { trust: config.trust }) }
@@ -68,7 +67,7 @@ export function nextNumbers(tx: Tx, group: string): { readonly sequence: number;
 export function insertRun(tx: Tx, created: NewRun, now: number): void {
   tx.put('runconfig', created.config.id, created.config)
   for (const task of created.configTasks) {
-    tx.put('runconfigtask', `${created.config.id}/${task.id}`, { runConfigId: created.config.id, task })
+    for (const { id, body } of toConfigTaskRows(created.config.id, task)) tx.put('runconfigtask', id, body)
   }
   tx.put('run', created.run.id, created.run)
   for (const task of created.tasks) putTask(tx, task)

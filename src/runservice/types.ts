@@ -99,7 +99,10 @@ export type RunConfigRow = {
 /** What a run may touch; kept when it is restarted, whoever does it. */
 export type Trust = 'trusted' | 'fork'
 
-export type RunConfigTaskRow = { readonly runConfigId: string; readonly task: RunConfigTask }
+/** One task of a run config. A large one (inline scripts) is split: its JSON in parts, each a row. */
+export type RunConfigTaskRow =
+  | { readonly runConfigId: string; readonly task: RunConfigTask }
+  | { readonly runConfigId: string; readonly taskId: string; readonly part: number; readonly text: string }
 
 /**
  * An order to one executor. Its id is `<run task id>.<attempt>`. It exists from the moment a task is handed out until the

@@ -138,9 +138,13 @@ async function runNew(context: RunContext): Promise<number> {
   using _lock = invocation.lock
   saveAsked(invocation, asked)
   const source = await freezeSource(asked, repository, invocation)
-  const requests = planRuns(config, source.event).flatMap((plan) =>
-    plan.kind === 'created' ? [newRunRequest(expand(config, plan.run, asked, source), asked, source)] : [],
-  )
+  const requests: NewRunRequest[] = []
+  for (const plan of planRuns(config, source.event)) {
+    if (plan.kind !== 'created') continue
+    requests.push(
+      newRunRequest(await expand(config, plan.run, { asked, source, output: context.output }), asked, source),
+    )
+  }
   if (requests.length === 0) {
     await context.output.write({
       type: 'notice',
@@ -186,7 +190,7 @@ async function repeatFailed(context: RunContext): Promise<number> {
         continue
       }
       const view = runservice.findRun(run.id)!
-      const runConfig = keepUnchanged(view, expand(config, definition, asked, source))
+      const runConfig = keepUnchanged(view, await expand(config, definition, { asked, source, output }))
       const kept = view.tasks
         .filter(({ task }) => runConfig.tasks.some((candidate) => candidate.id === task.id))
         .map(({ config: { name } }) => name)
@@ -356,8 +360,21 @@ function statusOf(views: readonly RunView[]): number {
   return exitStatus.success
 }
 
-function expand(config: Config, run: ConfigRun, { variables }: AskedRun, { event }: Source): RunConfig {
-  return expandRun({ config, run, event, variables, newId: newUuid }).runConfig
+async function expand(
+  config: Config,
+  run: ConfigRun,
+  {
+    asked: { variables },
+    source: { event },
+    output,
+  }: { readonly asked: AskedRun; readonly source: Source; readonly output: RunEventSink },
+): Promise<RunConfig> {
+  const { runConfig, undefinedVariables } = expandRun({ config, run, event, variables, newId: newUuid })
+  if (undefinedVariables.length > 0) {
+    const message = `Run ${run.name}: ${undefinedVariables.join(', ')} has no value and is empty; give it with --var`
+    await output.write({ type: 'notice', message })
+  }
+  return runConfig
 }
 
 function newRunRequest({ name, tasks }: RunConfig, { secrets }: AskedRun, { event, cloneUrl }: Source): NewRunRequest {

@@ -64,6 +64,7 @@ export function indexFrame(start: FrameStart, bytes: Uint8Array, marks: readonly
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   let line = start.firstLine
   let mark = 0
+  let linesAtMark = 0
   let error = findErrorWord(bytes, 0)
   for (let lineStart = 0; ; ) {
     const end = text.indexOf(10, lineStart)
@@ -76,9 +77,14 @@ export function indexFrame(start: FrameStart, bytes: Uint8Array, marks: readonly
     lineStart = end + 1
     if (lineStart === bytes.length) break
     if (line % linesPerOffset === 0) lineOffsets.push(lineStart)
-    while (mark + 1 < marks.length && marks[mark + 1]!.offset <= lineStart) mark++
-    pushTimes(lineTimes, 1, marks[mark]?.at ?? 0)
+    if (mark + 1 < marks.length && marks[mark + 1]!.offset <= lineStart) {
+      if (linesAtMark > 0) pushTimes(lineTimes, linesAtMark, marks[mark]!.at)
+      linesAtMark = 0
+      while (mark + 1 < marks.length && marks[mark + 1]!.offset <= lineStart) mark++
+    }
+    linesAtMark++
   }
+  if (linesAtMark > 0) pushTimes(lineTimes, linesAtMark, marks[mark]?.at ?? 0)
   return {
     ...start,
     sizeBytes: bytes.length,
@@ -145,6 +151,7 @@ export async function encodeFrame(
   frame.set(head)
   frame.set(encodedIndex, headBytes)
   frame.set(data, headBytes + encodedIndex.length)
+  freeNow(data)
   return frame
 }
 
@@ -200,6 +207,14 @@ export function offsetOfLine(index: FrameIndex, bytes: Uint8Array, line: number)
     offset = end + 1
   }
   return offset
+}
+
+/**
+ * Gives large memory back at once. The collector waits for tens of megabytes of it, which a fast log makes in half a second.
+ * Small buffers may share theirs with others.
+ */
+function freeNow(bytes: Buffer): void {
+  if (bytes.buffer instanceof ArrayBuffer && bytes.buffer.byteLength > Buffer.poolSize) bytes.buffer.transfer(0)
 }
 
 function pushTimes(times: { lines: number; at: number }[], lines: number, at: number): void {

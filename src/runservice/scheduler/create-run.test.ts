@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isSlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
 import type { RunConfigTask } from '../../pipeline/run-config.ts'
 import { graphErrors } from './check-graph.ts'
 import { type CreateRunRequest, counterName, createRun } from './create-run.ts'
@@ -325,4 +326,13 @@ describe('a run that keeps tasks of an earlier one', () => {
   ])('of %j only those are kept of which everything before is kept', (kept, expected) => {
     expect(statuses(kept.map(succeeded))).toEqual(expected)
   })
+})
+
+test('setup errors that would not fit into a row are counted', () => {
+  const { run, config } = create({
+    setupErrors: Array.from({ length: 1000 }, (_, index) => `error ${index} ${'x'.repeat(100)}`),
+  })
+  expect(run.setupErrors.at(-1)).toMatch(/^\d+ more errors are not listed$/)
+  expect(run.setupErrors.length).toBeGreaterThan(50)
+  expect(Buffer.byteLength(JSON.stringify(config))).toBeLessThan(limits.rowBytes.value)
 })

@@ -60,7 +60,7 @@ export function createRun(
   const asked = request.tasks ?? []
   checkTasks(asked)
   const trust = request.trust ?? 'trusted'
-  const setupErrors = [...given, ...graphErrors(asked), ...(trust === 'fork' ? forkErrors(asked) : [])]
+  const setupErrors = bounded([...given, ...graphErrors(asked), ...(trust === 'fork' ? forkErrors(asked) : [])])
   const levels = levelsOf(asked)
   // A task on a cycle has no level; the run has a setup error then and executes nothing.
   const configTasks = asked.map((task) => ({ ...task, level: levels.get(task.id) ?? 0 }))
@@ -130,6 +130,17 @@ export function newRun(
     ? []
     : configTasks.map((task) => ({ ...(keptById.get(task.id) ?? newTask(task)), runId: ids.runId }))
   return { run, config, configTasks, tasks, events: [{ phase: run.phase, result: run.result, run }] }
+}
+
+/** As many errors as fit into a row; how many do not is the last one. */
+function bounded(errors: readonly string[]): readonly string[] {
+  let bytes = 0
+  const fitting = errors.findIndex((error) => {
+    bytes += Buffer.byteLength(JSON.stringify(error))
+    return bytes > limits.setupErrorBytes.value
+  })
+  if (fitting < 0) return errors
+  return [...errors.slice(0, fitting), `${errors.length - fitting} more errors are not listed`]
 }
 
 function keptWithAncestors(configTasks: readonly RunConfigTask[], kept: readonly RunTask[]): readonly RunTask[] {

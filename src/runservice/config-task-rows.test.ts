@@ -1,0 +1,27 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { limits } from '../lib/limits.ts'
+import { fromConfigTaskRows, toConfigTaskRows } from './config-task-rows.ts'
+import { aConfigTask } from './scheduler/run-fixture.ts'
+
+const withCommand = (command: string) => ({
+  ...aConfigTask('build'),
+  steps: [{ type: 'run', name: 'script', command, environment: {}, workingDir: '', shell: '', tty: true } as const],
+})
+
+test('a task is one row', () => {
+  expect(toConfigTaskRows('c', aConfigTask('build'))).toHaveLength(1)
+})
+
+test('a task with a large script is several rows, each small enough, and comes back whole', () => {
+  const script = fc.string({ unit: 'binary' }).map((text) => text.toWellFormed().repeat(20_000).slice(0, 900_000))
+  fc.assert(
+    fc.property(script, (command) => {
+      const task = withCommand(`${command}\u{1f600}`)
+      const rows = toConfigTaskRows('c', task)
+      for (const { body } of rows) expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThan(limits.rowBytes.value)
+      expect(fromConfigTaskRows(rows.map(({ body }) => body).toReversed()).get(task.id)).toEqual(task)
+    }),
+    { numRuns: 10 },
+  )
+})
