@@ -211,11 +211,14 @@ test.each([
   expect(parseCondition(text)).toEqual({ ok: false, message: `wrong regular expression: ${message}` })
 })
 
-test('two groups of one name, which Go accepts, are refused by name', () => {
-  expect(parseCondition('/(?P<n>a)(?P<n>b)/')).toEqual({
-    ok: false,
-    message: 'wrong regular expression: error parsing regexp: duplicate capture group name: `n`',
-  })
+test.each([
+  ['/^(?P<n>a)(?<n>b)$/', 'ab', true],
+  ['/^(?P<n>a)|(?P<n>b)$/', 'xb', true],
+  ['/^(?P<n>a)(?P<n>[(?P<n>]+)$/', 'a<P', true], // not a group inside a class
+  ['/^(?P<n>a)(?P<n>\\(?P<n>)$/', 'a(P<n>', true], // nor after a backslash
+  ['/^(?P<n>a)(?P<n>\\Q(?P<n>\\E)$/', 'a(?P<n>', true], // nor in a quotation
+] as const)('groups may share a name: %j on %j is %s', (text, value, expected) => {
+  expect(matches(text, value)).toBe(expected)
 })
 
 test('a pattern from elsewhere is checked alike; an empty one matches everything', () => {

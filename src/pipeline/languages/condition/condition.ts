@@ -48,8 +48,15 @@ function compile(pattern: string): Parsed<RE2JS> {
     return parsed(compiled)
   } catch (error) {
     if (!(error instanceof RE2JSException)) throw error
-    return malformed(`wrong regular expression: ${goMessage(error.message)}`)
+    const unnamed = error.message.includes('duplicate capture group name') ? withoutGroupNames(pattern) : pattern
+    return unnamed === pattern ? malformed(`wrong regular expression: ${goMessage(error.message)}`) : compile(unnamed)
   }
+}
+
+/** Go lets groups share a name, re2js does not; a condition has no use for the names. */
+function withoutGroupNames(pattern: string): string {
+  const part = /\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|\(\?P?<\w+>/gs
+  return pattern.replace(part, (text) => (text.startsWith('(') ? '(?:' : text))
 }
 
 /** Go quotes the rest of the expression even where there is none. */
