@@ -432,6 +432,20 @@ export function driverContract(name: string, backend: ContractBackend): void {
       await mine.remove(never)
     })
 
+    test('services are reached on localhost, or a task that has some is refused', async () => {
+      const entrypoint = ['sh', '-c', 'while :; do echo hello | nc -l -p 8080; done']
+      const containers = [aContainer({ image }), aContainer({ image, entrypoint })]
+      if (!driver.facts.supportsServices) {
+        await expect(createPod({ containers })).rejects.toMatchObject({ code: 'driver_unsupported' })
+        return
+      }
+      const mine = await createPod({ containers })
+      const script = 'until nc 127.0.0.1 8080 < /dev/null 2> /dev/null; do sleep 0.05; done'
+      expect((await run(mine, { script })).output).toBe('hello\n')
+      await mine.remove(never)
+      expect(await driver.listPods(never)).not.toContain(mine.id)
+    })
+
     test('a driver says what it talks to', () => {
       expect(driver.facts.description).toMatch(/\w+ [\d.]+/)
       expect(driver.facts.archs.length).toBeGreaterThan(0)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { systemClock } from '../../../lib/clock.ts'
+import { type Clock, systemClock } from '../../../lib/clock.ts'
 import { silentLogger } from '../../../lib/log.ts'
 import type { Driver, Pod, PodSpec } from '../../driver.ts'
 import { findHelperBinary } from '../../helper/helper-binary.ts'
@@ -272,6 +272,35 @@ describe('the docker driver alone', () => {
       await engine.call({ method: 'DELETE', path: `/volumes/${volume}` })
     })
     for (const each of drivers) await each[Symbol.asyncDispose]()
+  })
+
+  test('the lock of a process that died while it filled the volume is taken over', async () => {
+    const sha256 = randomUUID().replaceAll('-', '').padEnd(64, '0')
+    const volume = `slipway-helper-${sha256.slice(0, 12)}`
+    let sleptMs = 0
+    // Time passes only by waiting, and a thousand times as fast.
+    const clock: Clock = {
+      ...systemClock,
+      now: () => sleptMs,
+      sleep: async (ms) => {
+        sleptMs += ms * 1000
+      },
+    }
+    const helperBinary = async (arch: string) => ({ ...(await findHelperBinary(arch)), sha256 })
+    await using waiting = await open({ ownerId, helperBinary, clock })
+    await withEngine(async (engine) => {
+      await engine.call({
+        method: 'POST',
+        path: '/containers/create',
+        query: { name: `${volume}-fill` },
+        body: { Image: image, Cmd: ['true'] },
+      })
+      const pod = await createPod({}, waiting)
+      expect((await run(pod, { script: 'echo works' })).output).toBe('works\n')
+      expect(sleptMs).toBeGreaterThanOrEqual(30_000)
+      await pod.remove(never)
+      await engine.call({ method: 'DELETE', path: `/volumes/${volume}` })
+    })
   })
 
   test('enters a pod by a command that names its container', async () => {

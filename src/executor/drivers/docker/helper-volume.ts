@@ -80,15 +80,15 @@ export class HelperVolume {
   async #fill(use: HelperVolumeUse): Promise<void> {
     const { engine, clock } = this.#options
     const lockName = `${this.name}-fill`
-    for (let waitedMs = 0; !(await this.#isFilled(use.containerId)); ) {
+    let waitingSince = clock.now()
+    while (!(await this.#isFilled(use.containerId))) {
       const lock = await this.#lock(lockName, use)
       if (lock === undefined) {
-        if (waitedMs >= lockTimeoutMs) {
+        if (clock.now() - waitingSince >= lockTimeoutMs) {
           await removeContainer(lockName, { engine, clock })
-          waitedMs = 0
+          waitingSince = clock.now()
         } else {
           await clock.sleep(lockPollMs)
-          waitedMs += lockPollMs
         }
         continue
       }

@@ -21,8 +21,10 @@ export async function removeContainer(container: string, { engine, clock, signal
       return
     } catch (error) {
       if (isEngineError(error, 404)) return
-      // 409: somebody else is removing it already; the caller wants to know when it is gone.
-      if (!isEngineError(error, 409)) throw error
+      // 409: somebody else is removing it already; the caller wants to know when it is gone. Podman keeps a container while
+      // others use its network; they are being removed, too.
+      if (!isEngineError(error, 409) && !(isEngineError(error) && /dependent containers/.test(error.message)))
+        throw error
     }
     await clock.sleep(removalPollMs, signal)
   }
