@@ -74,6 +74,8 @@ export function createMasking(secrets: readonly string[], options: MaskingOption
   const tooShort: number[] = []
   let bytesTotal = 0
   for (const [id, secret] of secrets.entries()) {
+    bytesTotal += Buffer.byteLength(secret)
+    checkSize(bytesTotal) // Before its forms are made.
     const forms = formsOfSecret(secret)
     if (forms.length === 0) tooShort.push(id)
     for (const bytes of forms) {
@@ -82,8 +84,7 @@ export function createMasking(secrets: readonly string[], options: MaskingOption
       patterns.set(name, { bytes, id })
       bytesTotal += bytes.length
     }
-    if (bytesTotal > patternBytesTotalMax)
-      throw new SlipwayError('limit_exceeded', 'the secrets of the task are too large to be masked')
+    checkSize(bytesTotal)
   }
   const matcher = compilePatterns([...patterns.values()])
   const stretchBytes = options.stretchBytes ?? 64 * 1024
@@ -97,6 +98,11 @@ export function createMasking(secrets: readonly string[], options: MaskingOption
       return Buffer.concat([begin, masker.end().bytes]).toString()
     },
   }
+}
+
+function checkSize(bytesTotal: number): void {
+  if (bytesTotal > patternBytesTotalMax)
+    throw new SlipwayError('limit_exceeded', 'the secrets of the task are too large to be masked')
 }
 
 /** For tests. */

@@ -12,7 +12,12 @@ export const patternBytesMin = 6
 
 const blockBytes = 3
 const shiftMax = patternBytesMin - blockBytes + 1
-const filterBits = 17
+/**
+ * The filter's tables are as small as sixteen slots per block allow: each step waits for one look into them, and a table in
+ * the processor's nearest cache answers several times faster.
+ */
+const filterBitsMin = 12
+const filterBitsMax = 17
 /** The keys of edges are state * 256 + byte, in 31 bits. */
 export const patternBytesTotalMax = 2 ** 22
 
@@ -38,6 +43,7 @@ export type PatternMatcher = {
   /** How far to move a window by the hash of its last three bytes, and whether a pattern begins with such three. */
   readonly shifts: Uint8Array
   readonly begins: Uint8Array
+  readonly filterShift: number
 }
 
 /** Compiles patterns of at least `patternBytesMin` bytes each, at most `patternBytesTotalMax` together. */
@@ -124,33 +130,36 @@ export function follow(
  * when there is none.
  */
 export function findCandidate(matcher: PatternMatcher, bytes: Uint8Array, from: number, end: number): number {
-  const { shifts, begins } = matcher
+  const { shifts, begins, filterShift } = matcher
   const last = end - patternBytesMin
   let at = from
   while (at <= last) {
-    const shift = shifts[hashOf(bytes[at + 3]!, bytes[at + 4]!, bytes[at + 5]!)]!
+    const shift = shifts[hashOf(bytes[at + 3]!, bytes[at + 4]!, bytes[at + 5]!, filterShift)]!
     if (shift > 0) at += shift
-    else if (begins[hashOf(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!)] === 1) return at
+    else if (begins[hashOf(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, filterShift)] === 1) return at
     else at++
   }
   return at
 }
 
-function compileFilter(patterns: readonly Pattern[]): { shifts: Uint8Array; begins: Uint8Array } {
+function compileFilter(patterns: readonly Pattern[]): Pick<PatternMatcher, 'shifts' | 'begins' | 'filterShift'> {
+  const wanted = Math.ceil(Math.log2(Math.max(1, patterns.length * shiftMax * 16)))
+  const filterBits = Math.min(filterBitsMax, Math.max(filterBitsMin, wanted))
+  const filterShift = 32 - filterBits
   const shifts = new Uint8Array(2 ** filterBits).fill(shiftMax)
   const begins = new Uint8Array(2 ** filterBits)
   for (const { bytes } of patterns) {
-    begins[hashOf(bytes[0]!, bytes[1]!, bytes[2]!)] = 1
+    begins[hashOf(bytes[0]!, bytes[1]!, bytes[2]!, filterShift)] = 1
     for (let at = 0; at < shiftMax; at++) {
-      const hash = hashOf(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!)
+      const hash = hashOf(bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, filterShift)
       shifts[hash] = Math.min(shifts[hash]!, shiftMax - 1 - at)
     }
   }
-  return { shifts, begins }
+  return { shifts, begins, filterShift }
 }
 
-function hashOf(a: number, b: number, c: number): number {
-  return Math.imul(a | (b << 8) | (c << 16), 0x9e3779b1) >>> (32 - filterBits)
+function hashOf(a: number, b: number, c: number, shift: number): number {
+  return Math.imul(a | (b << 8) | (c << 16), 0x9e3779b1) >>> shift
 }
 
 function byDepth(depth: Int32Array, states: number): Int32Array {
