@@ -24,7 +24,10 @@ export function summarize(samples: readonly number[]): Samples {
   return { median: at(0.5), p95: at(0.95) }
 }
 
-/** A figure whose bar is an upper bound of its value (in its unit) or of its ratio to the floor. */
+/** Of a figure: its value (in its unit) or its ratio to the floor is to be at most, or at least, so much. */
+export type Bar = { readonly of: 'value' | 'ratio' } & ({ readonly most: number } | { readonly least: number })
+
+/** For rates, of which more is better, p95 is what 95 % of the samples reach. */
 export function figure(
   {
     name,
@@ -32,9 +35,10 @@ export function figure(
     samples,
     floor,
   }: Pick<Figure, 'name' | 'unit'> & Readonly<Record<'samples' | 'floor', readonly number[]>>,
-  bar: { readonly of: 'value' | 'ratio'; readonly most: number },
+  bar: Bar,
 ): Figure {
-  const { median, p95 } = summarize(samples)
+  const isRate = 'least' in bar
+  const { median, p95 } = isRate ? negated(summarize(samples.map((sample) => -sample))) : summarize(samples)
   const floorMedian = summarize(floor).median
   const numbers = { value: median, ratio: median / floorMedian }
   return {
@@ -43,7 +47,11 @@ export function figure(
     ...numbers,
     p95,
     floor: floorMedian,
-    bar: `${bar.of} <= ${bar.most}`,
-    met: numbers[bar.of] <= bar.most,
+    bar: isRate ? `${bar.of} >= ${bar.least}` : `${bar.of} <= ${bar.most}`,
+    met: isRate ? numbers[bar.of] >= bar.least : numbers[bar.of] <= bar.most,
   }
+}
+
+function negated({ median, p95 }: Samples): Samples {
+  return { median: -median, p95: -p95 }
 }
