@@ -70,8 +70,20 @@ func runInit(args []string) int {
 		prctl(prctlSetDumpable, 0)
 		srv := &server{bells: newBells()}
 		for _, limit := range resourceLimits {
-			if value := *values[limit.flag]; value > 0 {
+			value := *values[limit.flag]
+			switch {
+			case value == 0:
+			case limit.resource == syscall.RLIMIT_FSIZE:
+				children.fileBytesMax = value
+			case limit.resource == syscall.RLIMIT_AS || os.Geteuid() != 0:
+				// It would count for us as well.
 				srv.limits = append(srv.limits, fmt.Sprintf("%s=%d", limit.flag, value))
+			default:
+				// Inherited by steps, which saves starting ourselves once more for each of them.
+				if err := lowerLimit(limit.resource, value); err != nil {
+					fmt.Fprintf(os.Stderr, "slipway-pod init: set limit %s: %v\n", limit.flag, err)
+					return 1
+				}
 			}
 		}
 		srv.starter = srv.superviseHere(children)
@@ -104,12 +116,23 @@ func (s *server) listen(dirFd, socketFd int) (net.Listener, error) {
 		return net.FileListener(file)
 	}
 	path := s.dir + "/" + socketName
+	fresh := path + ".new"
 	// One of an init before us: nobody listens on it.
-	_ = os.Remove(path)
+	_ = os.Remove(fresh)
 	// Nobody but the owner may connect; the umask acts when the socket is made.
 	before := syscall.Umask(0o177)
 	defer syscall.Umask(before)
-	return net.Listen("unix", path)
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	listener.SetUnlinkOnClose(false)
+	// Under its name it is seen only when it listens already, in place of one that nobody listens on any more.
+	if err := os.Rename(fresh, path); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return listener, nil
 }
 
 func (s *server) accept(listener net.Listener) {

@@ -11,6 +11,8 @@ import (
 type reaper struct {
 	mu      sync.Mutex
 	waiting map[int]chan syscall.WaitStatus
+	// fileBytesMax limits the files of those that are spawned, and not ours: a spool may be larger. 0: no limit.
+	fileBytesMax uint64
 }
 
 func startReaper() *reaper {
@@ -51,6 +53,7 @@ func (r *reaper) reap() {
 func (r *reaper) spawn(path string, argv []string, attr *syscall.ProcAttr) (int, <-chan syscall.WaitStatus, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer lowerFileLimit(r.fileBytesMax)()
 	pid, err := syscall.ForkExec(path, argv, attr)
 	if err != nil {
 		return 0, nil, err
@@ -58,4 +61,16 @@ func (r *reaper) spawn(path string, argv []string, attr *syscall.ProcAttr) (int,
 	ended := make(chan syscall.WaitStatus, 1)
 	r.waiting[pid] = ended
 	return pid, ended, nil
+}
+
+// lowerFileLimit lowers what children inherit, until the function it returns is called. The hard limit stays, since we
+// could not raise it again: this guards against accidents, while the disk is guarded from outside.
+func lowerFileLimit(bytesMax uint64) (restore func()) {
+	var before syscall.Rlimit
+	if bytesMax == 0 || syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before) != nil || uint64(before.Cur) <= bytesMax {
+		return func() {}
+	}
+	lowered := syscall.Rlimit{Cur: bytesMax, Max: before.Max}
+	_ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &lowered)
+	return func() { _ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before) }
 }
