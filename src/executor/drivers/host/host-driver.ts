@@ -327,7 +327,10 @@ class HostDriver implements Driver {
       directory,
       uid,
       onCreated: ({ pid }) => {
-        if (controlGroups !== undefined) createControlGroup(controlGroups, this.#groupName(id), pid, this.#host.limits)
+        if (controlGroups === undefined) return
+        const { memoryBytesMax, processesMax } = this.#host.limits
+        const forHelper = processesMax + helperThreadsMax
+        createControlGroup(controlGroups, this.#groupName(id), pid, { memoryBytesMax, processesMax: forHelper })
       },
       signal,
     })
@@ -440,6 +443,9 @@ class HostDriver implements Driver {
 }
 
 const probeMs = 10_000
+
+/** A group counts the helper's threads as well, and a fork bomb must not keep it from making one. */
+const helperThreadsMax = 64
 
 /** Name of the helper's socket in the private directory. */
 const helperSocket = 's'
