@@ -37,6 +37,7 @@ export const limits = {
   cacheKeyTemplateOutputBytes: limit(1 * MiB, 'bytes', 'A template that prints more fails the step.'),
   templateBytes: limit(64 * KiB, 'bytes', 'A longer template of a cache key fails the step.'),
   templateSteps: limit(100_000, 'count', 'A template whose evaluation takes more steps fails the step.'),
+  templateQuestions: limit(1000, 'count', 'A template that asks for more files and variables fails the step.'),
   templateNestingLevels: limit(100, 'count', 'A template nested deeper fails the step.'),
   digestFileBytes: limit(1 * MiB, 'bytes', 'md5sum and sha256sum of a larger file fail the step.'),
 

@@ -8,7 +8,7 @@ import { type BuiltinName, builtinNames, type FactName } from './function-names.
 import { type Command, type Operand, type Pipeline, printSyntax, type Statement, type Template } from './syntax.ts'
 import { boolValue, intValue, isTrue, nil, printValue, stringValue, typeName, type Value } from './value.ts'
 
-/** What a template can ask of the place it is evaluated for. */
+/** What a template can ask of the place it is evaluated for; each file and variable at most once in an evaluation. */
 export type TemplateFunctions = {
   /** Lower case hex digest of a file, relative to the working directory. Malformed: it is missing, unreadable, too large. */
   readonly md5sum: (file: string) => Promise<Parsed<string>>
@@ -33,7 +33,7 @@ export type TemplateConstants = {
 
 /**
  * Evaluates a template to its text. Malformed: Go's messages, `template: key:LINE:COLUMN: executing "key" at <...>: ...`,
- * and what went over `limits.cacheKeyTemplateOutputBytes` or `limits.templateSteps`. What a function throws is passed on.
+ * and what went over `limits.cacheKeyTemplateOutputBytes`, `limits.templateSteps` or `limits.templateQuestions`. What a function throws is passed on.
  */
 export async function evaluateTemplate(template: Template, functions: TemplateFunctions): Promise<Parsed<string>> {
   const evaluation = new Evaluation(template, functions)
@@ -64,6 +64,7 @@ class Evaluation {
   /** What is being evaluated, for messages. */
   #current: { readonly at: number; readonly text: () => string } = { at: 0, text: () => '' }
   #constants: Promise<TemplateConstants> | undefined
+  readonly #answers = new Map<string, Parsed<string>>()
 
   constructor(template: Template, functions: TemplateFunctions) {
     this.#template = template
@@ -303,16 +304,31 @@ class Evaluation {
     switch (name) {
       case 'md5sum':
       case 'sha256sum': {
-        const digest = text === '' ? malformed('empty filename') : await this.#functions[name](text)
+        const digest = text === '' ? malformed('empty filename') : await this.#asked(name, text)
         return digest.ok ? parsed(stringValue(digest.value)) : digest
       }
-      case 'env':
-        return parsed(stringValue(await this.#functions.env(text)))
+      case 'env': {
+        const value = await this.#asked(name, text)
+        return value.ok ? parsed(stringValue(value.value)) : value
+      }
       case 'unixtime':
         return parsed(intValue((await this.#facts()).unixtime))
       default:
         return parsed(stringValue((await this.#facts())[name]))
     }
+  }
+
+  /** Each file and variable is asked for once, as each may cost a round trip. */
+  async #asked(name: 'md5sum' | 'sha256sum' | 'env', argument: string): Promise<Parsed<string>> {
+    const question = `${name} ${argument}`
+    const known = this.#answers.get(question)
+    if (known !== undefined) return known
+    const most = limits.templateQuestions.value
+    if (this.#answers.size >= most)
+      throw new EvaluationRefusal(`template: key: asks for more than ${most} files and variables`)
+    const answer = name === 'env' ? parsed(await this.#functions.env(argument)) : await this.#functions[name](argument)
+    this.#answers.set(question, answer)
+    return answer
   }
 
   #facts(): Promise<TemplateConstants> {

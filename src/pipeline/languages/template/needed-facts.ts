@@ -29,8 +29,9 @@ export function neededFacts(template: Template): NeededFacts {
         const before = pipeline.commands[index - 1]?.operands
         const piped = before?.length === 1 ? before[0] : undefined
         const argument = position > 0 ? undefined : first === operand && second !== undefined ? second : piped
-        if (argument?.kind === 'string') named[name].add(argument.value)
-        else hasDynamic = true
+        if (argument?.kind !== 'string') hasDynamic = true
+        // A file without a name is refused without asking.
+        else if (argument.value !== '' || name === 'env') named[name].add(argument.value)
       }
     }
   }

@@ -646,6 +646,30 @@ test('the constants are asked for once, and not when none is used', async () => 
   expect(asked).toBe(1)
 })
 
+test('each file and variable is asked for once, and too many are refused', async () => {
+  const asked: string[] = []
+  const noting = async (name: string) => {
+    asked.push(name)
+    return parsed(name)
+  }
+  const text = '{{ range 3 }}{{ md5sum "a" }}{{ sha256sum "a" }}{{ env "A" }}{{ end }}'
+  const given = {
+    ...functions,
+    md5sum: noting,
+    sha256sum: noting,
+    env: async (name: string) => name + asked.push(name),
+  }
+  expect(await evaluated(text, given)).toEqual({ ok: true, value: 'aaA3'.repeat(3) })
+  expect(asked).toEqual(['a', 'a', 'A'])
+  const most = limits.templateQuestions.value
+  const files = (count: number) => `{{ range ${count} }}{{ md5sum (print .) }}{{ end }}`
+  expect(await evaluated(files(most))).toMatchObject({ ok: true })
+  expect(await evaluated(files(most + 1))).toEqual({
+    ok: false,
+    message: `template: key: asks for more than ${most} files and variables`,
+  })
+})
+
 test('output at the limit is given, one byte more is refused, inside an expression too', async () => {
   const bytes = limits.cacheKeyTemplateOutputBytes.value
   const message = `template: key: output is longer than ${bytes} bytes`
@@ -734,6 +758,7 @@ test.each([
   ['{{ md5sum (env "LOCKFILE") }}', { ...none, environmentNames: ['LOCKFILE'], hasDynamic: true }],
   ['{{ $f := "a" }}{{ md5sum $f }}', { ...none, hasDynamic: true }],
   ['{{ print "a" | md5sum }}', { ...none, hasDynamic: true }],
+  ['{{ md5sum "" }}', none],
   ['{{ year }}-{{ month }}', { ...none, hasConstants: true }],
   ['{{ print unixtime }}', { ...none, hasConstants: true }],
 ] as const)('what %s needs is known before it is evaluated', (text, expected) => {
