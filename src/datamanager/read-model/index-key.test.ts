@@ -49,3 +49,8 @@ test('keys of another index are elsewhere, and the id comes last', () => {
   expect(encodeIndexKey(1, ['a'], 'id')).toEqual(encodeIndexKey(1, ['a', 'id']))
   expect(() => encodeIndexKey(1, [Number.NaN])).toThrow('NaN')
 })
+
+test('the example of docs/storage.md is right', () => {
+  const expected = '0003 026d61696e00 013fffffffffffffff 026100'.replaceAll(' ', '')
+  expect(encodeIndexKey(3, ['main', -2], 'a').toString('hex')).toBe(expected)
+})

@@ -308,7 +308,7 @@ export class ReadModel implements Disposable {
         const { lastInsertRowid } = this.#statements
           .of('INSERT INTO stored_row (type, id, body, changed_at, hash) VALUES (?, ?, ?, ?, ?)')
           .run(type.number, id, body, position, hash)
-        this.#reindex(type, id, Number(lastInsertRowid), undefined, body)
+        this.#index(type, id, Number(lastInsertRowid), body)
       }
       return true
     })
@@ -359,17 +359,26 @@ export class ReadModel implements Disposable {
     return this.#statements.of(sql).get(type.number, id) as StoredRow | undefined
   }
 
-  #reindex(type: DeclaredType, id: string, row: number, before: string | undefined, after: string | undefined): void {
+  #index(type: DeclaredType, id: string, row: number, body: string): void {
     if (type.indexes.length === 0) return
-    const old = before === undefined ? new Map<number, Buffer>() : this.#keysOf(type, id, before)
+    const parsed: unknown = JSON.parse(body)
+    const insert = this.#statements.of('INSERT INTO index_entry (key, row) VALUES (?, ?)')
+    for (const index of type.indexes) {
+      const key = index.keyOf(parsed)
+      if (key !== undefined) insert.run(encodeIndexKey(index.number, key, id), row)
+    }
+  }
+
+  #reindex(type: DeclaredType, id: string, row: number, before: string, after: string | undefined): void {
+    if (type.indexes.length === 0) return
     const next = after === undefined ? new Map<number, Buffer>() : this.#keysOf(type, id, after)
-    for (const [index, key] of old) {
+    for (const [index, key] of this.#keysOf(type, id, before)) {
       const same = next.get(index)
       if (same && Buffer.compare(same, key) === 0) next.delete(index)
       else this.#statements.of('DELETE FROM index_entry WHERE key = ?').run(key)
     }
-    for (const key of next.values())
-      this.#statements.of('INSERT INTO index_entry (key, row) VALUES (?, ?)').run(key, row)
+    const insert = this.#statements.of('INSERT INTO index_entry (key, row) VALUES (?, ?)')
+    for (const key of next.values()) insert.run(key, row)
   }
 
   #keysOf(type: DeclaredType | undefined, id: string, body: string): Map<number, Buffer> {
