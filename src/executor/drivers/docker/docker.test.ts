@@ -1,4 +1,6 @@
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../../lib/clock.ts'
 import { silentLogger } from '../../../lib/log.ts'
@@ -301,6 +303,49 @@ describe('the docker driver alone', () => {
       await pod.remove(never)
       await engine.call({ method: 'DELETE', path: `/volumes/${volume}` })
     })
+  })
+
+  test('a step goes on when the process that started it is killed, and its successor has every line once', async () => {
+    const id = randomUUID()
+    const from = (path: string) => JSON.stringify(resolve(import.meta.dirname, path))
+    const program = `
+      import { openDockerDriver } from ${from('docker-driver.ts')}
+      import { findHelperBinary } from ${from('../../helper/helper-binary.ts')}
+      import { systemClock } from ${from('../../../lib/clock.ts')}
+      import { silentLogger as logger } from ${from('../../../lib/log.ts')}
+      const driver = await openDockerDriver({
+        ownerId: ${JSON.stringify(ownerId)}, environment: {}, clock: systemClock, logger,
+        helperBinary: findHelperBinary, allowPrivileged: false,
+      })
+      const { signal } = new AbortController()
+      const container = {
+        image: ${JSON.stringify(image)}, environment: {}, user: '', privileged: false, entrypoint: [], volumes: [],
+      }
+      const pod = await driver.createPod(
+        { id: ${JSON.stringify(id)}, containers: [container], user: '', registryAuth: {}, pull: 'never' },
+        { log: () => {}, signal },
+      )
+      const script = 'seq 1 5000; until test -e /tmp/go; do sleep 0.05; done; seq 5001 10000'
+      const step = await pod.start(
+        { id: 'numbers', argv: ['sh'], script, environment: {}, workingDir: '/', createDirs: [], tty: false },
+        signal,
+      )
+      for await (const chunk of step.output()) process.stdout.write(chunk)`
+    const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await new Promise((seen) => child.stdout.once('data', seen))
+    const killed = new Promise((ended) => child.once('exit', ended))
+    child.kill('SIGKILL')
+    await killed
+    const pod = await driver.attachPod(id, never)
+    expect((await run(pod!, { script: 'touch /tmp/go' })).exit).toEqual({ kind: 'exited', code: 0 })
+    await using step = await pod!.attach('numbers', 0, never)
+    let output = ''
+    for await (const chunk of step.output()) output += Buffer.from(chunk)
+    expect(output).toBe(Array.from({ length: 10_000 }, (_, i) => `${i + 1}\n`).join(''))
+    expect(await step.exit).toEqual({ kind: 'exited', code: 0 })
+    await pod!.remove(never)
   })
 
   test('enters a pod by a command that names its container', async () => {
