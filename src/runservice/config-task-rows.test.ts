@@ -10,7 +10,7 @@ const withCommand = (command: string) => ({
 })
 
 test('a task is one row', () => {
-  expect(toConfigTaskRows('c', aConfigTask('build'))).toHaveLength(1)
+  expect(toConfigTaskRows('c', 0, aConfigTask('build'))).toHaveLength(1)
 })
 
 test('a task with a large script is several rows, each small enough, and comes back whole', () => {
@@ -18,10 +18,16 @@ test('a task with a large script is several rows, each small enough, and comes b
   fc.assert(
     fc.property(script, (command) => {
       const task = withCommand(`${command}\u{1f600}`)
-      const rows = toConfigTaskRows('c', task)
+      const rows = toConfigTaskRows('c', 0, task)
       for (const { body } of rows) expect(Buffer.byteLength(JSON.stringify(body))).toBeLessThan(limits.rowBytes.value)
-      expect(fromConfigTaskRows(rows.map(({ body }) => body).toReversed()).get(task.id)).toEqual(task)
+      expect(fromConfigTaskRows(rows.map(({ body }) => body).toReversed())).toEqual([task])
     }),
     { numRuns: 10 },
   )
+})
+
+test('tasks come back in the order of the definition', () => {
+  const tasks = ['c', 'a', 'b'].map((name) => aConfigTask(name))
+  const rows = tasks.flatMap((task, index) => toConfigTaskRows('c', index, task).map(({ body }) => body))
+  expect(fromConfigTaskRows(rows.toReversed())).toEqual(tasks)
 })

@@ -1,6 +1,5 @@
 // A run config task as rows. Rows are small, but a definition may hold a script of a megabyte: such a task is split.
 
-import { invariant } from '../lib/errors.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
 import type { RunConfigTaskRow } from './types.ts'
 
@@ -9,32 +8,33 @@ const partLength = 16 * 1024
 
 export type NamedConfigTaskRow = { readonly id: string; readonly body: RunConfigTaskRow }
 
-export function toConfigTaskRows(runConfigId: string, task: RunConfigTask): readonly NamedConfigTaskRow[] {
+/** The rows of one task; `index` is its place in the definition. */
+export function toConfigTaskRows(
+  runConfigId: string,
+  index: number,
+  task: RunConfigTask,
+): readonly NamedConfigTaskRow[] {
   const text = JSON.stringify(task)
-  if (text.length <= partLength) return [{ id: `${runConfigId}/${task.id}`, body: { runConfigId, task } }]
+  if (text.length <= partLength) return [{ id: `${runConfigId}/${task.id}`, body: { runConfigId, index, task } }]
   return Array.from({ length: Math.ceil(text.length / partLength) }, (_, part) => ({
     id: `${runConfigId}/${task.id}/${String(part).padStart(4, '0')}`,
-    body: { runConfigId, taskId: task.id, part, text: text.slice(part * partLength, (part + 1) * partLength) },
+    body: { runConfigId, index, taskId: task.id, part, text: text.slice(part * partLength, (part + 1) * partLength) },
   }))
 }
 
-/** The tasks of a run config from its rows, in any order. */
-export function fromConfigTaskRows(rows: readonly RunConfigTaskRow[]): ReadonlyMap<string, RunConfigTask> {
-  const tasks = new Map<string, RunConfigTask>()
-  const parts = new Map<string, string[]>()
+/** The tasks of a run config in the order of the definition, from its rows in any order. */
+export function fromConfigTaskRows(rows: readonly RunConfigTaskRow[]): readonly RunConfigTask[] {
+  const tasks: RunConfigTask[] = []
+  const parts = new Map<number, string[]>()
   for (const row of rows) {
     if ('task' in row) {
-      tasks.set(row.task.id, row.task)
+      tasks[row.index] = row.task
       continue
     }
-    const texts = parts.get(row.taskId) ?? []
+    const texts = parts.get(row.index) ?? []
     texts[row.part] = row.text
-    parts.set(row.taskId, texts)
+    parts.set(row.index, texts)
   }
-  for (const [taskId, texts] of parts) {
-    const task: RunConfigTask = JSON.parse(texts.join(''))
-    invariant(task.id === taskId, `the rows of task ${taskId} are of another`)
-    tasks.set(taskId, task)
-  }
+  for (const [index, texts] of parts) tasks[index] = JSON.parse(texts.join(''))
   return tasks
 }

@@ -24,8 +24,8 @@ import { makeOrder, type OrderContext } from './make-order.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { applyReport } from './scheduler/apply-report.ts'
 import { counterName } from './scheduler/create-run.ts'
-import { putTask, type StimulusContext, type Tx } from './stimulus.ts'
-import type { ExecutorTask } from './types.ts'
+import { type Affected, putTask, type StimulusContext, type Tx } from './stimulus.ts'
+import type { ExecutorTask, RunTask } from './types.ts'
 import { isFinishedStep } from './types.ts'
 
 export type ExecutorServiceComponents = OrderContext & {
@@ -36,7 +36,7 @@ export type ExecutorServiceComponents = OrderContext & {
   readonly clock: Clock
   readonly logger: Logger
   readonly settle: <T>(
-    stimulus: (tx: Tx, context: StimulusContext) => { readonly runIds: readonly string[]; readonly result: T },
+    stimulus: (tx: Tx, context: StimulusContext) => { readonly affected: readonly Affected[]; readonly result: T },
   ) => Promise<T>
 }
 
@@ -84,7 +84,7 @@ export class ExecutorService implements ExecutorApi {
       switch (outcome.kind) {
         case 'known':
         case 'gone':
-          return { runIds: [], result: outcome.kind }
+          return { affected: [], result: outcome.kind }
         case 'refused':
           throw new SlipwayError(outcome.code, outcome.message)
         case 'applied':
@@ -92,7 +92,7 @@ export class ExecutorService implements ExecutorApi {
           if (outcome.executorTask === undefined) tx.delete('executortask', report.executorTaskId)
           else tx.put('executortask', report.executorTaskId, outcome.executorTask)
           // Only the end of a task can let another one start, or a run end.
-          return { runIds: isFinishedStep(report.phase) ? [outcome.task.runId] : [], result: 'applied' }
+          return { affected: isFinishedStep(report.phase) ? [affectedBy(outcome.task)] : [], result: 'applied' }
       }
     })
   }
@@ -176,7 +176,7 @@ export class ExecutorService implements ExecutorApi {
       const before = tx.get('executor', this.#executorId)
       const state = before?.state === 'draining' ? 'draining' : 'connected'
       tx.put('executor', this.#executorId, { ...facts, id: this.#executorId, state, connectedAt: now, lastSeenAt: now })
-      return { runIds: [], result: undefined }
+      return { affected: [], result: undefined }
     })
   }
 
@@ -211,6 +211,10 @@ export class ExecutorService implements ExecutorApi {
     const config = this.#components.database.view((tx) => tx.get('runconfig', order.runConfigId))
     return config === undefined || config.cacheGroup === '' ? counterName(config?.group ?? '/') : config.cacheGroup
   }
+}
+
+function affectedBy(task: RunTask): Affected {
+  return { runId: task.runId, changedTasks: [task.id] }
 }
 
 /** Logs belong to the run task: an order's id is the task's and the attempt. */

@@ -3,17 +3,18 @@
 import type { RowTypes } from '../datamanager/database.ts'
 import type { ReadyTask } from './scheduler/place.ts'
 import type { Requirement } from './scheduler/requirement.ts'
-import type {
-  Executor,
-  ExecutorTask,
-  GroupCounter,
-  Run,
-  RunConfigRow,
-  RunConfigTaskRow,
-  RunEvent,
-  RunTask,
-  Sequence,
-  WorkspaceArchive,
+import {
+  type Executor,
+  type ExecutorTask,
+  type GroupCounter,
+  isFinishedTask,
+  type Run,
+  type RunConfigRow,
+  type RunConfigTaskRow,
+  type RunEvent,
+  type RunTask,
+  type Sequence,
+  type WorkspaceArchive,
 } from './types.ts'
 
 /** A task that could be handed out and waits for an executor. */
@@ -50,7 +51,13 @@ export const runserviceRowTypes = {
       byEnd: (run: Run) => (run.endedAt === undefined || run.logsDeleted === true ? undefined : [run.endedAt]),
     },
   },
-  runtask: { indexes: { byRun: (task: RunTask) => [task.runId], byTask: (task: RunTask) => [task.id] } },
+  runtask: {
+    indexes: {
+      byRun: (task: RunTask) => [task.runId],
+      byUnfinished: (task: RunTask) => (isFinishedTask(task.status) ? undefined : [task.runId]),
+      byTask: (task: RunTask) => [task.id],
+    },
+  },
   runconfig: {},
   runconfigtask: { indexes: { byConfig: (row: RunConfigTaskRow) => [row.runConfigId] } },
   executortask: {

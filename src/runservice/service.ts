@@ -20,6 +20,7 @@ import { failLostTask } from './scheduler/hand-out.ts'
 import { restartRun } from './scheduler/restart-run.ts'
 import { type SealingKey, seal, unseal } from './sealing.ts'
 import {
+  type Affected,
   type GraphCache,
   getRun,
   insertRun,
@@ -95,7 +96,7 @@ class LocalRunservice implements Runservice {
         insertRun(tx, created, now)
         return created.run
       })
-      return { runIds: runs.map((run) => run.id), result: runs }
+      return { affected: runs.map((run) => ({ runId: run.id })), result: runs }
     })
   }
 
@@ -124,7 +125,7 @@ class LocalRunservice implements Runservice {
       // Sealed values name the run config they belong to: the new one gets them sealed anew.
       const sealedSecrets = this.#seal(ids.runConfigId, this.#unsealAll(config))
       insertRun(tx, { ...created, config: { ...created.config, sealedSecrets } }, now)
-      return { runIds: [created.run.id], result: created.run }
+      return { affected: [{ runId: created.run.id }], result: created.run }
     })
   }
 
@@ -133,7 +134,7 @@ class LocalRunservice implements Runservice {
       const stopped = stopRun(getRun(tx, runId), loadTasks(tx, runId), by === undefined ? {} : { by })
       tx.put('run', runId, stopped.run)
       for (const task of stopped.tasks) putTask(tx, task)
-      return { runIds: [runId], result: undefined }
+      return { affected: [{ runId }], result: undefined }
     })
   }
 
@@ -141,7 +142,7 @@ class LocalRunservice implements Runservice {
     await this.#settle((tx, { now }) => {
       const cancelled = cancelRun(getRun(tx, runId), { now, ...(by === undefined ? {} : { by }) })
       tx.put('run', runId, cancelled.run)
-      return { runIds: [runId], result: undefined }
+      return { affected: [{ runId }], result: undefined }
     })
   }
 
@@ -151,7 +152,7 @@ class LocalRunservice implements Runservice {
       const task = tx.get('runtask', runTaskRowId(runId, taskId))
       if (task === undefined) throw new SlipwayError('task_not_found', `run #${run.counter} has no task ${taskId}`)
       putTask(tx, approveTask(run, task, approver))
-      return { runIds: [runId], result: undefined }
+      return { affected: [{ runId }], result: undefined }
     })
   }
 
@@ -244,7 +245,7 @@ class LocalRunservice implements Runservice {
       const executor = tx.get('executor', executorId)
       if (executor === undefined) throw new SlipwayError('executor_not_found', `there is no executor ${executorId}`)
       tx.delete('executor', executorId)
-      return { runIds: failTasksOf(tx, executorId, { now, lastSeenAt: executor.lastSeenAt }), result: undefined }
+      return { affected: failTasksOf(tx, executorId, { now, lastSeenAt: executor.lastSeenAt }), result: undefined }
     })
   }
 
@@ -287,12 +288,12 @@ class LocalRunservice implements Runservice {
 
   /** One stimulus: `change` writes what happened and names the runs to look at; what follows is written with it. */
   async #settle<T>(
-    change: (tx: Tx, context: StimulusContext) => { readonly runIds: readonly string[]; readonly result: T },
+    change: (tx: Tx, context: StimulusContext) => { readonly affected: readonly Affected[]; readonly result: T },
   ): Promise<T> {
     const context: StimulusContext = { now: this.#now(), graphs: this.#graphs, served: this.#served }
     const { result } = await this.#components.database.do((tx) => {
       const changed = change(tx, context)
-      return { result: changed.result, served: settle(tx, changed.runIds, context) }
+      return { result: changed.result, served: settle(tx, changed.affected, context) }
     })
     this.#served = result.served
     return result.result
@@ -358,7 +359,7 @@ export function failTasksOf(
   tx: Tx,
   executorId: string,
   { now, lastSeenAt }: { readonly now: number; readonly lastSeenAt: number | undefined },
-): readonly string[] {
+): readonly Affected[] {
   const runIds = new Set<string>()
   for (const { body: order } of tx.list('executortask', { index: 'byExecutor', prefix: [executorId] })) {
     const task = tx.get('runtask', runTaskRowId(order.runId, order.runTaskId))
@@ -367,7 +368,7 @@ export function failTasksOf(
     tx.delete('executortask', order.id)
     runIds.add(order.runId)
   }
-  return [...runIds]
+  return [...runIds].map((runId) => ({ runId }))
 }
 
 function matches(run: Run, { group, phases, results }: ListRunsOptions): boolean {

@@ -9,12 +9,15 @@ import { fromConfigTaskRows, toConfigTaskRows } from './config-task-rows.ts'
 import { readyRows } from './ready-rows.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { startRun } from './scheduler/actions.ts'
-import { advance, type RunTransition } from './scheduler/advance.ts'
+import { advance, advanceFrom, type RunTransition } from './scheduler/advance.ts'
 import { counterName, type NewRun } from './scheduler/create-run.ts'
 import { buildGraph, type TaskGraph } from './scheduler/graph.ts'
-import { handOut } from './scheduler/hand-out.ts'
+import { executorTaskId, handOut } from './scheduler/hand-out.ts'
 import { place } from './scheduler/place.ts'
 import { isFinishedRun, type Run, type RunTask } from './types.ts'
+
+/** A restarted run has new task ids, so every task is attempted once. */
+const firstAttempt = 1
 
 export type Tx = Transaction<RunserviceSchema>
 
@@ -46,10 +49,9 @@ export function loadConfigTasks(tx: Pick<Tx, 'list' | 'get'>, runConfigId: strin
   if (cached !== undefined) return cached
   const config = tx.get('runconfig', runConfigId)
   invariant(config !== undefined, `run config ${runConfigId} is missing`)
-  const byId = fromConfigTaskRows(
+  const tasks = fromConfigTaskRows(
     tx.list('runconfigtask', { index: 'byConfig', prefix: [runConfigId] }).map((row) => row.body),
   )
-  const tasks = config.taskIds.map((id) => byId.get(id)!)
   const loaded = { tasks, graph: buildGraph(tasks, { trust: config.trust }) }
   graphs.set(runConfigId, loaded)
   return loaded
@@ -66,37 +68,69 @@ export function nextNumbers(tx: Tx, group: string): { readonly sequence: number;
 /** Writes the rows of a new run; `settle` then starts it if its group allows. */
 export function insertRun(tx: Tx, created: NewRun, now: number): void {
   tx.put('runconfig', created.config.id, created.config)
-  for (const task of created.configTasks) {
-    for (const { id, body } of toConfigTaskRows(created.config.id, task)) tx.put('runconfigtask', id, body)
+  for (const [index, task] of created.configTasks.entries()) {
+    for (const { id, body } of toConfigTaskRows(created.config.id, index, task)) tx.put('runconfigtask', id, body)
   }
   tx.put('run', created.run.id, created.run)
   for (const task of created.tasks) putTask(tx, task)
   putEvents(tx, created.events, now)
 }
 
+function getTask(tx: Pick<Tx, 'get'>, runId: string, taskId: string): RunTask {
+  const task = tx.get('runtask', runTaskRowId(runId, taskId))
+  invariant(task !== undefined, `run ${runId} has no row for task ${taskId}`)
+  return task
+}
+
 export function putTask(tx: Tx, task: RunTask): void {
   tx.put('runtask', runTaskRowId(task.runId, task.id), task)
 }
 
-/** Starts what may start in the groups of these runs, advances them, and places what is ready. Returns the new `served`. */
-export function settle(tx: Tx, runIds: readonly string[], context: StimulusContext): ReadonlyMap<string, number> {
-  const queue = [...runIds]
-  for (let runId = queue.shift(); runId !== undefined; runId = queue.shift()) {
-    const before = getRun(tx, runId)
-    if (before.phase === 'running') advanceRun(tx, before, context)
-    const run = getRun(tx, runId)
+/** A run to look at. `changedTasks`: only these changed since it was looked at last; without it, anything may have. */
+export type Affected = { readonly runId: string; readonly changedTasks?: readonly string[] }
+
+/** Advances these runs, starts what may start in their groups, and places what is ready. Returns the new `served`. */
+export function settle(tx: Tx, affected: readonly Affected[], context: StimulusContext): ReadonlyMap<string, number> {
+  const queue = [...affected]
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+    const before = getRun(tx, next.runId)
+    if (before.phase === 'running') advanceRun(tx, before, next.changedTasks, context)
+    const run = getRun(tx, next.runId)
     if (run.phase === 'queued' || isFinishedRun(run.phase)) {
-      const next = startNextOf(tx, run.group, context.now)
-      if (next !== undefined) queue.push(next)
+      const started = startNextOf(tx, run.group, context.now)
+      if (started !== undefined) queue.push({ runId: started })
     }
   }
   return placeReady(tx, context)
 }
 
-function advanceRun(tx: Tx, run: Run, { now, graphs }: StimulusContext): void {
+function advanceRun(
+  tx: Tx,
+  run: Run,
+  changedTasks: readonly string[] | undefined,
+  { now, graphs }: StimulusContext,
+): void {
   const { graph } = loadConfigTasks(tx, run.runConfigId, graphs)
-  const executorTasks = tx.list('executortask', { index: 'byRun', prefix: [run.id] }).map((row) => row.body)
-  const advanced = advance({ run, tasks: loadTasks(tx, run.id), graph, executorTasks }, now)
+  const all = () => ({
+    tasks: loadTasks(tx, run.id),
+    executorTasks: tx.list('executortask', { index: 'byRun', prefix: [run.id] }).map((row) => row.body),
+  })
+  const advanced =
+    changedTasks === undefined
+      ? advance({ run, graph, ...all() }, now)
+      : advanceFrom(
+          {
+            run,
+            graph,
+            task: (taskId) => getTask(tx, run.id, taskId),
+            hasOrder: (taskId) => tx.get('executortask', executorTaskId(taskId, firstAttempt)) !== undefined,
+            unfinishedTasks: () => tx.count('runtask', { index: 'byUnfinished', prefix: [run.id] }),
+            orders: () => tx.count('executortask', { index: 'byRun', prefix: [run.id] }),
+            all,
+          },
+          changedTasks,
+          now,
+        )
   if (advanced.run !== run) tx.put('run', run.id, advanced.run)
   for (const task of advanced.tasks) {
     putTask(tx, task)
@@ -136,9 +170,7 @@ function placeReady(tx: Tx, { now, served }: StimulusContext): ReadonlyMap<strin
   for (const { task: ready, executorId } of placement.assignments) {
     const run = getRun(tx, ready.runId)
     const id = runTaskRowId(ready.runId, ready.taskId)
-    const task = tx.get('runtask', id)
-    invariant(task !== undefined, `ready task ${id} has no row`)
-    const handed = handOut(run, task, { executorId, attempt: 1, now })
+    const handed = handOut(run, getTask(tx, ready.runId, ready.taskId), { executorId, attempt: firstAttempt, now })
     putTask(tx, handed.task)
     tx.put('executortask', handed.executorTask.id, handed.executorTask)
     tx.delete('ready', id)

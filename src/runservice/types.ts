@@ -89,8 +89,6 @@ export type RunConfigRow = {
   readonly environment: Readonly<Record<string, Value>>
   /** Replaces the second element of the group as prefix of cache keys when not empty. */
   readonly cacheGroup: string
-  /** In the order of the definition. */
-  readonly taskIds: readonly string[]
   /** Sealed values by name that `{secret: name}` in this config refers to. */
   readonly sealedSecrets: Readonly<Record<string, string>>
   readonly trust: Trust
@@ -101,8 +99,14 @@ export type Trust = 'trusted' | 'fork'
 
 /** One task of a run config. A large one (inline scripts) is split: its JSON in parts, each a row. */
 export type RunConfigTaskRow =
-  | { readonly runConfigId: string; readonly task: RunConfigTask }
-  | { readonly runConfigId: string; readonly taskId: string; readonly part: number; readonly text: string }
+  | (ConfigTaskPlace & { readonly task: RunConfigTask })
+  | (ConfigTaskPlace & { readonly taskId: string; readonly part: number; readonly text: string })
+
+export type ConfigTaskPlace = {
+  readonly runConfigId: string
+  /** Of the task in the definition. */
+  readonly index: number
+}
 
 /**
  * An order to one executor. Its id is `<run task id>.<attempt>`. It exists from the moment a task is handed out until the

@@ -72,7 +72,6 @@ describe('a new run', () => {
       staticEnvironment: { CI: 'true' },
       environment: { TOKEN: { secret: 'token' } },
       cacheGroup: 'mine',
-      taskIds: ['A-id', 'B-id'],
       sealedSecrets: { token: 'sealed' },
       trust: 'trusted',
     })

@@ -73,7 +73,6 @@ export function createRun(
     staticEnvironment: request.staticEnvironment ?? {},
     environment: request.environment ?? {},
     cacheGroup: request.cacheGroup ?? '',
-    taskIds: configTasks.map((task) => task.id),
     sealedSecrets: request.sealedSecrets ?? {},
     trust,
   }

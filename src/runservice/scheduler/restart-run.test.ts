@@ -93,7 +93,7 @@ describe('from the start', () => {
     const old = aFinishedRun({ A: { is: 'success' }, B: { after: { A: 'S' }, is: 'failed' } })
     const again = restartRun(old, { ...options, fromStart: true })
     expect(tasksOf(again)).toEqual({ 'A2-id': 'notstarted', 'B2-id': 'notstarted' })
-    expect(again.config.taskIds).toEqual(['A2-id', 'B2-id'])
+    expect(again.configTasks.map((task) => task.id)).toEqual(['A2-id', 'B2-id'])
   })
 })
 
@@ -115,7 +115,7 @@ test('the new run is queued anew and knows which one it repeats; its definition 
     enqueuedAt: 50,
     restartOf: 'run-1',
   })
-  expect(config).toEqual({ ...old.config, id: 'config-2', taskIds: ['A2-id'] })
+  expect(config).toEqual({ ...old.config, id: 'config-2' })
   expect(events).toMatchObject([{ phase: 'queued', result: 'unknown' }])
 })
 

@@ -58,7 +58,6 @@ export function restartRun({ run, config, configTasks, tasks }: RestartInput, op
     id: options.ids.runConfigId,
     environment: options.environment ?? config.environment,
     sealedSecrets: { ...config.sealedSecrets, ...options.sealedSecrets },
-    taskIds: renamed.map((task) => task.id),
   }
   return newRun(newConfig, renamed, {
     ids: options.ids,
