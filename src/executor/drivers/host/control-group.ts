@@ -37,8 +37,15 @@ export function createControlGroup(groups: ControlGroups, name: string, pid: num
     join(memoryDir, groups.version === 1 ? 'memory.limit_in_bytes' : 'memory.max'),
     String(limits.memoryBytesMax),
   )
+  forbidSwap(groups, memoryDir, limits.memoryBytesMax)
   writeFileSync(join(pidsDir, 'pids.max'), String(limits.processesMax))
   for (const dir of new Set([memoryDir, pidsDir])) writeFileSync(join(dir, 'cgroup.procs'), String(pid))
+}
+
+/** Else a task over its limit would fill the swap before it is out of memory. Kernels without swap accounting lack it. */
+function forbidSwap(groups: ControlGroups, dir: string, memoryBytesMax: number): void {
+  const path = join(dir, groups.version === 1 ? 'memory.memsw.limit_in_bytes' : 'memory.swap.max')
+  if (existsSync(path)) writeFileSync(path, String(groups.version === 1 ? memoryBytesMax : 0))
 }
 
 /** How many processes of the group the kernel has killed for want of memory; 0 when the group is gone. */

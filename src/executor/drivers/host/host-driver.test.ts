@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -146,6 +146,27 @@ describe('making a pod', () => {
     const script =
       'cd /mnt/deep/ram && echo works > a && cat a && head -c 2000000 /dev/zero > b 2> /dev/null || echo full'
     expect((await run(pod, { script })).output).toBe('works\nfull\n')
+    await pod.remove(never)
+  })
+
+  test.runIf(isRoot)('works below a directory that only somebody else may enter', async () => {
+    const dataDir = aDataDir()
+    chownSync(dataDir, 12_345, 54_321)
+    chmodSync(dataDir, 0o700)
+    await using driver = await openTestHost({ dataDir: join(dataDir, 'data') })
+    const pod = await create(driver)
+    expect((await run(pod, { script: 'cd && : > file && stat -c %U file' })).output).toBe('slipway\n')
+    await pod.remove(never)
+  })
+
+  test('tells how a person enters it', async () => {
+    await using driver = await openTestHost({ dataDir: aDataDir() })
+    const pod = await create(driver)
+    await run(pod, { script: 'echo kept > ~/file' })
+    const input = 'id -un; cat ~/file; cat /etc/shadow; ps -e 2> /dev/null | wc -l; exit 3\n'
+    const entered = await runProcess('sh', ['-c', pod.enterCommand], { input })
+    expect(entered.stdout.toString()).toMatch(/^slipway\nkept\n/)
+    expect(entered.code).toBe(3)
     await pod.remove(never)
   })
 

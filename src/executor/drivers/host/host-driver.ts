@@ -255,11 +255,15 @@ class HostDriver implements Driver {
     return removal
   }
 
-  /** Lets go of pods, which go on, and waits for deletions that have begun. */
+  /** Lets go of pods, which go on, and waits for deletions that have begun, within limits: the next start goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#pods.clear()
     await this.#diskWatch[Symbol.asyncDispose]()
-    await Promise.all(this.#deletions)
+    if (this.#deletions.size === 0) return
+    const enough = new AbortController()
+    const tooLong = this.#options.clock.sleep(deletionWaitMs, enough.signal).catch(() => {})
+    await Promise.race([Promise.all(this.#deletions), tooLong])
+    enough.abort()
   }
 
   async #create(
@@ -443,6 +447,7 @@ class HostDriver implements Driver {
 }
 
 const probeMs = 10_000
+const deletionWaitMs = 5_000
 
 /** A group counts the helper's threads as well, and a fork bomb must not keep it from making one. */
 const helperThreadsMax = 64

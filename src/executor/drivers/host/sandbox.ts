@@ -2,7 +2,8 @@
 // descriptors are files, and the pipes are closed once it runs.
 
 import { spawn } from 'node:child_process'
-import { closeSync, constants, openSync, readSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Clock } from '../../../lib/clock.ts'
@@ -102,7 +103,7 @@ function prepare(start: SandboxStart, init: ProcessIdentity): void {
   try {
     start.onCreated(init)
     writeFileSync(`/proc/${init.pid}/oom_score_adj`, memoryKillPreference)
-    mapUsers(init.pid, start.uid)
+    mapUsers(init.pid, start)
   } catch (cause) {
     const message = `host driver: limit the new sandbox and map its users: ${errorMessage(cause)}`
     throw new SlipwayError('setup_failed', message, { cause })
@@ -127,7 +128,7 @@ const waitMs = (waits: number) => Math.min(50, waits < 10 ? 1 : waits)
  * Writes the user namespace's maps (user_namespaces(7)): root and the task's uid when we are root, else our own uid as the
  * sandbox's user.
  */
-function mapUsers(pid: number, uid: number | undefined): void {
+function mapUsers(pid: number, { uid, directory }: SandboxStart): void {
   const { uid: insideUid, gid: insideGid } = sandboxUser
   if (uid === undefined) {
     writeFileSync(`/proc/${pid}/setgroups`, 'deny')
@@ -135,8 +136,29 @@ function mapUsers(pid: number, uid: number | undefined): void {
     writeFileSync(`/proc/${pid}/gid_map`, `${insideGid} ${process.getgid?.()} 1\n`)
     return
   }
-  writeFileSync(`/proc/${pid}/uid_map`, `0 0 1\n${insideUid} ${uid} 1\n`)
-  writeFileSync(`/proc/${pid}/gid_map`, `0 0 1\n${insideGid} ${uid} 1\n`)
+  const owners = ownersOfParents(directory.path)
+  writeFileSync(`/proc/${pid}/uid_map`, `0 0 1\n${insideUid} ${uid} 1\n${mapOwners(owners.uids)}`)
+  writeFileSync(`/proc/${pid}/gid_map`, `0 0 1\n${insideGid} ${uid} 1\n${mapOwners(owners.gids)}`)
+}
+
+/**
+ * Root of a user namespace may enter a directory of somebody else only when the namespace knows that owner: the data
+ * directory may be in somebody's home. Inside they are nobody that anything belongs to.
+ */
+function mapOwners(ids: ReadonlySet<number>): string {
+  return [...ids].map((id, index) => `${firstOwnerInside + index} ${id} 1\n`).join('')
+}
+
+const firstOwnerInside = 100_000
+
+function ownersOfParents(path: string): { readonly uids: ReadonlySet<number>; readonly gids: ReadonlySet<number> } {
+  const [uids, gids] = [new Set<number>(), new Set<number>()]
+  for (let parent = dirname(path); parent !== '/'; parent = dirname(parent)) {
+    const { uid, gid } = statSync(parent)
+    if (uid !== 0) uids.add(uid)
+    if (gid !== 0) gids.add(gid)
+  }
+  return { uids, gids }
 }
 
 /**
