@@ -1,6 +1,6 @@
 // The runservice in this process: every operation is one transaction of the database; nothing polls.
 
-import type { Database } from '../datamanager/database.ts'
+import type { Database, ReadTransaction } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
 import { invariant, SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
@@ -32,7 +32,7 @@ import {
   settle,
   type Tx,
 } from './stimulus.ts'
-import { type Executor, isFinishedRun, type Run, type RunConfigRow } from './types.ts'
+import { type Executor, isFinishedRun, type Run, type RunConfigRow, type RunTask } from './types.ts'
 import { waitingReasonsOf } from './waiting.ts'
 
 export type RunserviceSettings = {
@@ -160,19 +160,7 @@ class LocalRunservice implements Runservice {
     const { database } = this.#components
     return database.view((tx) => {
       const run = tx.get('run', runId)
-      if (run === undefined) return undefined
-      if (run.phase === 'setuperror') return { run, tasks: [], position: database.position }
-      const { tasks: configTasks } = loadConfigTasks(tx, run.runConfigId, this.#graphs)
-      const tasks = new Map(loadTasks(tx, runId).map((task) => [task.id, task]))
-      const waiting = waitingReasonsOf(tx, run, [...tasks.values()], this.#graphs)
-      return {
-        run,
-        tasks: configTasks.map((config) => {
-          const reason = waiting.get(config.id)
-          return { task: tasks.get(config.id)!, config, ...(reason === undefined ? {} : { waiting: reason }) }
-        }),
-        position: database.position,
-      }
+      return run === undefined ? undefined : this.#viewOf(tx, run, loadTasks(tx, runId))
     })
   }
 
@@ -199,21 +187,28 @@ class LocalRunservice implements Runservice {
 
   async *watchRun(runId: string, signal: AbortSignal): AsyncIterable<RunView> {
     const { database } = this.#components
-    const first = this.findRun(runId)
-    if (first === undefined) throw new SlipwayError('run_not_found', `there is no run ${runId}`)
-    yield first
-    if (isFinishedRun(first.run.phase)) return
-    for await (const change of database.changes(first.position, signal)) {
-      if (change.position < first.position) continue
-      const concerns = change.operations.some(
-        ({ type, id }) =>
-          (type === 'run' && id === runId) || (type === 'runtask' && id.startsWith(`${runId}/`)) || type === 'executor',
-      )
+    let last = this.findRun(runId)
+    if (last === undefined) throw new SlipwayError('run_not_found', `there is no run ${runId}`)
+    yield last
+    // Rows come with the changes: a run of thousands of tasks is not loaded again at each of them.
+    let { run } = last
+    const tasks = new Map(last.tasks.map(({ task }) => [task.id, task]))
+    for await (const { position, operations } of database.changes(last.position, signal)) {
+      if (isFinishedRun(run.phase)) return
+      let concerns = false
+      for (const operation of operations) {
+        if (operation.kind !== 'put') continue
+        if (operation.type === 'run' && operation.id === runId) run = operation.body as unknown as Run
+        else if (operation.type === 'runtask' && operation.id.startsWith(`${runId}/`)) {
+          const task = operation.body as unknown as RunTask
+          tasks.set(task.id, task)
+        } else if (operation.type !== 'executor') continue
+        concerns = true
+      }
       if (!concerns) continue
-      const view = this.findRun(runId)
-      if (view === undefined) return
-      yield view
-      if (isFinishedRun(view.run.phase)) return
+      last = { ...database.view((tx) => this.#viewOf(tx, run, [...tasks.values()])), position }
+      yield last
+      if (isFinishedRun(run.phase)) return
     }
   }
 
@@ -285,6 +280,22 @@ class LocalRunservice implements Runservice {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  #viewOf(tx: ReadTransaction<RunserviceSchema>, run: Run, tasks: readonly RunTask[]): RunView {
+    const { position } = this.#components.database
+    if (run.phase === 'setuperror') return { run, tasks: [], position }
+    const { tasks: configTasks } = loadConfigTasks(tx, run.runConfigId, this.#graphs)
+    const byId = new Map(tasks.map((task) => [task.id, task]))
+    const waiting = waitingReasonsOf(tx, run, tasks, this.#graphs)
+    return {
+      run,
+      tasks: configTasks.map((config) => {
+        const reason = waiting.get(config.id)
+        return { task: byId.get(config.id)!, config, ...(reason === undefined ? {} : { waiting: reason }) }
+      }),
+      position,
+    }
+  }
 
   /** One stimulus: `change` writes what happened and names the runs to look at; what follows is written with it. */
   async #settle<T>(

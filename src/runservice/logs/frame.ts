@@ -7,13 +7,13 @@
 // Lines are counted by newlines: line n begins behind the n-th newline of the log, line 0 at its first byte. A frame may begin
 // and end inside a line. Whether its first byte begins a line, the frame before says (`endsLine`).
 
+import { finished } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { constants, crc32, zstdCompress, zstdDecompress } from 'node:zlib'
+import { constants, crc32, createZstdCompress, zstdDecompress } from 'node:zlib'
 import { SlipwayError } from '../../lib/errors.ts'
 import { pushSignedVarint, pushVarint, VarintReader } from '../../lib/varint.ts'
 import { findErrorWord } from './error-words.ts'
 
-const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
 
 const magic = Buffer.from('SLF')
@@ -133,25 +133,29 @@ export async function encodeFrame(
   buffer?: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const encodedIndex = encodeIndex(index)
-  const data = await compress(bytes, {
-    // One output buffer: with the default of 16 KiB each buffer is a trip between threads.
-    chunkSize: Math.max(1024, Math.min(bytes.length, 512 * 1024)),
-    params: { [constants.ZSTD_c_compressionLevel]: compressionLevel },
-  })
+  const parts = await compress(bytes)
+  const dataBytes = parts.reduce((sum, part) => sum + part.length, 0)
   const head = Buffer.alloc(headBytes)
   magic.copy(head)
   head[3] = format
   head.writeUInt32BE(encodedIndex.length, 4)
-  head.writeUInt32BE(data.length, 8)
+  head.writeUInt32BE(dataBytes, 8)
   head.writeUInt32BE(crc32(encodedIndex, crc32(head.subarray(0, 12))), 12)
-  head.writeUInt32BE(crc32(data), 16)
-  const sizeBytes = headBytes + encodedIndex.length + data.length
+  head.writeUInt32BE(
+    parts.reduce((sum, part) => crc32(part, sum), 0),
+    16,
+  )
+  const sizeBytes = headBytes + encodedIndex.length + dataBytes
   const hasRoom = buffer !== undefined && buffer.length >= sizeBytes
   const frame = hasRoom ? buffer.subarray(0, sizeBytes) : Buffer.allocUnsafeSlow(sizeBytes)
   frame.set(head)
   frame.set(encodedIndex, headBytes)
-  frame.set(data, headBytes + encodedIndex.length)
-  freeNow(data)
+  let at = headBytes + encodedIndex.length
+  for (const part of parts) {
+    frame.set(part, at)
+    at += part.length
+  }
+  freeNow(parts)
   return frame
 }
 
@@ -209,12 +213,27 @@ export function offsetOfLine(index: FrameIndex, bytes: Uint8Array, line: number)
   return offset
 }
 
+/** The compressed bytes in parts: the one-shot function would copy them once more. */
+async function compress(bytes: Uint8Array): Promise<Buffer[]> {
+  const stream = createZstdCompress({
+    // One output buffer: with the default of 16 KiB each buffer is a trip between threads.
+    chunkSize: Math.max(1024, Math.min(bytes.length, 512 * 1024)),
+    params: { [constants.ZSTD_c_compressionLevel]: compressionLevel },
+  })
+  const parts: Buffer[] = []
+  stream.on('data', (part: Buffer) => parts.push(part))
+  stream.end(bytes)
+  await finished(stream)
+  return parts
+}
+
 /**
  * Gives large memory back at once. The collector waits for tens of megabytes of it, which a fast log makes in half a second.
  * Small buffers may share theirs with others.
  */
-function freeNow(bytes: Buffer): void {
-  if (bytes.buffer instanceof ArrayBuffer && bytes.buffer.byteLength > Buffer.poolSize) bytes.buffer.transfer(0)
+function freeNow(parts: readonly Buffer[]): void {
+  for (const buffer of new Set(parts.map((part) => part.buffer)))
+    if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0)
 }
 
 function pushTimes(times: { lines: number; at: number }[], lines: number, at: number): void {
