@@ -68,7 +68,7 @@ func runInit(args []string) int {
 	if isServing {
 		// Steps with our uid could open our descriptors through /proc otherwise.
 		prctl(prctlSetDumpable, 0)
-		srv := &server{bells: newBells()}
+		srv := &server{bells: newBells(), adopts: true}
 		for _, limit := range resourceLimits {
 			value := *values[limit.flag]
 			switch {
@@ -98,7 +98,8 @@ func runInit(args []string) int {
 	}
 	if *isLine {
 		prctl(prctlSetDumpable, 0)
-		srv := &server{starter: superviseBeside(children)}
+		srv := &server{adopts: true}
+		srv.starter = srv.superviseBeside(children)
 		go srv.serveLine(os.Stdin, os.Stdout)
 	}
 	<-stop

@@ -44,15 +44,18 @@ func (s *server) serveLine(in io.Reader, out io.Writer) {
 }
 
 // superviseBeside runs supervisors as goroutines of this process, for followers that may be other processes.
-func superviseBeside(children *reaper) func(*request, *spool, *spoolHandles) error {
+func (s *server) superviseBeside(children *reaper) func(*request, *spool, *spoolHandles) error {
 	return func(req *request, sp *spool, handles *spoolHandles) error {
+		s.running.Store(sp.path, true)
 		released := newBell()
 		sup := &supervisor{req: req, sp: sp, out: handles.out, children: children, changed: func() {}}
+		sup.isOnly = func() bool { return s.isOnlyRunning(sp) }
 		sup.untilReleased = func() (*bell, func()) {
 			return released, released.ringOnChanges(watch{sp.path, syscall.IN_MODIFY | syscall.IN_CREATE})
 		}
 		go func() {
 			sup.supervise()
+			s.running.Delete(sp.path)
 			handles.close()
 		}()
 		return nil

@@ -23,8 +23,8 @@ const usage = `usage:
 func main() {
 	// Written files have the modes that are asked for, whatever the one who started us has set.
 	syscall.Umask(0o022)
-	// A handler, not SIG_IGN: ignoring would be inherited by steps.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// Handlers, not SIG_IGN: ignoring would be inherited by steps. What was written fails with EPIPE or EFBIG instead.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	keepDescriptors()
 
 	verb := ""

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path"
 	"runtime"
 	"strconv"
 	"strings"
@@ -99,7 +100,7 @@ func hasMarker(environment []byte, marker string) bool {
 
 // processesOf finds everything a step started: its session, the descendants of its main process and of its supervisor
 // (who adopts orphans), and, wherever they went, processes with the step's marker in their environment. takesOrphans adds
-// those that this process has adopted and that carry no marker at all: they have changed session and environment.
+// those that init or a supervisor has adopted and that carry no marker at all: they have changed session and environment.
 func processesOf(sp *spool, takesOrphans bool) []process {
 	mainPid, mainStart := 0, ""
 	if text, err := os.ReadFile(sp.file("pid")); err == nil {
@@ -107,6 +108,10 @@ func processesOf(sp *spool, takesOrphans bool) []process {
 	}
 	marker := sp.marker()
 	all := listProcesses()
+	adopter := os.Getpid()
+	if isRequest() {
+		adopter = 1
+	}
 	supervisor := 0
 	for _, one := range all {
 		if one.pid == mainPid && one.startTime == mainStart && one.parent > 1 {
@@ -129,7 +134,8 @@ func processesOf(sp *spool, takesOrphans bool) []process {
 			continue
 		}
 		environment := environmentOfProcess(one.pid)
-		isOrphan := takesOrphans && one.parent == os.Getpid() && !bytes.Contains(environment, []byte(markerVariable+"="))
+		isOrphan := takesOrphans && one.parent == adopter && !isSupervisor(one.pid) &&
+			!bytes.Contains(environment, []byte(markerVariable+"="))
 		if isOrphan || hasMarker(environment, marker) {
 			isOf[one.pid] = true
 		}
@@ -157,6 +163,30 @@ func processesOf(sp *spool, takesOrphans bool) []process {
 func isSupervisor(pid int) bool {
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return err == nil && string(line) == "slipway-pod\x00"+superviseVerb+"\x00"
+}
+
+// isRequest tells that this process serves one request and adopts nobody: in its pod pid 1 does.
+func isRequest() bool { return len(os.Args) > 1 && os.Args[1] == "request" }
+
+func isInit(pid int) bool {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	words := strings.Split(string(line), "\x00")
+	return err == nil && len(words) > 1 && path.Base(words[0]) == "slipway-pod" && words[1] == "init"
+}
+
+// isOnlyInPod tells that no other step of the pod runs.
+func (sp *spool) isOnlyInPod() bool {
+	entries, err := os.ReadDir(path.Dir(sp.path))
+	if err != nil {
+		return false
+	}
+	for _, entry := range entries {
+		other := &spool{path: path.Join(path.Dir(sp.path), entry.Name())}
+		if other.path != sp.path && other.has("started") && !other.has("exit") && other.isSupervised() {
+			return false
+		}
+	}
+	return true
 }
 
 // killStep signals what the step started. With SIGKILL it looks again until nothing is left, since processes may fork
@@ -196,8 +226,12 @@ func (s *server) kill(req *request) error {
 			return err
 		}
 	}
-	// Only init adopts; a process for this request has no children.
-	killStep(sp, signal, func() bool { return s.bells != nil && s.isOnlyRunning(sp) })
+	killStep(sp, signal, func() bool {
+		if isRequest() {
+			return isInit(1) && sp.isOnlyInPod()
+		}
+		return s.adopts && s.isOnlyRunning(sp)
+	})
 	return nil
 }
 

@@ -47,6 +47,8 @@ type server struct {
 	// bells ring within this process when a spool changes; nil when supervisors are other processes.
 	bells  *bells
 	limits []string
+	// adopts: this process is init, whose children are what steps have left behind.
+	adopts bool
 	// running are the steps whose supervisors are in this process.
 	running sync.Map
 }

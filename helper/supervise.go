@@ -492,7 +492,8 @@ func (s *supervisor) keep(data []byte) error {
 	for len(data) > 0 {
 		n, err := s.out.Write(data)
 		data = data[n:]
-		isFull := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+		// EFBIG: the limit of a step's files is ours for the moment in which one is started (reaper.go).
+		isFull := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 		if err == nil {
 			continue
 		}
