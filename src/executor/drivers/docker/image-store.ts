@@ -2,10 +2,16 @@
 
 import type { Clock, Timestamp } from '../../../lib/clock.ts'
 import { SlipwayError } from '../../../lib/errors.ts'
+import {
+  credentialsOf,
+  findRegistryAuth,
+  type ImageName,
+  parseImageName,
+  registryAuthHeader,
+} from '../../../pipeline/languages/image-name/image-name.ts'
 import type { Arch } from '../../../pipeline/run-config.ts'
 import type { PodSpec, SetupLog } from '../../driver.ts'
 import { type Engine, EngineError, isEngineError } from './engine.ts'
-import { parseImageReference, registryAuthHeader } from './image-reference.ts'
 import { type PullMessage, PullProgress } from './pull-progress.ts'
 
 /** What is found is trusted for this long; an image that is removed meanwhile is noticed when the container is made. */
@@ -99,15 +105,20 @@ export class ImageStore {
   }
 
   async #pull({ reference, arch, registryAuth, log, signal }: ImageRequest): Promise<void> {
-    const { registry, name, tag } = parseImageReference(reference)
-    const auth = registryAuthHeader(registry, registryAuth)
+    const image = parseImageName(reference)
+    if (!image.ok) throw new SlipwayError('image_pull', image.message)
+    const auth = authHeader(image.value.registry, registryAuth)
     log(`${reference}: pulling${arch === undefined ? '' : ` for ${arch}`}`)
     const progress = new PullProgress(reference)
     try {
       const messages = this.#engine.lines({
         method: 'POST',
         path: '/images/create',
-        query: { fromImage: name, tag, platform: arch === undefined ? undefined : `linux/${arch}` },
+        query: {
+          fromImage: withoutIdentifier(reference, image.value),
+          tag: image.value.identifier,
+          platform: arch === undefined ? undefined : `linux/${arch}`,
+        },
         ...(auth === undefined ? {} : { headers: { 'x-registry-auth': auth } }),
         signal,
       })
@@ -133,6 +144,21 @@ const fits = (image: Image, arch: Arch | undefined) => arch === undefined || ima
 
 function refused(reference: string, answer: string, cause: unknown): SlipwayError {
   return new SlipwayError('image_pull', `cannot pull image ${reference}: ${answer}`, { cause })
+}
+
+/** The name as it was written: what `localhost/app` means is for the engine to say. */
+function withoutIdentifier(reference: string, { tag, digest }: ImageName): string {
+  const base = digest === undefined ? reference : reference.slice(0, -`@${digest}`.length)
+  return tag === undefined ? base : base.slice(0, -`:${tag}`.length)
+}
+
+/** The task's credentials for a registry as the engine takes them, undefined when it has none. */
+function authHeader(registry: string, auths: PodSpec['registryAuth']): string | undefined {
+  const auth = findRegistryAuth(registry, auths)
+  if (auth === undefined) return undefined
+  const credentials = credentialsOf(auth)
+  if (credentials.ok) return registryAuthHeader(registry, credentials.value)
+  throw new SlipwayError('setup_failed', `the credentials for the registry ${registry}: ${credentials.message}`)
 }
 
 /** Slashes and colons stay, as the engine's router wants them; anything else cannot leave the path. */
