@@ -26,7 +26,7 @@ import type { Pod, StepCommand, StepExit } from '../driver.ts'
 import { createHelperPod, type HelperPodOptions } from './client.ts'
 import { findHelperBinary, hostArch } from './helper-binary.ts'
 import { commandTransport, connectionOfStreams, type HelperTransport, socketTransport } from './transport.ts'
-import { decodeFrames, type Frame } from './wire.ts'
+import { decodeFrames, encodeRequest, type Frame, type HelperRequest } from './wire.ts'
 
 const never = new AbortController().signal
 const isRoot = userInfo().uid === 0
@@ -469,6 +469,34 @@ describe('a process for each request', () => {
 })
 
 describe('init', () => {
+  test('on its own streams answers one request after another; a step killed before it began dies at once', async () => {
+    const dir = await mkdtemp(join(root, 'pod-'))
+    const init = spawn(helper, ['init', '--line'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const { send, output } = connectionOfStreams(init.stdout, init.stdin, () => init.kill())
+    const frames = decodeFrames(output)
+    const ask = async (request: object): Promise<string[]> => {
+      const common = { v: 1, dir, user: '', inherit: true, environment: {}, workingDir: root } as const
+      await send(encodeRequest({ ...common, ...request } as HelperRequest))
+      const answers: string[] = []
+      for (;;) {
+        const frame = (await frames.next()).value as Frame
+        answers.push(frame.type + (frame.type === 'O' ? Buffer.from(frame.bytes).toString() : frame.text))
+        if (frame.type === 'S' || frame.type === 'X') return answers
+      }
+    }
+    const run = { verb: 'run', argv: ['/bin/sh', '-c', 'echo $0; exec sleep 0.01'], tty: false, offset: 0 }
+    const ended0 = 'S{"exit":{"kind":"exited","code":0}}'
+    expect(await ask({ ...run, step: 'a' })).toEqual(['H', 'O/bin/sh\n', ended0])
+    expect(await ask({ verb: 'follow', step: 'none', offset: 0 })).toEqual([expect.stringMatching(/^X.*no_step/)])
+    expect(await ask({ verb: 'follow', step: 'a', offset: 5 })).toEqual(['H', 'Osh\n', ended0])
+    await mkdir(join(dir, 'k'))
+    await writeFile(join(dir, 'k/killed'), '')
+    const argv = ['/bin/sleep', '65']
+    expect((await ask({ ...run, argv, step: 'k' })).at(-1)).toBe('S{"exit":{"kind":"signaled","signal":"SIGKILL"}}')
+    init.kill()
+    await ended(init)
+  })
+
   test('ends at once on SIGTERM and SIGINT, also while a step runs', async () => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       await using reached = await openByInit()
