@@ -3,7 +3,7 @@
 // process gets none either. Who holds it stands in another file, because a process loses its locks on a file when it
 // closes any handle of it (fcntl(2)).
 
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { SlipwayError } from '../lib/errors.ts'
 import { sqliteCode, sqliteError } from './read-model/sqlite.ts'
@@ -22,9 +22,10 @@ export class FileLock implements Disposable {
   /** Never waits. Errors: `database_locked`, which names the process that holds it. */
   static acquire(path: string, owner: LockOwner): FileLock {
     const ownerPath = `${path}.owner`
+    createPrivateFile(`${path}.lock`)
     const lock = openLockFile(`${path}.lock`)
     try {
-      lock.exec('BEGIN EXCLUSIVE')
+      lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE') // no journal beside it
     } catch (error) {
       lock.close()
       const code = sqliteCode(error)
@@ -33,8 +34,12 @@ export class FileLock implements Disposable {
       const who = holder ? `process ${holder.pid} (instance ${holder.instanceId})` : 'another process'
       throw new SlipwayError('database_locked', `open database ${path}: ${who} has it open; stop that first`)
     }
-    writeFileSync(`${ownerPath}.new`, `${JSON.stringify(owner)}\n`)
-    renameSync(`${ownerPath}.new`, ownerPath)
+    try {
+      writeFileSync(`${ownerPath}.new`, `${JSON.stringify(owner)}\n`, { mode: 0o600 })
+      renameSync(`${ownerPath}.new`, ownerPath)
+    } catch {
+      // It only serves the message above; with a full disk the database still opens for reading.
+    }
     return new FileLock(lock, ownerPath)
   }
 
@@ -43,6 +48,18 @@ export class FileLock implements Disposable {
     if (!this.#lock.isOpen) return
     rmSync(this.#ownerPath, { force: true })
     this.#lock.close()
+  }
+}
+
+/**
+ * Makes the file, readable for its owner only, unless it exists. An existing one is not even opened: closing it again would
+ * drop the locks that this process may have on it.
+ */
+export function createPrivateFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 

@@ -1,14 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { systemClock } from '../lib/clock.ts'
 import { limits } from '../lib/limits.ts'
 import type { ListRowsOptions, Transaction } from './database.ts'
+import { collectable } from './log/local-commit.ts'
 import { type EmbeddedDatabase, type OpenDatabaseOptions, openDatabase } from './open-database.ts'
-
 import type { ReadModel } from './read-model/read-model.ts'
 import { SimulatedClock } from './simulation/simulated-clock.ts'
 
@@ -148,6 +148,37 @@ test('a row of 64 KiB fits, one byte more is refused and nothing of its transact
   })
   await expect(tooLarge).rejects.toMatchObject({ code: 'row_too_large' })
   expect(db.view((tx) => [tx.count('ball'), tx.count('box')])).toEqual([1, 0])
+})
+
+test('a transaction that writes more than a record may hold is refused, and nothing of it stays', async () => {
+  using folder = temporaryFolder()
+  await using db = await open(folder.path)
+  const colour = 'x'.repeat(65_000)
+  const tooMuch = db.do((tx) => {
+    for (let n = 0; n * colour.length < limits.recordBytes.value; n++)
+      tx.put('ball', `ball ${n}`, { colour, weight: n })
+  })
+  await expect(tooMuch).rejects.toMatchObject({ code: 'record_too_large' })
+  expect(db.view((tx) => tx.count('ball'))).toBe(0)
+})
+
+test.each([
+  ['without consumers the newest are kept', 5000, undefined, 1000, 4000],
+  ['a consumer that is ahead keeps no less', 5000, 4999, 1000, 4000],
+  ['what a consumer has not seen stays', 5000, 70, 1000, 70],
+  ['a consumer that never comes keeps a million', 1_005_000, 70, 1000, 5000],
+])('of the log, %s', (_name, position, consumed, recordsKept, expected) => {
+  expect(collectable(position, consumed, recordsKept)).toBe(expected)
+})
+
+test('all files are readable for their owner only', async () => {
+  using folder = temporaryFolder()
+  await using db = await open(folder.path)
+  await db.do((tx) => tx.put('box', 'a', { size: 1 }))
+  const names = readdirSync(dirname(folder.path))
+  expect(names.toSorted()).toEqual(['main.db', 'main.db-shm', 'main.db-wal', 'main.db.lock', 'main.db.owner'])
+  for (const name of names)
+    expect([name, statSync(join(dirname(folder.path), name)).mode & 0o777]).toEqual([name, 0o600])
 })
 
 test('a closure that returns a promise is refused, and nothing of it stays', async () => {

@@ -7,7 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { Database, Position, RowTypes, Schema } from './database.ts'
-import { FileLock } from './file-lock.ts'
+import { createPrivateFile, FileLock } from './file-lock.ts'
 import { EmbeddedChangeLog } from './log/embedded.ts'
 import { LocalCommit } from './log/local-commit.ts'
 import { LogDatabase } from './log-database.ts'
@@ -51,6 +51,7 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   using undo = new DisposableStack()
   undo.use(FileLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
+  createPrivateFile(path) // SQLite gives its other files the mode of this one
   const model = undo.use(
     ReadModel.open({
       path,

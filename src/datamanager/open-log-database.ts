@@ -7,7 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { SlipwayError } from '../lib/errors.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { RowTypes, Schema } from './database.ts'
-import { FileLock } from './file-lock.ts'
+import { createPrivateFile, FileLock } from './file-lock.ts'
 import { Follower } from './log/follower.ts'
 import { RemoteCommit } from './log/remote-commit.ts'
 import { LogDatabase } from './log-database.ts'
@@ -38,6 +38,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   using undo = new DisposableStack()
   undo.use(FileLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
+  createPrivateFile(path) // SQLite gives its other files the mode of this one
   const model = undo.use(ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls }))
   const closing = new AbortController()
   let failure: SlipwayError | undefined

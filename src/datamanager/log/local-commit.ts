@@ -4,7 +4,7 @@ import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Position } from '../database.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
-import { sqliteError } from '../read-model/sqlite.ts'
+import { sqliteCode, sqliteError } from '../read-model/sqlite.ts'
 import type { CommitOutcome, CommitStrategy, EvaluatedBatch } from '../writer.ts'
 import type { EmbeddedChangeLog } from './embedded.ts'
 
@@ -31,7 +31,7 @@ export class LocalCommit implements CommitStrategy {
   }
 
   commit({ record, prev }: EvaluatedBatch): CommitOutcome {
-    const { model, log, onFailure } = this.#options
+    const { model, log, onFailure, consumed, recordsKept = limits.recordsKept.value } = this.#options
     if (!record) {
       model.rollback()
       return { kind: 'committed' }
@@ -43,7 +43,8 @@ export class LocalCommit implements CommitStrategy {
           'database_corrupt',
           `the newest record of the log is not ${record.position - 1}, ${prev}`,
         )
-      if (record.position % collectEveryRecords === 0) log.collectWithin(this.#collectable(record.position))
+      if (record.position % collectEveryRecords === 0)
+        log.collectWithin(collectable(record.position, consumed?.(), recordsKept))
     } catch (error) {
       model.rollback()
       return { kind: 'failed', error: sqliteError(error, `append record ${record.position}`) }
@@ -51,6 +52,9 @@ export class LocalCommit implements CommitStrategy {
     try {
       model.commit(record.position, record.hash)
     } catch (cause) {
+      if (isDiskFull(cause) && model.isAsCommitted()) {
+        return { kind: 'failed', error: sqliteError(cause, `commit record ${record.position}`) }
+      }
       // Whether the commit is on the disk shows only when the file is opened again: nothing may be built on it until then.
       model.rollback()
       const error = sqliteError(cause, `commit record ${record.position}: open the database again`)
@@ -62,11 +66,20 @@ export class LocalCommit implements CommitStrategy {
     log.wake()
     return { kind: 'committed' }
   }
+}
 
-  #collectable(position: Position): Position {
-    const { recordsKept = limits.recordsKept.value, consumed } = this.#options
-    const byCount = position - recordsKept
-    if (!consumed) return byCount
-    return Math.max(Math.min(byCount, consumed()), position - limits.recordsKeptForConsumers.value)
-  }
+/** The newest position that may leave the log once `position` is in it. */
+export function collectable(position: Position, consumed: Position | undefined, recordsKept: number): Position {
+  const byCount = position - recordsKept
+  if (consumed === undefined) return byCount
+  return Math.max(Math.min(byCount, consumed), position - limits.recordsKeptForConsumers.value)
+}
+
+/**
+ * SQLite writes the frame that makes a commit valid last, so when a write found no room that frame is not there: this
+ * failure, unlike others of a commit, is certain. (With SQLITE_IOCAP_POWERSAFE_OVERWRITE, its default, nothing follows it.)
+ */
+function isDiskFull(error: unknown): boolean {
+  const code = sqliteCode(error)
+  return code !== undefined && (code & 0xff) === 13
 }

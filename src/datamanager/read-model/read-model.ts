@@ -168,6 +168,13 @@ export class ReadModel implements Disposable {
     if (this.connection.isTransaction) this.#run('ROLLBACK')
   }
 
+  /** After a failed commit: rolls back, and tells whether the file is still at the state that was committed before. */
+  isAsCommitted(): boolean {
+    this.rollback()
+    const meta = this.#statements.of('SELECT position, hash FROM meta').get()
+    return meta?.position === this.position && meta.hash === this.hash
+  }
+
   /**
    * Runs `closure` in the open transaction as part of record `position`. If it throws, nothing of it stays; if SQLite
    * failed below it, this throws and the whole transaction must be rolled back.

@@ -26,6 +26,7 @@ export function embeddedCoverage(): Coverage {
     'power cut while the commit is written',
     'disk full at begin',
     'disk full at append',
+    'disk full at commit',
     'error at commit, nothing written',
     'error at commit, all written',
     ...clientEvents.filter((name) => name !== 'client: told by Database.outcome'),
@@ -98,12 +99,11 @@ export async function simulateEmbedded(seed: number, coverage: Coverage, sabotag
         die(path, image)
         throw new Crash(fault)
       }
+      case 'disk full':
+        coverage.reached(`disk full at ${name}`)
+        throw sqliteFailure(13)
       case 'error before':
       case 'error after':
-        if (name !== 'commit') {
-          coverage.reached(`disk full at ${name}`)
-          throw sqliteFailure(13)
-        }
         if (fault === 'error after') call()
         coverage.reached(`error at commit, ${fault === 'error after' ? 'all' : 'nothing'} written`)
         // Whoever runs the process sees it stop, and starts it again on the same file.
@@ -170,8 +170,16 @@ export async function simulateEmbedded(seed: number, coverage: Coverage, sabotag
   }
 }
 
-const otherFaults = ['crash before', 'crash after', 'error before'] as const
-const commitFaults = ['crash before', 'crash after', 'power cut', 'power cut', 'error before', 'error after'] as const
+const otherFaults = ['crash before', 'crash after', 'disk full'] as const
+const commitFaults = [
+  'crash before',
+  'crash after',
+  'power cut',
+  'power cut',
+  'disk full',
+  'error before',
+  'error after',
+] as const
 
 /** What a new process finds when the old one is gone at this moment. */
 function crashImage(path: string, image: string): string {
