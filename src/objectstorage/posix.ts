@@ -253,7 +253,8 @@ class PosixObjectStorage implements ObjectStorage {
   async #publish(key: ObjectKey, path: string, publish: () => Promise<void>): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+        // Mostly the folder is there.
+        if (attempt > 1) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
         await this.#checkInside(dirname(path))
         return await publish()
       } catch (error) {

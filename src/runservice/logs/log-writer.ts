@@ -14,7 +14,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { LogPosition } from '../executor-api.ts'
-import { encodeFrame, indexFrame, type TimeMark } from './frame.ts'
+import { encodeFrame, type FrameIndex, indexFrame, type TimeMark } from './frame.ts'
 
 /** Replaces secrets in a stream of bytes. */
 export interface LogMasker {
@@ -91,6 +91,12 @@ const rawPieceBytes = 64 * KiB
 /** The line that says what is left out. */
 const leftOutLineBytesMax = 256
 
+/**
+ * Half of the four threads that Node has for such work: with all of them compressing, each of the dozen file operations that
+ * store a frame would wait for one.
+ */
+const compressedAtOnce = 2
+
 const defaultSizes: LogSizes = {
   logBytesMax: limits.logBytesPerStep.value,
   tailBytes: 4 * 1024 * KiB,
@@ -134,6 +140,8 @@ class FramingLogWriter implements LogWriter {
   #tail: LogTail | undefined
 
   #framesInFlight = 0
+  #compressing = 0
+  readonly #waiting: (() => void)[] = []
   #roomMade = Promise.withResolvers<void>()
   #allStored: Promise<void> = Promise.resolve()
   #position: LogPosition
@@ -257,7 +265,7 @@ class FramingLogWriter implements LogWriter {
       this.#options.onSecretPrinted?.({ secret, line: this.#newlines + countNewlines(bytes.subarray(0, offset)) })
     this.#newlines += index.newlines
     const encodeBuffer = this.#freeEncodeBuffers.pop() ?? Buffer.allocUnsafeSlow(this.#sizes.frameBytes)
-    const encoded = encodeFrame(index, bytes, encodeBuffer)
+    const encoded = this.#encode(index, bytes, encodeBuffer)
     encoded.then(
       () => {
         if (open.buffer.length === this.#sizes.frameBytes) this.#freeBuffers.push(open.buffer)
@@ -270,6 +278,21 @@ class FramingLogWriter implements LogWriter {
       .then(() => {
         this.#freeEncodeBuffers.push(encodeBuffer)
       })
+  }
+
+  async #encode(
+    index: FrameIndex,
+    bytes: Uint8Array,
+    buffer: Uint8Array<ArrayBuffer>,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    while (this.#compressing >= compressedAtOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.#compressing++
+    try {
+      return await encodeFrame(index, bytes, buffer)
+    } finally {
+      this.#compressing--
+      this.#waiting.shift()?.()
+    }
   }
 
   async #storeFrame(encoded: Promise<Uint8Array>, endByte: number): Promise<void> {
