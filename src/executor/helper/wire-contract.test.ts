@@ -77,7 +77,8 @@ function aPod(reached: Reached, options: Partial<HelperPodOptions> = {}): Pod {
     dir: reached.dir,
     user: '',
     inheritEnvironment: false,
-    baseEnvironment: { PATH: '/usr/local/bin:/usr/bin:/bin' },
+    // Scripts of steps that lose their supervisor stay behind: they are removed with the rest.
+    baseEnvironment: { PATH: '/usr/local/bin:/usr/bin:/bin', TMPDIR: root },
     enterCommand: '',
     remove: async () => {},
     ...options,
