@@ -1,9 +1,14 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../lib/clock.ts'
 import { Engine, negotiate } from './engine.ts'
 import { engineAddresses, parseEngineHost } from './engine-address.ts'
+import { testCertificate, testKey } from './engine-tls-fixture.ts'
 import { Demultiplexer } from './hijacked-stream.ts'
 import { makeTestImage } from './test-image.ts'
 
@@ -128,6 +133,38 @@ test('an engine that does not answer in time is unavailable', async () => {
     code: 'driver_unavailable',
     message: expect.stringContaining('no answer within 0.03 s'),
   })
+})
+
+test.each([
+  ['verified, with the client’s certificate', { DOCKER_TLS_VERIFY: '1' }, undefined],
+  ['not verified', {}, undefined],
+  ['verified, but signed by nobody known', { DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: undefined }, 'self-signed'],
+])('an engine over TLS that is %s', async (_, variables, refusal) => {
+  const dir = mkdtempSync(join(tmpdir(), 'slipway-tls-'))
+  for (const [name, text] of Object.entries({ ca: testCertificate, cert: testCertificate, key: testKey }))
+    writeFileSync(join(dir, `${name}.pem`), text)
+  const server = createTlsServer(
+    { key: testKey, cert: testCertificate, ca: testCertificate, requestCert: true, rejectUnauthorized: true },
+    (request, response) => response.end(JSON.stringify({ ...versionAnswer, Os: request.headers.host })),
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  try {
+    const address = parseEngineHost(`tcp://${host}`, { DOCKER_CERT_PATH: dir, ...variables })
+    const opened = Engine.open({ address, clock: systemClock })
+    if (refusal === undefined) {
+      await using engine = await opened
+      expect(engine.version.os).toBe(host)
+    } else
+      await expect(opened).rejects.toMatchObject({
+        code: 'driver_unavailable',
+        message: expect.stringContaining(refusal),
+      })
+  } finally {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+    rmSync(dir, { recursive: true })
+  }
 })
 
 test('an aborted call rejects with the reason', async () => {

@@ -138,6 +138,7 @@ export class Engine implements AsyncDisposable {
     return new HijackedStream(await this.#connection.upgrade(this.#versioned(request)))
   }
 
+  /** Closes all connections, those that were handed over too. What runs on the engine goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connection.close()
   }
@@ -190,6 +191,8 @@ class Connection {
   readonly #options: RequestOptions
   readonly #agent: HttpAgent
   readonly #request: typeof requestHttp
+  /** Connections that are streams now, until they are closed. */
+  readonly #handedOver = new Set<Duplex>()
 
   constructor(address: EngineAddress, clock: Clock) {
     this.address = address
@@ -207,6 +210,7 @@ class Connection {
 
   close(): void {
     this.#agent.destroy()
+    for (const socket of this.#handedOver) socket.destroy()
   }
 
   /** Returns when the head of a good answer is there; a bad one is thrown as `EngineError`. */
@@ -223,6 +227,8 @@ class Connection {
       onUpgrade: (upgraded, head) => {
         if (head.length > 0) upgraded.unshift(head)
         socket = upgraded
+        this.#handedOver.add(upgraded)
+        upgraded.once('close', () => this.#handedOver.delete(upgraded))
       },
     })
     if (socket !== undefined) return socket
@@ -269,7 +275,8 @@ class Connection {
       method: request.method,
       path: request.path + encodeQuery(request.query),
       headers: {
-        host: 'docker',
+        // Any name will do on a socket; over TLS it is what the certificate must name.
+        ...(this.address.kind === 'unix' ? { host: 'docker' } : {}),
         ...(body === undefined
           ? {}
           : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),

@@ -1,0 +1,21 @@
+// A key and its self-signed certificate for 127.0.0.1, valid until 2126. They protect nothing: tests of TLS need a pair.
+
+export const testKey = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg0YYldFzth8io8Pd7
+akI/zD1ZQX+S847rPilliTMbWL2hRANCAASYe7AOECsNu+OmbKrdufmkbMUkhD7f
+ZjyvRhAf1eSXIS5ufTp+Vy/98EkQ1yyujWLtjZY/hoGhQJ+sm4bAiOFk
+-----END PRIVATE KEY-----
+`
+
+export const testCertificate = `-----BEGIN CERTIFICATE-----
+MIIBlzCCATygAwIBAgIUJl7bNGg29T0sZrvZ+xN9arbBIW4wCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMc2xpcHdheSB0ZXN0MCAXDTI2MTEyMTIyNDEyM1oYDzIxMjYx
+MDI4MjI0MTIzWjAXMRUwEwYDVQQDDAxzbGlwd2F5IHRlc3QwWTATBgcqhkjOPQIB
+BggqhkjOPQMBBwNCAASYe7AOECsNu+OmbKrdufmkbMUkhD7fZjyvRhAf1eSXIS5u
+fTp+Vy/98EkQ1yyujWLtjZY/hoGhQJ+sm4bAiOFko2QwYjAdBgNVHQ4EFgQU+qlt
+3+FH1wgyxMgIfASh4Jgb1AcwHwYDVR0jBBgwFoAU+qlt3+FH1wgyxMgIfASh4Jgb
+1AcwDwYDVR0TAQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMC
+A0kAMEYCIQD17Ys3xehdJf7eASYBRxzYH7Ymwh61/mso4/G+uJ6HDwIhALJQXNHU
+Ns/tA8yuAh0VoCcJEoHV7Ji4m8oN7LjHPusi
+-----END CERTIFICATE-----
+`
