@@ -1,0 +1,14 @@
+#!/bin/sh
+# `npm run build`: bundles the command into dist/main.js, with what the package takes from others and their licences.
+set -eu
+cd "$(dirname "$0")/.."
+
+rm -rf dist
+esbuild src/main.ts --bundle --platform=node --target=node24 --format=esm --outfile=dist/main.js --log-level=warning \
+  "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);"
+
+for name in commander re2js yaml; do
+  printf '%s %s\n\n' "$name" "$(node -p "require('./node_modules/$name/package.json').version")"
+  cat "node_modules/$name/LICENSE"
+  printf '\n\n'
+done >dist/THIRD-PARTY-LICENSES
