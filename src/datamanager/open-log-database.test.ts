@@ -125,6 +125,18 @@ test('a caller that leaves during the append hears that the outcome is unknown, 
   expect(db.outcome(transactionId!)).toEqual({ result: { kept: true }, position: 1 })
 })
 
+test('a caller that may leave can be given a result that is not JSON', async () => {
+  using world = new World()
+  await using db = await world.open()
+  const write = (tx: Parameters<Parameters<typeof db.do>[0]>[0]) => {
+    tx.put('box', 'a', { size: 1 })
+    return 1n
+  }
+  const { signal } = new AbortController()
+  expect((await world.finish(db.do(write, { signal }))).result).toBe(1n)
+  await expect(world.finish(db.do(write, { transactionId: 'kept' }))).rejects.toThrow('BigInt')
+})
+
 test('a transaction that loses ten races ends with a conflict', async () => {
   using world = new World()
   let rivals = 0

@@ -323,7 +323,12 @@ export class Writer {
 
 /** JSON text of what a closure with a transaction id returned; what cannot be kept is refused only if the caller gave the id. */
 function encodeResult(result: unknown, isIdGiven: boolean): string | undefined {
-  const text = JSON.stringify(result) as string | undefined // undefined for undefined and functions
+  let text: string | undefined
+  try {
+    text = JSON.stringify(result) as string | undefined // undefined for undefined and functions
+  } catch (error) {
+    if (isIdGiven) throw error // a BigInt, a cycle
+  }
   if (text === undefined || Buffer.byteLength(text) <= limits.transactionResultBytes.value) return text
   if (!isIdGiven) return undefined
   throw new SlipwayError(
