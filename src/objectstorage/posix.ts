@@ -44,6 +44,8 @@ const magic = Buffer.from('slipobj1')
 const hashBytes = 32
 const footerBytes = hashBytes + 8 + magic.length
 const chunkBytes = 256 * 1024
+/** Of what is in memory anyway: each write is a trip to another thread. */
+const largeChunkBytes = 4 * 1024 * 1024
 /** A directory may vanish again between making it and using it, but not for ever. */
 const vanishedRetries = 100
 /** Sizes and times of a listing are asked this many at once. */
@@ -84,14 +86,11 @@ class PosixObjectStorage implements ObjectStorage {
   }
 
   async put(key: ObjectKey, data: ObjectData, options: PutOptions = {}): Promise<PutResult> {
-    return await this.#write(key, data, options, rename)
+    return await this.#write(key, data, options, { publish: rename, keepsTemporary: false })
   }
 
   async create(key: ObjectKey, data: ObjectData, options: PutOptions = {}): Promise<PutResult> {
-    return await this.#write(key, data, options, async (temporary, path) => {
-      await link(temporary, path)
-      await unlink(temporary)
-    })
+    return await this.#write(key, data, options, { publish: link, keepsTemporary: true })
   }
 
   async *read(key: ObjectKey, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
@@ -197,7 +196,11 @@ class PosixObjectStorage implements ObjectStorage {
     key: ObjectKey,
     data: ObjectData,
     options: PutOptions,
-    publish: (temporary: string, path: string) => Promise<void>,
+    way: {
+      readonly publish: (temporary: string, path: string) => Promise<void>
+      /** Whether the temporary name still stands after publishing. */
+      readonly keepsTemporary: boolean
+    },
   ): Promise<PutResult> {
     const path = this.#pathOf(key)
     options.signal?.throwIfAborted()
@@ -206,8 +209,11 @@ class PosixObjectStorage implements ObjectStorage {
       try {
         const result = await this.#writeTemporary(temporary, key, data, options)
         options.signal?.throwIfAborted()
-        await this.#publish(key, path, () => publish(temporary, path))
-        if (options.persist ?? true) await this.#syncFolders(dirname(path))
+        await this.#publish(key, path, () => way.publish(temporary, path))
+        await Promise.all([
+          way.keepsTemporary ? unlink(temporary) : undefined,
+          (options.persist ?? true) ? this.#syncFolders(dirname(path)) : undefined,
+        ])
         return result
       } catch (error) {
         await rm(temporary, { force: true })
@@ -403,9 +409,9 @@ async function readAt(file: FileHandle, offset: number, length: number): Promise
 /** The data as chunks; a source that waits is left as soon as `signal` is aborted. */
 async function* chunksOf(data: ObjectData, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   if (data instanceof Uint8Array) {
-    for (let at = 0; at < data.length; at += chunkBytes) {
+    for (let at = 0; at < data.length; at += largeChunkBytes) {
       signal?.throwIfAborted()
-      yield data.subarray(at, at + chunkBytes)
+      yield data.subarray(at, at + largeChunkBytes)
     }
     return
   }
