@@ -29,9 +29,11 @@ import { createHelperPod } from '../../helper/client.ts'
 import { socketTransport } from '../../helper/transport.ts'
 import {
   type ControlGroups,
+  commandInControlGroup,
   countMemoryKills,
   createControlGroup,
   findControlGroups,
+  moveToControlGroup,
   removeControlGroup,
 } from './control-group.ts'
 import { DiskWatch, freePercent, readDiskSpace } from './disk-watch.ts'
@@ -53,7 +55,7 @@ import {
 import { isAlive, killProcess } from './process-identity.ts'
 import { removeTree } from './remove-tree.ts'
 import { checkPodId, ignoredSettings, needsDocker } from './requirements.ts'
-import { endSandbox, sandboxDescriptors, startSandbox } from './sandbox.ts'
+import { endSandbox, type SandboxStart, sandboxDescriptors, startSandbox } from './sandbox.ts'
 import { type HostView, helperPath, sandboxArguments, sandboxEnvironment, sandboxUser } from './sandbox-arguments.ts'
 import { openUidPool, taskUids, type UidPool, uidClaimsDir } from './uid-pool.ts'
 import { endUnsandboxed, privateDirDescriptor, startUnsandboxed, unsandboxedEnvironment } from './unsandboxed.ts'
@@ -302,7 +304,7 @@ class HostDriver implements Driver {
     environment: PlainEnvironment,
     signal: AbortSignal,
   ): Promise<Pod> {
-    const { bubblewrap, controlGroups, dirs, uids, view } = this.#host
+    const { bubblewrap, dirs, uids, view } = this.#host
     const uid = bubblewrap === undefined ? undefined : uids?.claim(directory.path)
     const base = bubblewrap === undefined ? unsandboxedEnvironment(directory) : sandboxEnvironment
     const record: PodRecord = {
@@ -318,27 +320,28 @@ class HostDriver implements Driver {
       return this.#podOf(id, directory, record, await startUnsandboxed({ command, directory, signal }))
     }
     chmodSync(directory.temporaryDir, 0o1777)
-    const sandbox = await startSandbox({
-      program: bubblewrap,
-      args: sandboxArguments({
-        view,
-        paths: { ...directory, ...dirs },
-        descriptors: sandboxDescriptors,
-        asRoot: uid !== undefined,
-        volumes: volumes.map(({ path, tmpfs }) => ({ path, sizeBytes: tmpfs.sizeBytes })),
-        command: [helperPath, ...this.#helperArguments(sandboxDescriptors.privateDir)],
-      }),
-      directory,
-      uid,
-      onCreated: ({ pid }) => {
-        if (controlGroups === undefined) return
-        const { memoryBytesMax, processesMax } = this.#host.limits
-        const forHelper = processesMax + helperThreadsMax
-        createControlGroup(controlGroups, this.#groupName(id), pid, { memoryBytesMax, processesMax: forHelper })
-      },
-      signal,
+    const args = sandboxArguments({
+      view,
+      paths: { ...directory, ...dirs },
+      descriptors: sandboxDescriptors,
+      asRoot: uid !== undefined,
+      volumes: volumes.map(({ path, tmpfs }) => ({ path, sizeBytes: tmpfs.sizeBytes })),
+      command: [helperPath, ...this.#helperArguments(sandboxDescriptors.privateDir)],
     })
+    const sandbox = await startSandbox({ ...this.#limited(id, [bubblewrap, ...args]), directory, uid, signal })
     return this.#podOf(id, directory, record, sandbox)
+  }
+
+  /** How `command` gets into a control group of its own, where there are any. */
+  #limited(id: PodId, command: readonly [string, ...string[]]): Pick<SandboxStart, 'command' | 'onCreated'> {
+    const { controlGroups: groups } = this.#host
+    if (groups === undefined) return { command, onCreated: async () => {} }
+    const name = this.#groupName(id)
+    const { memoryBytesMax, processesMax } = this.#host.limits
+    createControlGroup(groups, name, { memoryBytesMax, processesMax: processesMax + helperThreadsMax })
+    const entering = commandInControlGroup(groups, name, command)
+    if (entering !== undefined) return { command: entering, onCreated: async () => {} }
+    return { command, onCreated: ({ pid }) => moveToControlGroup(groups, name, pid) }
   }
 
   /** The number of processes is limited by the helper only where it counts those of one task: in a user namespace. */

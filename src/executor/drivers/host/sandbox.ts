@@ -20,13 +20,13 @@ export const sandboxDescriptors = { info: 3, userNamespaceReady: 4, privateDir: 
 const memoryKillPreference = '500'
 
 export type SandboxStart = {
-  readonly program: string
-  readonly args: readonly string[]
+  /** Bubblewrap with its arguments, or what becomes it. */
+  readonly command: readonly [string, ...string[]]
   readonly directory: PodDirectory
   /** The task's user and group outside when the executor is root. */
   readonly uid: number | undefined
-  /** Called with the first process before it does anything: the place for limits. */
-  readonly onCreated: (init: ProcessIdentity) => void
+  /** Called with the first process before it does anything; the helper is not used before it resolves. */
+  readonly onCreated: (init: ProcessIdentity) => Promise<void>
   readonly signal: AbortSignal
 }
 
@@ -52,7 +52,7 @@ export async function startSandbox(start: SandboxStart): Promise<SandboxRecord> 
 type Files = { readonly errors: number; readonly info: number; readonly privateDir: number }
 
 async function startWith(start: SandboxStart, files: Files): Promise<SandboxRecord> {
-  const child = spawn(start.program, start.args, {
+  const child = spawn(start.command[0], start.command.slice(1), {
     stdio: ['ignore', 'pipe', files.errors, files.info, 'pipe', files.privateDir],
     detached: true,
     env: {},
@@ -85,10 +85,10 @@ async function startWith(start: SandboxStart, files: Files): Promise<SandboxReco
     if (monitor === undefined || init === undefined) return await ended.promise
     const record: SandboxRecord = { version: 1, monitor, init }
     saveSandboxRecord(start.directory, record)
-    prepare(start, init)
+    const created = prepare(start, init)
     isReleased = true
     userNamespaceReady.end('.')
-    await Promise.race([firstBytes(ready), ended.promise])
+    await Promise.race([Promise.all([firstBytes(ready), created]), ended.promise])
     return record
   } finally {
     start.signal.removeEventListener('abort', onAbort)
@@ -99,13 +99,14 @@ async function startWith(start: SandboxStart, files: Files): Promise<SandboxReco
   }
 }
 
-function prepare(start: SandboxStart, init: ProcessIdentity): void {
+/** What must be done before it runs is done when this returns; the promise is of what may take longer. */
+async function prepare(start: SandboxStart, init: ProcessIdentity): Promise<void> {
   try {
-    start.onCreated(init)
     writeFileSync(`/proc/${init.pid}/oom_score_adj`, memoryKillPreference)
     mapUsers(init.pid, start)
+    await start.onCreated(init)
   } catch (cause) {
-    const message = `host driver: limit the new sandbox and map its users: ${errorMessage(cause)}`
+    const message = `host driver: map the users of the new sandbox and limit it: ${errorMessage(cause)}`
     throw new SlipwayError('setup_failed', message, { cause })
   }
 }
