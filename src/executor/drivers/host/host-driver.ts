@@ -109,10 +109,9 @@ export async function openHostDriver(options: HostDriverOptions): Promise<Driver
   const arch = archs[process.arch]
   if (arch === undefined)
     throw new SlipwayError('driver_unavailable', `the host driver does not know the architecture ${process.arch}`)
-  const bubblewrap = options.bubblewrap ?? 'bwrap'
   try {
-    const version = await bubblewrapVersion(bubblewrap)
-    return await openProbed(options, { arch, bubblewrap, ...isolationHere(version) })
+    const { path, version } = await findBubblewrap(options.bubblewrap ?? 'bwrap')
+    return await openProbed(options, { arch, bubblewrap: path, ...isolationHere(version) })
   } catch (error) {
     if (!options.allowUnsandboxed) throw error
     options.logger.warn('tasks run without sandbox', { error })
@@ -458,16 +457,17 @@ const helperThreadsMax = 64
 /** Name of the helper's socket in the private directory. */
 const helperSocket = 's'
 
-/** `bubblewrap 0.8.0`; fails with `driver_unavailable` when it cannot be run. */
-async function bubblewrapVersion(program: string): Promise<string> {
-  try {
-    const { code, stdout, stderr } = await runProcess(program, ['--version'])
-    if (code === 0) return stdout.toString('utf8').trim()
-    throw new Error(stderr.trim())
-  } catch (cause) {
-    const message = `the host driver needs bubblewrap, and ${program} cannot be run (${errorMessage(cause)}): install it`
-    throw new SlipwayError('driver_unavailable', message, { cause })
-  }
+/** Absolute path and version (`bubblewrap 0.8.0`); fails with `driver_unavailable` when it cannot be run. */
+async function findBubblewrap(program: string): Promise<{ readonly path: string; readonly version: string }> {
+  const script = 'path=$(command -v "$1") && echo "$path" && exec "$path" --version'
+  const { code, stdout, stderr } = await runProcess('/bin/sh', ['-c', script, 'sh', program])
+  const [path, version] = stdout.toString('utf8').split('\n')
+  if (code === 0 && path !== undefined && version !== undefined) return { path, version }
+  const why = stderr.trim() === '' ? '' : ` (${stderr.trim()})`
+  throw new SlipwayError(
+    'driver_unavailable',
+    `the host driver needs bubblewrap, and ${program} cannot be run${why}: install it`,
+  )
 }
 
 function makeDirs({ dataDir, ownerId, helperFile }: HostDriverOptions): Dirs {
