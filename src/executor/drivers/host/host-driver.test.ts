@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -157,6 +166,25 @@ describe('making a pod', () => {
     const pod = await create(driver)
     expect((await run(pod, { script: 'cd && : > file && stat -c %U file' })).output).toBe('slipway\n')
     await pod.remove(never)
+  })
+
+  test('works for many at once, each with a user of its own', async () => {
+    const dataDir = aDataDir()
+    const driver = await openTestHost({ dataDir })
+    const pods = await Promise.all(Array.from({ length: 12 }, () => create(driver)))
+    const outputs = await Promise.all(pods.map((pod, i) => run(pod, { script: `echo ${i} > ~/file; cat ~/file` })))
+    expect(outputs.map(({ output }) => output)).toEqual(pods.map((_, i) => `${i}\n`))
+    if (isRoot) {
+      const owner = join(dataDir, 'pods', readdirSync(join(dataDir, 'pods'))[0]!) // Made by opening.
+      const uids = pods.map((pod) => statSync(podDirectory(owner, pod.id).homeDir).uid)
+      expect(new Set(uids).size).toBe(pods.length)
+    }
+    await Promise.all(pods.map((pod) => pod.remove(never)))
+    await driver[Symbol.asyncDispose]()
+    await expectNothingLeft(
+      dataDir,
+      pods.map(({ id }) => id),
+    )
   })
 
   test('tells how a person enters it', async () => {
