@@ -3,11 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../../lib/clock.ts'
+import type { SlipwayError } from '../../../lib/errors.ts'
 import { silentLogger } from '../../../lib/log.ts'
 import type { Driver, Pod, PodSpec } from '../../driver.ts'
 import { findHelperBinary } from '../../helper/helper-binary.ts'
 
-import { aContainer, driverContract, run } from '../driver-contract.ts'
+import { aContainer, aStep, driverContract, run } from '../driver-contract.ts'
 import { type DockerDriverOptions, openDockerDriver } from './docker-driver.ts'
 import { Engine } from './engine.ts'
 import { makeTestImage, type TestImage } from './test-image.ts'
@@ -346,6 +347,31 @@ describe('the docker driver alone', () => {
     expect(output).toBe(Array.from({ length: 10_000 }, (_, i) => `${i + 1}\n`).join(''))
     expect(await step.exit).toEqual({ kind: 'exited', code: 0 })
     await pod!.remove(never)
+  })
+
+  test('a main container killed from outside loses its step, which says how it ended; later steps find no pod', async () => {
+    const pod = await createPod({})
+    const kill = () =>
+      withEngine((engine) => engine.call({ method: 'POST', path: `/containers/slipway-${pod.id}-0/kill` }))
+    const step = await pod.start(aStep({ script: 'echo begun; sleep 1000' }), never)
+    const output = step.output()[Symbol.asyncIterator]()
+    await output.next()
+    await kill()
+    while (!(await output.next()).done);
+    expect(await step.exit).toEqual({ kind: 'lost', message: 'the main container is exited, exit status 137' })
+    await expect(pod.start(aStep({ script: 'true' }), never)).rejects.toMatchObject({ code: 'pod_gone' })
+    await pod.remove(never)
+  })
+
+  test('a main container killed while nothing runs: the next step finds no pod, or is lost if it was faster', async () => {
+    const pod = await createPod({})
+    await withEngine((engine) => engine.call({ method: 'POST', path: `/containers/slipway-${pod.id}-0/kill` }))
+    const outcome = await run(pod, { script: 'true' }).then(
+      ({ exit }) => exit.kind,
+      (error: SlipwayError) => error.code,
+    )
+    expect(['pod_gone', 'lost']).toContain(outcome)
+    await pod.remove(never)
   })
 
   test('enters a pod by a command that names its container', async () => {
