@@ -1,7 +1,7 @@
 // `clone`: the commit of the run, streamed into the pod as the step's user. The image needs no git.
 
-import { limits } from '../../lib/limits.ts'
 import type { CloneStep } from '../../pipeline/run-config.ts'
+import { archiveLimits } from './archives.ts'
 import { type StepContext, type StepOutcome, succeeded } from './step-context.ts'
 
 export async function executeCloneStep(step: CloneStep, context: StepContext): Promise<StepOutcome> {
@@ -18,7 +18,7 @@ export async function executeCloneStep(step: CloneStep, context: StepContext): P
       workingDir: '',
       environment: order.environment,
       existing: context.isResumed ? 'overwrite' : 'empty',
-      limits: { sizeBytesMax: limits.archiveBytes.value, entriesMax: limits.archiveEntries.value },
+      limits: archiveLimits,
     },
     mirrors.open(path, signal),
     signal,
