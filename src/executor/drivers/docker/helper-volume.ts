@@ -5,7 +5,7 @@
 // take; it is also what the file is put through. Filled means: the file is there in its full size, which is asked once per process
 // and volume, and again when a container does not start (someone may have pruned the volume).
 
-import type { Clock } from '../../../lib/clock.ts'
+import type { Clock, Timestamp } from '../../../lib/clock.ts'
 import { SlipwayError } from '../../../lib/errors.ts'
 import type { PodId } from '../../driver.ts'
 import type { HelperBinary } from '../../helper/helper-binary.ts'
@@ -13,6 +13,11 @@ import { helperDir, helperPath, labels } from './container-config.ts'
 import { type Engine, isEngineError } from './engine.ts'
 import { removeContainer } from './remove-container.ts'
 import { encodeTar } from './tar.ts'
+
+const helperLabel = 'dev.slipway.helper'
+
+/** Volumes of other versions are removed when they are unused and older: a version in use fills its own again. */
+const otherVersionsKeptMs = 7 * 24 * 60 * 60 * 1000
 
 /** A lock older than this belongs to a process that has died: filling takes a fraction of a second. */
 const lockTimeoutMs = 30_000
@@ -69,7 +74,7 @@ export class HelperVolume {
       .call({
         method: 'POST',
         path: '/volumes/create',
-        body: { Name: this.name, Labels: { 'dev.slipway.helper': this.#binary.sha256 } },
+        body: { Name: this.name, Labels: { [helperLabel]: this.#binary.sha256 } },
       })
       .catch((error) => {
         // Docker answers with the volume that is there, some versions of Podman refuse.
@@ -99,6 +104,7 @@ export class HelperVolume {
           yield tar
         })()
         await engine.call({ method: 'PUT', path: `/containers/${lock}/archive`, query: { path: helperDir }, data })
+        await removeOldHelperVolumes(engine, clock.now())
         if (!(await this.#isFilled(lock)))
           throw new SlipwayError(
             'setup_failed',
@@ -153,5 +159,23 @@ export class HelperVolume {
       if (isEngineError(error, 404)) return false
       throw error
     }
+  }
+}
+
+/**
+ * Removes the helpers of versions that are gone. An upgrade brings a new volume, so this is done when one is filled. What
+ * cannot be removed now, being in use or removed by somebody else, stays.
+ */
+export async function removeOldHelperVolumes(engine: Engine, now: Timestamp): Promise<void> {
+  const { Volumes: volumes } = (await engine.call({
+    method: 'GET',
+    path: '/volumes',
+    query: { filters: JSON.stringify({ label: [helperLabel], dangling: ['true'] }) },
+  })) as { readonly Volumes: readonly { readonly Name: string; readonly CreatedAt?: string }[] | null }
+  for (const { Name: name, CreatedAt: createdAt } of volumes ?? []) {
+    if (!(now - Date.parse(createdAt ?? '') > otherVersionsKeptMs)) continue
+    await engine.call({ method: 'DELETE', path: `/volumes/${name}` }).catch((error) => {
+      if (!isEngineError(error)) throw error
+    })
   }
 }
