@@ -58,7 +58,6 @@ async function startWith(start: SandboxStart, files: Files): Promise<SandboxReco
     env: {},
     cwd: '/',
   })
-  child.unref()
   const ready = child.stdout as Readable // Places 1 and 4 are pipes, see `stdio`.
   const userNamespaceReady = child.stdio[4] as Writable
   // A sandbox that has died shows by its exit.
@@ -93,9 +92,14 @@ async function startWith(start: SandboxStart, files: Files): Promise<SandboxReco
   } finally {
     start.signal.removeEventListener('abort', onAbort)
     child.off('exit', onExit)
+    child.unref()
     for (const pipe of [ready, userNamespaceReady]) pipe.destroy()
     // Without user namespace it ends by itself, as when we are killed here.
-    if (!isReleased) await exited
+    if (!isReleased) {
+      child.ref()
+      await exited
+      child.unref()
+    }
   }
 }
 

@@ -45,7 +45,6 @@ export async function startUnsandboxed(start: {
   closeSync(errors)
   closeSync(privateDir)
   const ready = child.stdout as Readable // Place 1 is a pipe, see `stdio`.
-  child.unref()
   const ended = Promise.withResolvers<never>()
   ended.promise.catch(() => {})
   const onAbort = () => ended.reject(signal.reason)
@@ -66,6 +65,7 @@ export async function startUnsandboxed(start: {
   } finally {
     signal.removeEventListener('abort', onAbort)
     child.off('exit', onExit)
+    child.unref()
     ready.destroy()
   }
 }
