@@ -33,8 +33,8 @@ export function makeOrder(
 ): Order {
   const config = tx.get('runconfig', executorTask.runConfigId)
   invariant(config !== undefined, `run config ${executorTask.runConfigId} is missing`)
-  const { tasks, graph } = loadConfigTasks(tx, config.id, context.graphs)
-  const task = tasks[graph.indexOf.get(executorTask.runTaskId) ?? -1]
+  const { tasks } = loadConfigTasks(tx, config.id, context.graphs)
+  const task = tasks.find(({ id }) => id === executorTask.runTaskId)
   invariant(task !== undefined, `run config ${config.id} has no task ${executorTask.runTaskId}`)
   const run = getRun(tx, executorTask.runId)
   const secrets = new Secrets(config, context)
