@@ -1,7 +1,6 @@
 // One executor: takes orders from the runservice, executes each as a task, and leaves behind whatever a successor on the same
 // data directory needs when it is stopped as planned or killed.
 
-import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { unreachable } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
@@ -10,7 +9,7 @@ import type { ExecutorApi, ExecutorHello, Order, OrderMessage } from '../runserv
 import { isFinishedStep } from '../runservice/types.ts'
 import type { Driver } from './driver.ts'
 import type { GitMirrors } from './git/mirrors.ts'
-import { Journal, type JournalEntry } from './journal.ts'
+import type { Journal, JournalEntry } from './journal.ts'
 import { Reporter } from './reporter.ts'
 import { TaskEnding } from './task-ending.ts'
 import { executeTask, type TaskSettings } from './task-execution.ts'
@@ -18,8 +17,6 @@ import { TaskLogs } from './task-logs.ts'
 
 export type ExecutorSettings = TaskSettings & {
   readonly id: string
-  /** Journals live here; owned by one executor process at a time. */
-  readonly dataDir: string
   readonly labels: Readonly<Record<string, string>>
   /** Tasks at once; 0 means no limit. */
   readonly taskLimit: number
@@ -30,6 +27,8 @@ export type ExecutorComponents = {
   /** Preferred first. */
   readonly drivers: readonly Driver[]
   readonly mirrors: GitMirrors
+  /** Of this executor alone; its successor goes on from it. */
+  readonly journal: Journal
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -40,13 +39,11 @@ const reconnectMsMax = 10_000
 export class Executor {
   readonly #settings: ExecutorSettings
   readonly #components: ExecutorComponents
-  readonly #journal: Journal
   readonly #tasks = new Map<string, { readonly ending: AbortController; readonly done: Promise<void> }>()
 
   constructor(settings: ExecutorSettings, components: ExecutorComponents) {
     this.#settings = settings
     this.#components = components
-    this.#journal = new Journal(join(settings.dataDir, 'journal'))
   }
 
   /** Executes orders until `signal` is aborted, then lets go of running tasks as planned and returns. */
@@ -84,9 +81,9 @@ export class Executor {
       taskLimit,
       archs: [...new Set(this.#components.drivers.flatMap((driver) => driver.facts.archs))],
       drivers: this.#components.drivers.map((driver) => driver.name),
-      has: this.#journal.ids().map((executorTaskId) => ({
+      has: this.#components.journal.ids().map((executorTaskId) => ({
         id: executorTaskId,
-        lastStatus: this.#journal.find(executorTaskId)?.report.number ?? 0,
+        lastStatus: this.#components.journal.find(executorTaskId)?.report.number ?? 0,
       })),
     }
   }
@@ -128,22 +125,22 @@ export class Executor {
   }
 
   async #executeOrder(order: Order, ending: AbortController): Promise<void> {
-    const { api, clock, logger } = this.#components
+    const { api, journal, clock, logger } = this.#components
     const signal = shutdownSignal(ending.signal)
     const logs = new TaskLogs(order, { api, clock, signal })
     const reporter = new Reporter(
       this.#entryOf(order),
       () => ending.abort(new TaskEnding('gone')),
-      { api, journal: this.#journal, clock, logger },
+      { api, journal, clock, logger },
       signal,
     )
     await executeTask(order, this.#settings, { ...this.#components, logs, reporter }, ending)
-    this.#journal.delete(order.executorTaskId)
+    this.#components.journal.delete(order.executorTaskId)
   }
 
   /** Where an executor before us stopped, counted on from the number that the runservice has. */
   #entryOf(order: Order): JournalEntry {
-    const found = this.#journal.find(order.executorTaskId)
+    const found = this.#components.journal.find(order.executorTaskId)
     const report = found?.report ?? {
       executorTaskId: order.executorTaskId,
       number: 0,
@@ -163,7 +160,7 @@ export class Executor {
 
   /** Pods that no journal knows were left by a kill before the journal was written, or after it was deleted. */
   async #removeOrphans(signal: AbortSignal): Promise<void> {
-    const known = new Set(this.#journal.ids())
+    const known = new Set(this.#components.journal.ids())
     for (const driver of this.#components.drivers) {
       for (const id of await driver.listPods(signal)) {
         if (!known.has(id)) await driver.removePod(id, signal)
@@ -174,7 +171,7 @@ export class Executor {
   async #drop(executorTaskId: string): Promise<void> {
     const signal = this.#components.clock.timeout(limits.podRemoveMs.value)
     for (const driver of this.#components.drivers) await driver.removePod(executorTaskId, signal)
-    this.#journal.delete(executorTaskId)
+    this.#components.journal.delete(executorTaskId)
   }
 }
 

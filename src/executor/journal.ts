@@ -18,16 +18,33 @@ export type JournalEntry = {
   readonly report: TaskReport
 }
 
+export interface Journal {
+  /** Replaces the entry; it is there when this returns. */
+  save(entry: JournalEntry): void
+  /** The entry, or undefined when there is none or it was cut short by a power cut. */
+  find(executorTaskId: string): JournalEntry | undefined
+  /** Ids of all tasks it knows. */
+  ids(): readonly string[]
+  /** Idempotent. */
+  delete(executorTaskId: string): void
+}
+
 /**
- * Writes are not synced: they survive a kill, and after a power cut the number goes on from the one the runservice knows,
- * which every order carries.
+ * The journal in `dir`, made when missing, of one executor at a time. Writes are not synced: they survive a kill, and
+ * after a power cut the number goes on from the one the runservice knows, which every order carries.
  */
-export class Journal {
+export function openJournal(dir: string): Journal {
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  // What a kill between writing and renaming left.
+  for (const name of readdirSync(dir)) if (name.endsWith('.new')) rmSync(join(dir, name), { force: true })
+  return new FileJournal(dir)
+}
+
+class FileJournal implements Journal {
   readonly #dir: string
 
   constructor(dir: string) {
     this.#dir = dir
-    mkdirSync(dir, { recursive: true, mode: 0o700 })
   }
 
   save(entry: JournalEntry): void {
@@ -36,7 +53,6 @@ export class Journal {
     renameSync(`${path}.new`, path)
   }
 
-  /** The entry, or undefined when there is none or it was cut short by a power cut. */
   find(executorTaskId: string): JournalEntry | undefined {
     try {
       const entry: unknown = JSON.parse(readFileSync(this.#path(executorTaskId), 'utf8'))
@@ -46,7 +62,6 @@ export class Journal {
     }
   }
 
-  /** Ids of all tasks it knows. */
   ids(): readonly string[] {
     return readdirSync(this.#dir)
       .filter((name) => name.endsWith('.json'))
@@ -55,7 +70,6 @@ export class Journal {
 
   delete(executorTaskId: string): void {
     rmSync(this.#path(executorTaskId), { force: true })
-    rmSync(`${this.#path(executorTaskId)}.new`, { force: true })
   }
 
   #path(executorTaskId: string): string {

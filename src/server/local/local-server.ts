@@ -6,6 +6,7 @@ import { openDatabase } from '../../datamanager/open-database.ts'
 import type { Driver } from '../../executor/driver.ts'
 import { Executor } from '../../executor/executor.ts'
 import { GitMirrors } from '../../executor/git/mirrors.ts'
+import { openJournal } from '../../executor/journal.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -16,7 +17,8 @@ import type { CloneSource } from '../../runservice/executor-api.ts'
 import { type RunserviceSchema, runserviceRowTypes } from '../../runservice/row-types.ts'
 import { loadInstallationKey } from '../../runservice/sealing.ts'
 import { createRunservice } from '../../runservice/service.ts'
-import { type DriverChoice, openDrivers } from './open-drivers.ts'
+import type { DriverChoice } from './driver-choice.ts'
+import { openDrivers } from './open-drivers.ts'
 import {
   type Invocation,
   isClosed,
@@ -93,7 +95,6 @@ export async function openLocalServer(
     const executor = new Executor(
       {
         id: executorId,
-        dataDir: join(invocation.dir, 'executor'),
         labels: {},
         taskLimit: execution.jobs,
         allowPrivileged: true,
@@ -104,6 +105,7 @@ export async function openLocalServer(
         api: runservice.executorApi(executorId),
         drivers,
         mirrors: new GitMirrors({ dir: join(state.shared, 'mirrors') }, { clock }),
+        journal: openJournal(join(invocation.dir, 'executor', 'journal')),
         clock,
         logger,
       },
