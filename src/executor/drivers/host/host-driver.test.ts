@@ -341,7 +341,12 @@ function anExecutor(...args: readonly string[]): ChildProcess {
   })
 }
 
-const begun = (executor: ChildProcess) => new Promise((resolve) => executor.stdout?.once('data', resolve))
+/** Fails when the executor ends before: its message is on the test's own standard error. */
+const begun = (executor: ChildProcess) =>
+  new Promise((resolve, reject) => {
+    executor.stdout?.once('data', resolve)
+    executor.once('exit', (code) => reject(new Error(`the executor ended with ${code} before it began`)))
+  })
 
 function killed(executor: ChildProcess): Promise<void> {
   const exited = new Promise<void>((resolve) => executor.once('exit', () => resolve()))

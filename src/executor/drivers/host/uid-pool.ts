@@ -29,6 +29,7 @@ export function openUidPool(options: {
 }): UidPool {
   const { claimsDir, uids } = options
   mkdirSync(claimsDir, { recursive: true, mode: 0o700 })
+  dropOrphans(claimsDir)
   return {
     claim(podDir) {
       const uid = claimFrom(podDir)
