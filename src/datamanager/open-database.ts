@@ -5,9 +5,10 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
+import { createPrivateFile } from '../lib/file-lock.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { Database, Position, RowTypes, Schema } from './database.ts'
-import { createPrivateFile, FileLock } from './file-lock.ts'
+import { DatabaseLock } from './database-lock.ts'
 import { EmbeddedChangeLog } from './log/embedded.ts'
 import { LocalCommit } from './log/local-commit.ts'
 import { LogDatabase } from './log-database.ts'
@@ -50,7 +51,7 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
   const { newId = randomUUID, defer = deferToEndOfTurn, replaceCommit = (commit) => commit } = seams
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   using undo = new DisposableStack()
-  undo.use(FileLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
+  undo.use(DatabaseLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
   createPrivateFile(path) // SQLite gives its other files the mode of this one
   const model = undo.use(
     ReadModel.open({

@@ -5,9 +5,10 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import type { SlipwayError } from '../lib/errors.ts'
+import { createPrivateFile } from '../lib/file-lock.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { RowTypes, Schema } from './database.ts'
-import { createPrivateFile, FileLock } from './file-lock.ts'
+import { DatabaseLock } from './database-lock.ts'
 import { Follower } from './log/follower.ts'
 import { RemoteCommit } from './log/remote-commit.ts'
 import { LogDatabase } from './log-database.ts'
@@ -37,7 +38,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   const { replaceCommit = (commit) => commit } = seams
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   using undo = new DisposableStack()
-  undo.use(FileLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
+  undo.use(DatabaseLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
   createPrivateFile(path) // SQLite gives its other files the mode of this one
   const model = undo.use(ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls }))
   const closing = new AbortController()

@@ -1,32 +1,32 @@
-// A lock between processes, held by an open SQLite transaction on a file of its own: the kernel releases it when the
-// holder dies, however it dies, and nothing has to guess whether a pid still means the same process.
+// A lock between processes: SQLite's own exclusive lock on an empty file. The kernel releases it when the holder dies, however
+// it dies, so nothing has to guess whether a pid still means the same process; and SQLite sees that a second connection of
+// the same process gets none either.
 
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { Clock } from './clock.ts'
 
+/** Disposing releases it; idempotent. */
 export type FileLock = Disposable
 
 const retryMs = 25
 
-/** Takes the lock, or undefined when somebody holds it. */
+/** Takes the lock, or undefined when somebody holds it. Never waits. The file and its folder are made when missing. */
 export function tryFileLock(path: string): FileLock | undefined {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const database = new DatabaseSync(path)
+  createPrivateFile(path)
+  const database = new DatabaseSync(path, { timeout: 0 })
   try {
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE') // no journal beside it
   } catch (error) {
     database.close()
     if (isBusy(error)) return undefined
     throw error
   }
-  let isHeld = true
   return {
     [Symbol.dispose]() {
-      if (!isHeld) return
-      isHeld = false
-      database.close()
+      if (database.isOpen) database.close()
     },
   }
 }
@@ -37,6 +37,18 @@ export async function fileLock(path: string, clock: Clock, signal: AbortSignal):
     const lock = tryFileLock(path)
     if (lock !== undefined) return lock
     await clock.sleep(retryMs, signal)
+  }
+}
+
+/**
+ * Makes the file, readable for its owner only, unless it exists. An existing one is not even opened: closing it again would
+ * drop the locks that this process may have on it (fcntl(2)).
+ */
+export function createPrivateFile(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 
