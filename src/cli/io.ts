@@ -10,6 +10,8 @@ export type Io = {
   readonly stderr: Writable
   /** Calls `listener` for each SIGINT, SIGTERM and SIGHUP; disposing stops that. */
   readonly onInterrupt: (listener: (signal: string) => void) => Disposable
+  /** Calls `listener` when the process ends, in whatever way it can still act; disposing stops that. */
+  readonly onExit: (listener: () => void) => Disposable
   /** Ends the process at once. */
   readonly exit: (status: number) => never
 }
@@ -28,6 +30,10 @@ export const processIo = (): Io => ({
         for (const signal of signals) process.off(signal, listener)
       },
     }
+  },
+  onExit: (listener) => {
+    process.on('exit', listener)
+    return { [Symbol.dispose]: () => void process.off('exit', listener) }
   },
   exit: (status) => process.exit(status),
 })

@@ -1,28 +1,35 @@
 // What happens to tasks that wait for approval in a local run: approved, asked for, or not approved, which ends the run.
 
-import { createInterface } from 'node:readline/promises'
 import { isSlipwayError } from '../../lib/errors.ts'
 import type { Runservice, RunView } from '../../runservice/api.ts'
-import type { Io } from '../io.ts'
+import type { ApproveMode } from './approve-mode.ts'
 import type { RunEventSink } from './run-event.ts'
 
-export const approveModes = ['all', 'ask', 'none'] as const
-export type ApproveMode = (typeof approveModes)[number]
+export type ApprovalsComponents = {
+  readonly runservice: Runservice
+  readonly output: RunEventSink
+  /** Asks a person; undefined when there is no answer. */
+  readonly ask: (question: string) => Promise<string | undefined>
+  /** Aborted when the run is stopped: nothing is asked any more. */
+  readonly signal: AbortSignal
+}
 
 export class Approvals {
   readonly #mode: ApproveMode
   readonly #runservice: Runservice
   readonly #output: RunEventSink
-  readonly #io: Io
+  readonly #askPerson: ApprovalsComponents['ask']
+  readonly #signal: AbortSignal
   readonly #seen = new Set<string>()
   /** One question at a time. */
   #asking: Promise<void> = Promise.resolve()
 
-  constructor(mode: ApproveMode, runservice: Runservice, output: RunEventSink, io: Io) {
+  constructor(mode: ApproveMode, { runservice, output, ask, signal }: ApprovalsComponents) {
     this.#mode = mode
     this.#runservice = runservice
     this.#output = output
-    this.#io = io
+    this.#askPerson = ask
+    this.#signal = signal
   }
 
   /** Looks at a state of a run, and does what it asks for. */
@@ -45,14 +52,11 @@ export class Approvals {
   }
 
   async #ask(runId: string, taskId: string, name: string): Promise<void> {
-    const questions = createInterface({ input: this.#io.stdin, output: this.#io.stderr })
-    try {
-      const answer = await questions.question(`Task ${name} waits for approval. Approve? [y/N] `)
-      if (/^y(es)?$/i.test(answer.trim())) await this.#approve(runId, taskId)
-      else await this.#stop(runId)
-    } finally {
-      questions.close()
-    }
+    if (this.#signal.aborted) return
+    const answer = await this.#askPerson(`Task ${name} waits for approval. Approve? [y/N] `)
+    if (this.#signal.aborted) return
+    if (answer !== undefined && /^y(es)?$/i.test(answer.trim())) await this.#approve(runId, taskId)
+    else await this.#stop(runId)
   }
 
   async #approve(runId: string, taskId: string): Promise<void> {

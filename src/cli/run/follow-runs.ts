@@ -55,8 +55,8 @@ class RunFollower {
         run,
       )
     for (const task of view.tasks) {
-      if (isKept(task.task, view.run)) this.#ended.add(task.task.id)
-      await this.#updateTask(task, run)
+      if (isKept(task.task, view.run)) await this.#tellKept(task, run)
+      else await this.#updateTask(task, run)
     }
     await this.#tellRun(view, run)
   }
@@ -66,7 +66,7 @@ class RunFollower {
   }
 
   async #tellRun(
-    { run: { phase, result, reason, setupErrors }, tasks }: Pick<RunView, 'run' | 'tasks'>,
+    { run: { phase, result, reason, setupErrors, startedAt, endedAt }, tasks }: Pick<RunView, 'run' | 'tasks'>,
     run: RunReference,
   ): Promise<void> {
     const isFirst = !this.#told.has('run')
@@ -88,7 +88,15 @@ class RunFollower {
           }
         : {}),
       ...(setupErrors.length === 0 ? {} : { setupErrors }),
+      ...(startedAt === undefined || phase === 'queued' ? {} : { startedAt }),
+      ...(endedAt === undefined || phase === 'queued' ? {} : { endedAt }),
     })
+  }
+
+  async #tellKept(view: TaskView, run: RunReference): Promise<void> {
+    if (this.#ended.has(view.task.id)) return
+    this.#ended.add(view.task.id)
+    await this.#tellTask(view, run, { kept: true })
   }
 
   async #updateTask(view: TaskView, run: RunReference): Promise<void> {
@@ -106,7 +114,11 @@ class RunFollower {
     this.#ended.add(task.id)
   }
 
-  async #tellTask({ task, config, waiting }: TaskView, run: RunReference): Promise<void> {
+  async #tellTask(
+    { task, config, waiting }: TaskView,
+    run: RunReference,
+    kept: { readonly kept?: true } = {},
+  ): Promise<void> {
     const key = `task ${task.id}`
     const reason = waiting ?? task.reason
     const state = `${task.status} ${task.waitingApproval} ${JSON.stringify(task.status === 'notstarted' ? (reason ?? '') : '')}`
@@ -122,12 +134,13 @@ class RunFollower {
       ...(task.startedAt === undefined ? {} : { startedAt: task.startedAt }),
       ...(task.endedAt === undefined || task.status === 'running' ? {} : { endedAt: task.endedAt }),
       ...(task.keptPod === undefined || task.status === 'running' ? {} : { keptPod: task.keptPod }),
+      ...kept,
     })
   }
 
   async #updateStep(log: LogName, name: string, step: TaskStep, view: TaskView, run: RunReference): Promise<void> {
     const key = `step ${view.task.id} ${log}`
-    if (step.phase === 'notstarted') return
+    if (step.phase === 'notstarted' || (step.phase === 'cancelled' && step.startedAt === undefined)) return
     const tell = async (phase: TaskStep['phase']) => {
       const told = this.#told.get(key)
       if (told === phase || (told !== undefined && phase === 'running')) return
@@ -168,6 +181,7 @@ class RunFollower {
       for (const line of lines) await tell(line.endsWith('\r') ? line.slice(0, -1) : line)
       for (; rest.length > lineCharactersMax; rest = rest.slice(lineCharactersMax))
         await tell(rest.slice(0, lineCharactersMax))
+      if (rest !== '') sink.showPartialLine?.({ run, task: config.name, step: log }, rest)
     }
     rest += decoder.decode()
     if (rest !== '') await tell(rest)

@@ -3,6 +3,7 @@
 import { styleText } from 'node:util'
 
 export type Paint = {
+  readonly hasColours: boolean
   readonly dim: (text: string) => string
   readonly bold: (text: string) => string
   readonly red: (text: string) => string
@@ -22,10 +23,11 @@ export function paintFor(isTerminal: boolean, environment: PaintEnvironment): Pa
   return makePaint(!noColor && (forced || (isTerminal && environment.TERM !== 'dumb')))
 }
 
-function makePaint(hasColor: boolean): Paint {
+function makePaint(hasColours: boolean): Paint {
   const style = (format: Parameters<typeof styleText>[0]) => (text: string) =>
-    hasColor ? styleText(format, text, { validateStream: false }) : text
+    hasColours ? styleText(format, text, { validateStream: false }) : text
   const paint = {
+    hasColours,
     dim: style('dim'),
     bold: style('bold'),
     red: style('red'),

@@ -3,29 +3,49 @@
 import type { Writable } from 'node:stream'
 import { formatDuration } from './format-duration.ts'
 import type { Paint } from './paint.ts'
+import { printableLine } from './printable-line.ts'
 import type { RunEvent, RunEventSink } from './run-event.ts'
+import { applyEvent, emptyRunsState } from './run-state.ts'
+import { type RepeatCommands, summaryLines } from './summary.ts'
+import type { Symbols } from './symbols.ts'
 import { writeLine } from './write-line.ts'
+
+export type PlainOutputOptions = {
+  readonly paint: Paint
+  readonly symbols: Symbols
+  readonly repeat: RepeatCommands
+}
 
 export class PlainOutput implements RunEventSink {
   readonly #out: Writable
-  readonly #paint: Paint
-  readonly #showsRun: boolean
+  readonly #options: PlainOutputOptions
+  readonly #state = emptyRunsState()
+  /** Runs that are told together have their name in the prefix. */
+  #showsRun = false
 
-  constructor(out: Writable, options: { readonly paint: Paint; readonly showsRun: boolean }) {
+  constructor(out: Writable, options: PlainOutputOptions) {
     this.#out = out
-    this.#paint = options.paint
-    this.#showsRun = options.showsRun
+    this.#options = options
+  }
+
+  begin(runs: number): void {
+    this.#showsRun = runs > 1
   }
 
   write(event: RunEvent): void | Promise<void> {
+    // Lines of logs are told and not kept.
+    if (event.type !== 'log') applyEvent(this.#state, event)
     const line = this.#lineOf(event)
     return line === undefined ? undefined : writeLine(this.#out, line)
   }
 
-  finish(): void {}
+  async finish(): Promise<void> {
+    const lines = summaryLines(this.#state, { ...this.#options, showsLogs: false })
+    if (lines.length > 0) await writeLine(this.#out, lines.join('\n'))
+  }
 
   #lineOf(event: RunEvent): string | undefined {
-    const paint = this.#paint
+    const { paint } = this.#options
     switch (event.type) {
       case 'notice':
         return paint.dim(event.message)
@@ -39,6 +59,8 @@ export class PlainOutput implements RunEventSink {
       }
       case 'task': {
         const prefix = this.#prefix(event)
+        // Steps and times of a kept task are those of an earlier run.
+        if (event.kept === true) return `${prefix}${paint.dim('kept')}`
         if (event.status === 'notstarted') return event.waitingApproval ? `${prefix}waits for approval` : undefined
         if (event.status === 'running') return undefined
         const took =
@@ -55,11 +77,11 @@ export class PlainOutput implements RunEventSink {
         if (event.phase !== 'failed') return undefined
         return `${this.#prefix(event)}${paint.red(`${event.name} failed${event.reason === undefined ? '' : `: ${event.reason.text}`}`)}`
       case 'log':
-        return `${this.#prefix(event)}${event.line}`
+        return `${this.#prefix(event)}${printableLine(event.line, { colours: paint.hasColours })}`
     }
   }
 
   #prefix(event: { readonly run: { readonly name: string }; readonly task: string }): string {
-    return this.#paint.dim(this.#showsRun ? `[${event.run.name} / ${event.task}] ` : `[${event.task}] `)
+    return this.#options.paint.dim(this.#showsRun ? `[${event.run.name} / ${event.task}] ` : `[${event.task}] `)
   }
 }

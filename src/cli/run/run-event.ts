@@ -16,6 +16,8 @@ export type RunEvent =
       /** With the first event of a run. */
       readonly tasks?: readonly { readonly name: string; readonly level: number; readonly steps: readonly string[] }[]
       readonly setupErrors?: readonly string[]
+      readonly startedAt?: number
+      readonly endedAt?: number
     }
   | {
       readonly type: 'task'
@@ -27,7 +29,10 @@ export type RunEvent =
       readonly reason?: ShownReason
       readonly startedAt?: number
       readonly endedAt?: number
+      /** A command that enters the pod of this failed task. */
       readonly keptPod?: string
+      /** It was taken over from the run that this one repeats; its steps are not told. */
+      readonly kept?: true
     }
   | {
       readonly type: 'step'
@@ -52,6 +57,12 @@ export type RunEvent =
       readonly line: string
     }
 
+export type StepReference = {
+  readonly run: { readonly id: string }
+  readonly task: string
+  readonly step: 'setup' | number
+}
+
 export type RunReference = { readonly id: string; readonly name: string; readonly number: number }
 
 /** A reason with its facts, and in words. */
@@ -63,7 +74,13 @@ export function shownReason(reason: Reason): ShownReason {
 
 /** Where events go. Writing is in order; a sink that is slow slows the reader of logs down. */
 export interface RunEventSink {
+  /** Said once before the first event of a run: so many runs will be told. */
+  begin?(runs: number): void
   write(event: RunEvent): void | Promise<void>
-  /** Everything is told: closes what is live on the screen. */
+  /** The beginning of a line that has not ended yet: progress. The whole line follows as an event. */
+  showPartialLine?(where: StepReference, text: string): void
+  /** Asks the person at the terminal and returns what `read` gives. What is live on the screen waits. */
+  ask?(question: string, read: () => Promise<string | undefined>): Promise<string | undefined>
+  /** Everything is told: closes what is live on the screen, and sums up. */
   finish(): void | Promise<void>
 }

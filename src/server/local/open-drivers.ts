@@ -1,15 +1,11 @@
 // Which drivers a local run has: the one asked for, or the best there is.
 
 import type { Driver } from '../../executor/driver.ts'
-import { openDockerDriver } from '../../executor/drivers/docker/docker-driver.ts'
-import { openHostDriver } from '../../executor/drivers/host/host-driver.ts'
 import { findHelperBinary, hostArch } from '../../executor/helper/helper-binary.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { errorMessage, SlipwayError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
-
-export const driverChoices = ['auto', 'docker', 'host'] as const
-export type DriverChoice = (typeof driverChoices)[number]
+import type { DriverChoice } from './driver-choice.ts'
 
 export type DriverSettings = {
   readonly choice: DriverChoice
@@ -61,8 +57,11 @@ async function openBest(settings: DriverSettings, components: DriverComponents):
   }
 }
 
-function openDocker(settings: DriverSettings, { clock, logger }: DriverComponents): Promise<Driver> {
-  return openDockerDriver({
+// Drivers are loaded when they are opened: the other one costs no time at the start.
+
+async function openDocker(settings: DriverSettings, { clock, logger }: DriverComponents): Promise<Driver> {
+  const { openDockerDriver } = await import('../../executor/drivers/docker/docker-driver.ts')
+  return await openDockerDriver({
     ownerId: settings.ownerId,
     environment: settings.environment,
     allowPrivileged: settings.allowPrivileged,
@@ -73,7 +72,10 @@ function openDocker(settings: DriverSettings, { clock, logger }: DriverComponent
 }
 
 async function openHost(settings: DriverSettings, { clock, logger, notice }: DriverComponents): Promise<Driver> {
-  const helper = await findHelperBinary(hostArch())
+  const [helper, { openHostDriver }] = await Promise.all([
+    findHelperBinary(hostArch()),
+    import('../../executor/drivers/host/host-driver.ts'),
+  ])
   const open = (allowUnsandboxed: boolean) =>
     openHostDriver({
       dataDir: settings.dataDir,

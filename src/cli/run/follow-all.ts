@@ -1,0 +1,83 @@
+// Follows the runs of one invocation to their end, with approvals, interrupts, and tasks that nothing here can execute.
+
+import { SlipwayError } from '../../lib/errors.ts'
+import type { Runservice, RunView } from '../../runservice/api.ts'
+import { describeReason } from '../../runservice/reasons.ts'
+import type { Run } from '../../runservice/types.ts'
+import { exitStatus } from '../exit-status.ts'
+import { AnswerReader } from './answer-reader.ts'
+import { Approvals } from './approvals.ts'
+import { followRun } from './follow-runs.ts'
+import type { RunContext } from './run-context.ts'
+import { statusOf } from './run-status.ts'
+
+/** Returns the exit status. When `stopping` is aborted the runs are stopped, and followed to their end. */
+export async function followAll(
+  { options, io, output, stopping, clock }: RunContext,
+  runservice: Runservice,
+  runs: readonly Run[],
+): Promise<number> {
+  output.begin?.(runs.length)
+  using answers = new AnswerReader(io.stdin)
+  const approvals = new Approvals(options.approve ?? (io.stdin.isTTY && io.stdout.isTTY ? 'ask' : 'none'), {
+    runservice,
+    output,
+    ask: async (question) => {
+      const read = () => answers.read(stopping)
+      if (output.ask !== undefined) return await output.ask(question, read)
+      io.stderr.write(question)
+      return await read()
+    },
+    signal: stopping,
+  })
+  const stopAll = () => {
+    for (const run of runs) void stopRun(runservice, run.id)
+  }
+  stopping.addEventListener('abort', stopAll, { once: true })
+  const stuck = new Set<string>()
+  try {
+    if (stopping.aborted) stopAll()
+    const views = await Promise.all(
+      runs.map((run) =>
+        followRun(run.id, {
+          runservice,
+          sink: output,
+          clock,
+          signal: new AbortController().signal,
+          onView: (view) => {
+            approvals.look(view)
+            const why = whyStuck(view)
+            if (why === undefined || runservice.listExecutors().length === 0 || stuck.has(run.id)) return
+            stuck.add(run.id)
+            void output.write({ type: 'notice', message: `${why}: stopping` })
+            void stopRun(runservice, run.id)
+          },
+        }),
+      ),
+    )
+    if (stopping.aborted && views.some(({ run }) => run.result !== 'success')) return exitStatus.stopped
+    return stuck.size > 0 ? exitStatus.runFailed : statusOf(views)
+  } finally {
+    stopping.removeEventListener('abort', stopAll)
+  }
+}
+
+/** A task waits for an executor that nobody here is or will be, and nothing else is left to do. */
+function whyStuck({ run, tasks }: RunView): string | undefined {
+  if (run.phase !== 'running' || tasks.some(({ task }) => task.status === 'running')) return undefined
+  const stuck = tasks.find(({ waiting }) => waiting?.kind === 'waiting_executor' && waiting.matching === 0)
+  return stuck?.waiting === undefined
+    ? undefined
+    : `Task ${stuck.config.name} cannot be executed here, ${describeReason(stuck.waiting)}`
+}
+
+async function stopRun(runservice: Runservice, runId: string): Promise<void> {
+  const phase = runservice.findRun(runId)?.run.phase
+  try {
+    if (phase === 'running') await runservice.stopRun(runId)
+    if (phase === 'queued') await runservice.cancelRun(runId)
+  } catch (error) {
+    // It ended or started in between; its end is told by its events.
+    if (!(error instanceof SlipwayError && error.kind === 'conflict')) throw error
+  }
+}
