@@ -1,7 +1,8 @@
 // The runservice's side of logs: stores frames, reads them, and shows followers the open frame that the executor offers.
 //
 //   logs/<run task>/<setup or step>/<first byte, 16 digits>.zst   one object per frame (frame.ts)
-//   logs/<run task>/<setup or step>/end                           the trailer, written last
+//   logs/<run task>/<setup or step>/end                           the trailer, written last; a log that is complete with its
+//                                                                 only frame has none, the frame says it
 //
 // Frames of a log meet without gap and without overlap, but for one moment: merging replaces the first of several frames by
 // one with all their bytes and then deletes the others. So a reader that finds a frame inside what it already has read skips
@@ -43,7 +44,8 @@ export interface LogStore {
   position(key: LogKey, signal?: AbortSignal): Promise<LogPosition>
   /**
    * Stores a frame durably and answers the new position. What is stored stays: a frame that begins before the end of the log
-   * is acknowledged with the position as it is. One that begins behind it is `log_moved`, a damaged one `log_corrupt`.
+   * is acknowledged with the position as it is. One that begins behind it is `log_moved`, a damaged one `log_corrupt`. One
+   * that says it is the whole log completes it.
    */
   storeFrame(key: LogKey, frame: Uint8Array, signal?: AbortSignal): Promise<LogPosition>
   /**
@@ -96,7 +98,8 @@ class ObjectLogStore implements LogStore {
     const { index } = verifyFrame(frame)
     const log = this.#logOf(key)
     return await log.alone(async () => {
-      log.position = await this.#positionOf(log, signal)
+      // Of a log nobody has asked about, the first frame is mostly the beginning: creating it will tell.
+      log.position ??= index.firstByte === 0 ? positionAfter(undefined) : await this.#loadPosition(log.folder, signal)
       // Another instance may have stored more than we know of.
       if (index.firstByte > log.position.bytes) log.position = await this.#loadPosition(log.folder, signal)
       if (log.position.complete || index.firstByte < log.position.bytes) return log.position
@@ -109,11 +112,13 @@ class ObjectLogStore implements LogStore {
       try {
         await this.#ost.create(frameKey(log.folder, index.firstByte), frame, signalOption(signal))
         log.position = positionAfter(index)
+        if (index.isWholeLog) log.trailer = await this.#totals(log.folder, index, signal)
       } catch (error) {
         if (!isSlipwayError(error, 'object_exists')) throw error
         log.position = await this.#loadPosition(log.folder, signal)
       }
-      log.changed()
+      if (log.position.complete) log.complete(log.position)
+      else log.changed()
       return log.position
     })
   }
@@ -125,22 +130,14 @@ class ObjectLogStore implements LogStore {
   async finish(key: LogKey, signal?: AbortSignal): Promise<LogTrailer> {
     const log = this.#logOf(key)
     return await log.alone(async () => {
-      const found = await this.#loadTrailer(log.folder, signal)
-      if (found !== undefined) {
-        log.complete(await this.#loadPosition(log.folder, signal))
-        return found
-      }
-      await this.#mergeSmallFrames(log.folder, signal)
-      const trailer = await this.#totals(log.folder, signal)
-      const data = Buffer.from(JSON.stringify({ format: 1, ...trailer }))
-      await this.#ost.put(`${log.folder}/${trailerName}`, data, signalOption(signal))
-      log.complete(await this.#loadPosition(log.folder, signal))
-      return trailer
+      log.trailer ??= await this.#finish(log, signal)
+      return log.trailer
     })
   }
 
   async trailer(key: LogKey, signal?: AbortSignal): Promise<LogTrailer | undefined> {
-    return await this.#loadTrailer(folderOf(key), signal)
+    const folder = folderOf(key)
+    return await this.#loadTrailer(folder, await this.#list(folder, signal), signal)
   }
 
   async *read(key: LogKey, start: LogStart, signal?: AbortSignal): AsyncGenerator<LogChunk> {
@@ -151,7 +148,7 @@ class ObjectLogStore implements LogStore {
   async *indexes(key: LogKey, signal?: AbortSignal): AsyncGenerator<FrameIndex> {
     const folder = folderOf(key)
     let endByte = 0
-    for (const firstByte of await this.#frames(folder, signal)) {
+    for (const firstByte of (await this.#list(folder, signal)).frames) {
       if (firstByte < endByte) continue
       const index = await this.#readIndex(folder, firstByte, signal)
       endByte = firstByte + index.sizeBytes
@@ -230,14 +227,39 @@ class ObjectLogStore implements LogStore {
   }
 
   async #loadPosition(folder: string, signal: AbortSignal | undefined): Promise<LogPosition> {
-    const trailer = await this.#loadTrailer(folder, signal)
-    const last = (await this.#frames(folder, signal)).at(-1)
-    const complete = trailer !== undefined
-    if (last === undefined) return { bytes: 0, lines: 0, rawBytes: 0, complete }
-    return { ...positionAfter(await this.#readIndex(folder, last, signal)), complete }
+    const { frames, hasTrailer } = await this.#list(folder, signal)
+    const last = frames.at(-1)
+    return positionAfter(last === undefined ? undefined : await this.#readIndex(folder, last, signal), hasTrailer)
   }
 
-  async #loadTrailer(folder: string, signal: AbortSignal | undefined): Promise<LogTrailer | undefined> {
+  async #finish(log: OpenLog, signal: AbortSignal | undefined): Promise<LogTrailer> {
+    const { folder } = log
+    let listed = await this.#list(folder, signal)
+    const found = await this.#loadTrailer(folder, listed, signal)
+    if (found === undefined && listed.frames.length > 1) {
+      await this.#mergeSmallFrames(folder, listed.frames, signal)
+      listed = await this.#list(folder, signal)
+    }
+    const last = listed.frames.at(-1)
+    const index = last === undefined ? undefined : await this.#readIndex(folder, last, signal)
+    const trailer = found ?? (await this.#totals(folder, index, signal))
+    if (found === undefined) {
+      const data = Buffer.from(JSON.stringify({ format: 1, ...trailer }))
+      await this.#ost.put(`${folder}/${trailerName}`, data, signalOption(signal))
+    }
+    log.complete(positionAfter(index, true))
+    return trailer
+  }
+
+  async #loadTrailer(
+    folder: string,
+    { frames, hasTrailer }: Listed,
+    signal: AbortSignal | undefined,
+  ): Promise<LogTrailer | undefined> {
+    if (!hasTrailer) {
+      const index = frames.length === 1 ? await this.#readIndex(folder, frames[0]!, signal) : undefined
+      return index?.isWholeLog ? await this.#totals(folder, index, signal) : undefined
+    }
     const data = await this.#readObject(`${folder}/${trailerName}`, signal)
     if (data === undefined) return undefined
     const { format, ...trailer } = JSON.parse(data.toString()) as LogTrailer & { format: number }
@@ -246,21 +268,22 @@ class ObjectLogStore implements LogStore {
     return trailer
   }
 
-  /** The first bytes of all frames, ascending. */
-  async #frames(folder: string, signal: AbortSignal | undefined): Promise<number[]> {
+  async #list(folder: string, signal: AbortSignal | undefined): Promise<Listed> {
     const frames: number[] = []
+    let hasTrailer = false
     for await (const { key } of this.#ost.list({ prefix: `${folder}/`, ...signalOption(signal) })) {
       const digits = /\/(\d{16})\.zst$/.exec(key)?.[1]
       if (digits !== undefined) frames.push(Number(digits))
+      else if (key === `${folder}/${trailerName}`) hasTrailer = true
     }
-    return frames
+    return { frames, hasTrailer }
   }
 
   async *#readFrom(folder: string, fromByte: number, signal: AbortSignal | undefined): AsyncGenerator<LogChunk> {
     let offset = fromByte
     let vanished = 0
     search: while (true) {
-      const frames = await this.#frames(folder, signal)
+      const { frames } = await this.#list(folder, signal)
       const first = Math.max(
         0,
         frames.findLastIndex((firstByte) => firstByte <= offset),
@@ -285,7 +308,7 @@ class ObjectLogStore implements LogStore {
 
   async #firstByteOf(folder: string, start: LogStart, signal: AbortSignal | undefined): Promise<number> {
     if ('fromByte' in start) return start.fromByte
-    const frames = await this.#frames(folder, signal)
+    const { frames } = await this.#list(folder, signal)
     const last = frames.at(-1)
     if (last === undefined) return 0
     let line: number
@@ -329,10 +352,8 @@ class ObjectLogStore implements LogStore {
   }
 
   /** Slow logs have a frame every few seconds: neighbours that fit into one become one. Can be broken off anywhere. */
-  async #mergeSmallFrames(folder: string, signal: AbortSignal | undefined): Promise<void> {
-    const frames = await this.#frames(folder, signal)
-    const last = frames.at(-1)
-    if (last === undefined) return
+  async #mergeSmallFrames(folder: string, frames: readonly number[], signal: AbortSignal | undefined): Promise<void> {
+    const last = frames.at(-1)!
     const ends = [...frames.slice(1), last + (await this.#readIndex(folder, last, signal)).sizeBytes]
     for (let from = 0; from < frames.length; ) {
       let to = from + 1
@@ -362,10 +383,9 @@ class ObjectLogStore implements LogStore {
     for (const firstByte of frames.slice(1)) await this.#ost.delete(frameKey(folder, firstByte), signal)
   }
 
-  async #totals(folder: string, signal: AbortSignal | undefined): Promise<LogTrailer> {
-    const last = (await this.#frames(folder, signal)).at(-1)
-    if (last === undefined) return { sizeBytes: 0, lines: 0, sha256: createHash('sha256').digest('hex') }
-    const index = await this.#readIndex(folder, last, signal)
+  /** Of the log whose last frame has this index. */
+  async #totals(folder: string, index: FrameIndex | undefined, signal: AbortSignal | undefined): Promise<LogTrailer> {
+    if (index === undefined) return { sizeBytes: 0, lines: 0, sha256: createHash('sha256').digest('hex') }
     return {
       sizeBytes: index.firstByte + index.sizeBytes,
       lines: index.firstLine + index.newlines + (index.endsLine ? 0 : 1),
@@ -381,10 +401,17 @@ class ObjectLogStore implements LogStore {
   }
 }
 
+type Listed = {
+  /** The first bytes of all frames, ascending. */
+  readonly frames: readonly number[]
+  readonly hasTrailer: boolean
+}
+
 /** What is remembered of a log that is written or followed. */
 class OpenLog {
   readonly folder: string
   position: LogPosition | undefined
+  trailer: LogTrailer | undefined
   followers = 0
   isDeleted = false
   #writers = 0
@@ -488,12 +515,14 @@ function frameKey(folder: string, firstByte: number): string {
   return `${folder}/${String(firstByte).padStart(16, '0')}.zst`
 }
 
-function positionAfter(index: FrameIndex): LogPosition {
+/** Of the log whose last frame has this index. */
+function positionAfter(index: FrameIndex | undefined, hasTrailer = false): LogPosition {
+  if (index === undefined) return { bytes: 0, lines: 0, rawBytes: 0, complete: hasTrailer }
   return {
     bytes: index.firstByte + index.sizeBytes,
     lines: index.firstLine + index.newlines,
     rawBytes: index.rawBytes,
-    complete: false,
+    complete: hasTrailer || index.isWholeLog,
   }
 }
 

@@ -88,6 +88,8 @@ export function createLogWriter(options: LogWriterOptions): LogWriter {
 
 const KiB = 1024
 const rawPieceBytes = 64 * KiB
+/** Of a frame's buffer at first. */
+const firstBufferBytes = 4 * KiB
 /** The line that says what is left out. */
 const leftOutLineBytesMax = 256
 
@@ -107,7 +109,8 @@ const defaultSizes: LogSizes = {
 
 type OpenFrame = {
   readonly firstByte: number
-  readonly buffer: Uint8Array
+  /** Grows with the frame: most logs are a few lines. */
+  buffer: Uint8Array
   sizeBytes: number
   rawBytes: number
   readonly marks: TimeMark[]
@@ -176,7 +179,7 @@ class FramingLogWriter implements LogWriter {
     await this.#untilRoom()
     this.#take(this.#options.masker.end())
     await this.#appendTail()
-    this.#closeFrame()
+    this.#closeFrame({ isLast: true })
     await this.#allStored
     this.#throwFailure()
     return this.#position
@@ -213,6 +216,7 @@ class FramingLogWriter implements LogWriter {
     if (this.#open !== undefined && this.#open.sizeBytes + bytes.length > this.#sizes.frameBytes) this.#closeFrame()
     this.#open ??= this.#openFrame(bytes.length)
     const open = this.#open
+    if (open.buffer.length < open.sizeBytes + bytes.length) this.#enlarge(open, open.sizeBytes + bytes.length)
     open.buffer.set(bytes, open.sizeBytes)
     if (open.marks.at(-1)?.at !== at) open.marks.push({ offset: open.sizeBytes, at })
     for (const { secret, offset } of printed) open.printed.push({ secret, offset: open.sizeBytes + offset })
@@ -224,10 +228,9 @@ class FramingLogWriter implements LogWriter {
   }
 
   #openFrame(bytesMin: number): OpenFrame {
-    const size = Math.max(this.#sizes.frameBytes, bytesMin)
     const open: OpenFrame = {
       firstByte: this.#bytes,
-      buffer: (size === this.#sizes.frameBytes ? this.#freeBuffers.pop() : undefined) ?? Buffer.allocUnsafeSlow(size),
+      buffer: this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(Math.max(firstBufferBytes, bytesMin)),
       sizeBytes: 0,
       rawBytes: 0,
       marks: [],
@@ -246,11 +249,22 @@ class FramingLogWriter implements LogWriter {
     return open
   }
 
+  /** To twice its size, or to that of a whole frame, which may be one that is free. */
+  #enlarge(open: OpenFrame, bytesMin: number): void {
+    const { frameBytes } = this.#sizes
+    const isWhole = bytesMin > frameBytes / 4 && bytesMin <= frameBytes
+    const buffer = isWhole
+      ? (this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(frameBytes))
+      : Buffer.allocUnsafeSlow(Math.max(bytesMin, open.buffer.length * 2))
+    buffer.set(open.buffer.subarray(0, open.sizeBytes))
+    open.buffer = buffer
+  }
+
   #closeOldFrame(): void {
     if (this.#isOpenFrameOld && this.#framesInFlight < this.#sizes.framesInFlight) this.#closeFrame()
   }
 
-  #closeFrame(): void {
+  #closeFrame({ isLast = false } = {}): void {
     const open = this.#open
     if (open === undefined) return
     this.#open = undefined
@@ -259,16 +273,28 @@ class FramingLogWriter implements LogWriter {
     const bytes = open.buffer.subarray(0, open.sizeBytes)
     const sha256 = this.#hash?.update(bytes).copy().digest('hex')
     const { firstByte, rawBytes } = open
-    const start = { firstByte, firstLine: this.#newlines, rawBytes, ...(sha256 === undefined ? {} : { sha256 }) }
-    const index = indexFrame(start, bytes, open.marks)
+    const index = indexFrame(
+      {
+        firstByte,
+        firstLine: this.#newlines,
+        rawBytes,
+        ...(sha256 === undefined ? {} : { sha256 }),
+        isWholeLog: isLast && firstByte === 0,
+      },
+      bytes,
+      open.marks,
+    )
     for (const { secret, offset } of open.printed)
       this.#options.onSecretPrinted?.({ secret, line: this.#newlines + countNewlines(bytes.subarray(0, offset)) })
     this.#newlines += index.newlines
-    const encodeBuffer = this.#freeEncodeBuffers.pop() ?? Buffer.allocUnsafeSlow(this.#sizes.frameBytes)
+    const isWhole = open.buffer.length === this.#sizes.frameBytes
+    const encodeBuffer = isWhole
+      ? (this.#freeEncodeBuffers.pop() ?? Buffer.allocUnsafeSlow(this.#sizes.frameBytes))
+      : undefined
     const encoded = this.#encode(index, bytes, encodeBuffer)
     encoded.then(
       () => {
-        if (open.buffer.length === this.#sizes.frameBytes) this.#freeBuffers.push(open.buffer)
+        if (isWhole) this.#freeBuffers.push(open.buffer)
       },
       () => {}, // Heard of when its turn to be stored has come.
     )
@@ -276,14 +302,14 @@ class FramingLogWriter implements LogWriter {
     this.#allStored = this.#allStored
       .then(() => this.#storeFrame(encoded, firstByte + bytes.length))
       .then(() => {
-        this.#freeEncodeBuffers.push(encodeBuffer)
+        if (encodeBuffer !== undefined) this.#freeEncodeBuffers.push(encodeBuffer)
       })
   }
 
   async #encode(
     index: FrameIndex,
     bytes: Uint8Array,
-    buffer: Uint8Array<ArrayBuffer>,
+    buffer: Uint8Array<ArrayBuffer> | undefined,
   ): Promise<Uint8Array<ArrayBuffer>> {
     while (this.#compressing >= compressedAtOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#compressing++

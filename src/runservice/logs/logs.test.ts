@@ -425,6 +425,34 @@ test('finishing merges small frames and is idempotent, also after a crash in the
   })
 })
 
+test('a log of one frame is one object, complete as soon as that is stored', async () => {
+  await withStore(async (store, ost) => {
+    const following = bytesOf(store.follow(key, 0, new AbortController().signal))
+    expect(await writeAll(store, 'one\ntwo')).toEqual({ bytes: 7, lines: 1, rawBytes: 7, complete: true })
+    expect((await following).toString()).toBe('one\ntwo')
+    const trailer = await store.finish(key)
+    expect(trailer).toMatchObject({ sizeBytes: 7, lines: 2 })
+    for (const other of [store, createLogStore(ost)]) {
+      expect(await other.position(key)).toMatchObject({ bytes: 7, complete: true })
+      expect(await other.trailer(key)).toEqual(trailer)
+      expect(await other.finish(key)).toEqual(trailer)
+      expect(await other.storeFrame(key, await aFrame(7, 'late'))).toMatchObject({ bytes: 7, complete: true })
+    }
+    expect((await Array.fromAsync(ost.list())).map((info) => info.key)).toEqual(['logs/task/0/0000000000000000.zst'])
+  })
+})
+
+test('a log that a predecessor began is completed by its trailer', async () => {
+  await withStore(async (store, ost) => {
+    await store.storeFrame(key, await aFrame(0, 'one\n'))
+    const position = await store.position(key)
+    expect(await writeAll(store, 'two\n', { position })).toMatchObject({ bytes: 8, complete: false })
+    expect(await createLogStore(ost).trailer(key)).toBeUndefined()
+    expect(await store.finish(key)).toMatchObject({ sizeBytes: 8, lines: 2 })
+    expect(await createLogStore(ost).position(key)).toMatchObject({ bytes: 8, complete: true })
+  })
+})
+
 test('a follower sees each byte once, whenever it comes and however it is stored', async () => {
   await fc.assert(
     fc.asyncProperty(
