@@ -190,11 +190,11 @@ class LocalRunservice implements Runservice {
     let last = this.findRun(runId)
     if (last === undefined) throw new SlipwayError('run_not_found', `there is no run ${runId}`)
     yield last
+    if (isFinishedRun(last.run.phase)) return
     // Rows come with the changes: a run of thousands of tasks is not loaded again at each of them.
     let { run } = last
     const tasks = new Map(last.tasks.map(({ task }) => [task.id, task]))
     for await (const { position, operations } of database.changes(last.position, signal)) {
-      if (isFinishedRun(run.phase)) return
       let concerns = false
       for (const operation of operations) {
         if (operation.kind !== 'put') continue
