@@ -1,10 +1,9 @@
 // `slipway run`: the runs of the definition that match the event.
 
 import { randomBytes } from 'node:crypto'
-import { limits } from '../../lib/limits.ts'
 import { planRuns } from '../../pipeline/plan.ts'
 import type { NewRunRequest } from '../../runservice/api.ts'
-import { newInvocation, removeOldInvocations } from '../../server/local/state-directory.ts'
+import { newInvocation, removeInvocation } from '../../server/local/state-directory.ts'
 import { refOf } from '../event-options.ts'
 import { exitStatus } from '../exit-status.ts'
 import { parseVariables } from '../variable-options.ts'
@@ -27,6 +26,11 @@ export async function startRuns(context: RunContext): Promise<number> {
   const config = await readConfig(asked, context)
   const invocation = newInvocation(state, clock.now(), randomBytes(3).toString('hex'))
   using _lock = invocation.lock
+  let hasRuns = false
+  await using _unused = {
+    // One that started nothing is not "the last run".
+    [Symbol.asyncDispose]: async () => (hasRuns ? undefined : removeInvocation(invocation)),
+  }
   saveAsked(invocation, asked)
   const source = await freezeSource(asked, context, invocation)
   const requests: NewRunRequest[] = []
@@ -39,9 +43,9 @@ export async function startRuns(context: RunContext): Promise<number> {
     await output.write({ type: 'notice', message })
     return exitStatus.success
   }
-  const status = await withServer(context, invocation, source, async ({ runservice }) =>
-    followAll(context, runservice, await runservice.createRuns(requests)),
-  )
-  await removeOldInvocations(state, limits.localRunsKept.value)
-  return status
+  return await withServer(context, invocation, source, async ({ runservice }) => {
+    const runs = await runservice.createRuns(requests)
+    hasRuns = true
+    return await followAll(context, runservice, runs)
+  })
 }

@@ -3,7 +3,6 @@
 
 import { join } from 'node:path'
 import { openDatabase } from '../../datamanager/open-database.ts'
-import type { Driver } from '../../executor/driver.ts'
 import { Executor } from '../../executor/executor.ts'
 import { GitMirrors } from '../../executor/git/mirrors.ts'
 import { openJournal } from '../../executor/journal.ts'
@@ -17,16 +16,10 @@ import type { CloneSource } from '../../runservice/executor-api.ts'
 import { type RunserviceSchema, runserviceRowTypes } from '../../runservice/row-types.ts'
 import { loadInstallationKey } from '../../runservice/sealing.ts'
 import { createRunservice } from '../../runservice/service.ts'
+import { cleanAfterKilled, cleanCaches, hostDirectory, removeOldInvocations } from './cleaning.ts'
 import type { DriverChoice } from './driver-choice.ts'
 import { openDrivers } from './open-drivers.ts'
-import {
-  type Invocation,
-  isClosed,
-  listInvocations,
-  lockInvocation,
-  markClosed,
-  type StateDirectory,
-} from './state-directory.ts'
+import { type Invocation, markDrivers, markEnd, type StateDirectory } from './state-directory.ts'
 
 export type LocalServerSettings = {
   readonly state: StateDirectory
@@ -80,18 +73,25 @@ export async function openLocalServer(
   )
   let idle = async () => {}
   if (execution !== undefined) {
-    await cleanAfterKilled(settings, components)
+    const cleaning = { clock, logger, environment: execution.environment }
+    await cleanAfterKilled(state, invocation, cleaning)
+    await removeOldInvocations(state, limits.localRunsKept.value, cleaning)
+    await cleanCaches(state, caches, clock)
     const drivers = await openDrivers(
       {
         choice: execution.driver,
         ownerId: invocation.id,
-        dataDir: join(invocation.dir, 'host'),
+        dataDir: hostDirectory(invocation),
         allowPrivileged: true,
         environment: execution.environment,
       },
       components,
     )
     for (const driver of drivers) undo.use(driver)
+    markDrivers(
+      invocation,
+      drivers.map((driver) => driver.name),
+    )
     const executor = new Executor(
       {
         id: executorId,
@@ -115,7 +115,7 @@ export async function openLocalServer(
     undo.defer(async () => {
       stopping.abort()
       await running
-      if (!execution.keepFailed) markClosed(invocation)
+      markEnd(invocation, execution.keepFailed ? 'kept' : 'clean')
     })
     idle = () => executor.idle()
   }
@@ -131,35 +131,4 @@ const noSource: CloneSource = {
   originUrl: '',
   mirrorKey: '',
   submoduleUrls: {},
-}
-
-/** Removes the pods of invocations that were killed; one that works holds its lock. */
-async function cleanAfterKilled(
-  { state, invocation, execution }: LocalServerSettings,
-  components: LocalServerComponents,
-): Promise<void> {
-  for (const id of listInvocations(state)) {
-    if (id === invocation.id || isClosed(state, id)) continue
-    const killed = lockInvocation(state, id)
-    if (killed === undefined) continue
-    using _lock = killed.lock
-    const signal = components.clock.timeout(limits.podRemoveMs.value)
-    for (const choice of ['docker', 'host'] as const) {
-      const drivers = await openDrivers(
-        {
-          choice,
-          ownerId: id,
-          dataDir: join(killed.dir, 'host'),
-          allowPrivileged: true,
-          environment: execution?.environment ?? {},
-        },
-        { ...components, notice: () => {} },
-      ).catch((): readonly Driver[] => [])
-      for (const driver of drivers) {
-        await using _driver = driver
-        for (const pod of await driver.listPods(signal)) await driver.removePod(pod, signal)
-      }
-    }
-    markClosed(killed)
-  }
 }

@@ -5,9 +5,10 @@
 //
 // An invocation holds the lock in its directory while it works; the kernel lets go of it however the process ends.
 
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { DriverName } from '../../executor/driver.ts'
 import { type FileLock, tryFileLock } from '../../lib/file-lock.ts'
 
 export type Invocation = {
@@ -18,7 +19,8 @@ export type Invocation = {
 
 export type StateDirectory = { readonly root: string; readonly shared: string }
 
-const closedMarker = 'closed'
+const endFile = 'ended'
+const driversFile = 'drivers'
 
 /** `root`: the directory of one repository's state; made when missing. */
 export function openStateDirectory(root: string): StateDirectory {
@@ -53,21 +55,40 @@ export function lockInvocation(state: StateDirectory, id: string): Invocation | 
   return lock === undefined ? undefined : { id, dir, lock }
 }
 
-/** Says that the invocation cleaned up after itself; without it the next one does. */
-export function markClosed(invocation: Invocation): void {
-  writeFileSync(join(invocation.dir, closedMarker), '')
+export async function removeInvocation(invocation: Invocation): Promise<void> {
+  await rm(invocation.dir, { recursive: true, force: true })
 }
 
-export function isClosed(state: StateDirectory, id: string): boolean {
-  return existsSync(join(state.root, id, closedMarker))
+/** How an invocation ended: nothing of it is left outside its directory, or a pod was kept for looking at. */
+export type InvocationEnd = 'clean' | 'kept'
+
+export function markEnd(invocation: Invocation, end: InvocationEnd): void {
+  writeFileSync(join(invocation.dir, endFile), end)
 }
 
-/** Removes invocations beyond the newest `kept`, except those that work. `beforeRemoval` is called with each. */
-export async function removeOldInvocations(state: StateDirectory, kept: number): Promise<void> {
-  for (const id of listInvocations(state).slice(kept)) {
-    const invocation = lockInvocation(state, id)
-    if (invocation === undefined) continue
-    using _lock = invocation.lock
-    await rm(invocation.dir, { recursive: true, force: true })
+/** Undefined while it works, and when it was killed. */
+export function endOf(state: StateDirectory, id: string): InvocationEnd | undefined {
+  const text = readIfThere(join(state.root, id, endFile))
+  return text === 'clean' || text === 'kept' ? text : undefined
+}
+
+/** Remembers which drivers make its pods, before they make any. */
+export function markDrivers(invocation: Invocation, drivers: readonly DriverName[]): void {
+  rmSync(join(invocation.dir, endFile), { force: true })
+  writeFileSync(join(invocation.dir, driversFile), drivers.join('\n'))
+}
+
+/** None when it was killed before it opened any: then it made no pods. */
+export function usedDrivers(invocation: Invocation): readonly ('docker' | 'host')[] {
+  return (readIfThere(join(invocation.dir, driversFile)) ?? '')
+    .split('\n')
+    .filter((name) => name === 'docker' || name === 'host')
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
   }
 }
