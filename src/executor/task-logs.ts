@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError } from '../lib/errors.ts'
 import type { ExecutorApi, LogName, LogPosition, Order } from '../runservice/executor-api.ts'
 import { createLogWriter, type LogWriter } from '../runservice/logs/log-writer.ts'
-import { createMasker } from './masking/masker.ts'
+import { createMasking, type Masking } from './masking/masker.ts'
 import type { StepLog } from './steps/step-context.ts'
 
 const retryMsMin = 100
@@ -19,6 +19,8 @@ export type TaskLogsComponents = {
 }
 
 export interface OpenStepLog extends StepLog, AsyncDisposable {
+  /** True when a predecessor stored a part of it, but not its end. */
+  readonly isContinued: boolean
   /** Stores what is left and completes the log. */
   finish(): Promise<void>
 }
@@ -26,6 +28,7 @@ export interface OpenStepLog extends StepLog, AsyncDisposable {
 export class TaskLogs {
   readonly #order: Order
   readonly #components: TaskLogsComponents
+  #masking: Masking | undefined
 
   constructor(order: Order, components: TaskLogsComponents) {
     this.#order = order
@@ -39,16 +42,24 @@ export class TaskLogs {
     const position = options.isResumed
       ? await this.#retry(() => api.logPosition(executorTaskId, name, signal))
       : emptyLog
+    this.#masking ??= createMasking(secrets)
+    const masking = this.#masking
     const stored: { listener: (rawOffset: number) => void } = { listener: () => {} }
     const writer = createLogWriter({
-      masker: createMasker(secrets),
+      masker: masking.createMasker(),
       clock: this.#components.clock,
       position,
       store: (frame) => this.#retry(() => api.storeFrame(executorTaskId, name, frame, signal)),
       onLive: (firstByte, bytes) => api.offerLive(executorTaskId, name, firstByte, bytes),
       onReleased: (rawBytes) => stored.listener(rawBytes),
     })
-    return new WriterLog(position, writer, stored, () => this.#retry(() => api.finishLog(executorTaskId, name, signal)))
+    return new WriterLog({
+      position,
+      writer,
+      stored,
+      maskText: masking.maskText,
+      complete: () => this.#retry(() => api.finishLog(executorTaskId, name, signal)),
+    })
   }
 
   /** Storage that is away comes back: a step is slowed meanwhile, and nothing is lost. */
@@ -67,51 +78,58 @@ export class TaskLogs {
 
 const emptyLog: LogPosition = { bytes: 0, lines: 0, rawBytes: 0, complete: false }
 
+type WriterLogParts = {
+  readonly position: LogPosition
+  readonly writer: LogWriter
+  readonly stored: { listener: (rawOffset: number) => void }
+  readonly maskText: (text: string) => string
+  readonly complete: () => Promise<void>
+}
+
 class WriterLog implements OpenStepLog {
   readonly rawOffset: number
-  readonly #writer: LogWriter
-  readonly #stored: { listener: (rawOffset: number) => void }
-  readonly #complete: () => Promise<void>
+  readonly isContinued: boolean
+  readonly #parts: WriterLogParts
   readonly #isComplete: boolean
   /** Writes are one after another, whoever they come from. */
   #last: Promise<void> = Promise.resolve()
 
-  constructor(
-    position: LogPosition,
-    writer: LogWriter,
-    stored: { listener: (rawOffset: number) => void },
-    complete: () => Promise<void>,
-  ) {
-    this.rawOffset = position.rawBytes
-    this.#isComplete = position.complete
-    this.#writer = writer
-    this.#stored = stored
-    this.#complete = complete
+  constructor(parts: WriterLogParts) {
+    const { rawBytes, bytes, complete } = parts.position
+    this.rawOffset = rawBytes
+    this.isContinued = bytes > 0 && !complete
+    this.#isComplete = complete
+    this.#parts = parts
   }
 
   line(text: string): void {
+    const { writer, maskText } = this.#parts
     // A failure is heard of by the next write, or by finish.
-    this.write(Buffer.from(`${text}\n`)).catch(() => undefined)
+    this.#write(() => writer.note(maskText(text))).catch(() => undefined)
   }
 
   write(chunk: Uint8Array): Promise<void> {
-    if (this.#isComplete) return Promise.resolve()
-    this.#last = this.#last.then(() => this.#writer.write(chunk))
-    return this.#last
+    return this.#write(() => this.#parts.writer.write(chunk))
   }
 
   onStored(listener: (rawOffset: number) => void): void {
-    this.#stored.listener = listener
+    this.#parts.stored.listener = listener
   }
 
   async finish(): Promise<void> {
     await this.#last
     if (this.#isComplete) return
-    await this.#writer.end()
-    await this.#complete()
+    const { complete } = await this.#parts.writer.end()
+    if (!complete) await this.#parts.complete()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writer[Symbol.asyncDispose]()
+    await this.#parts.writer[Symbol.asyncDispose]()
+  }
+
+  #write(act: () => Promise<void>): Promise<void> {
+    if (this.#isComplete) return Promise.resolve()
+    this.#last = this.#last.then(act)
+    return this.#last
   }
 }

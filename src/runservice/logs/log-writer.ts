@@ -73,6 +73,11 @@ export type LogSizes = {
 export interface LogWriter extends AsyncDisposable {
   /** Takes the next raw bytes, which the caller may then reuse. Waits while too many frames are on their way. */
   write(raw: Uint8Array): Promise<void>
+  /**
+   * Takes a line of our own, without line end; secrets in it are the caller's to mask. It stands on a line of its own and for
+   * no raw bytes, so it does not move the place where a successor goes on.
+   */
+  note(line: string): Promise<void>
   /** The output is complete: stores all that is left and answers the final position. Once. */
   end(): Promise<LogPosition>
 }
@@ -137,7 +142,8 @@ class FramingLogWriter implements LogWriter {
   #rawDecided: number
   /** Of the log without its open frame. */
   #newlines: number
-  #endsLine: boolean
+  /** Undefined when a predecessor wrote the end of the log. */
+  #endsLine: boolean | undefined
   #open: OpenFrame | undefined
   #isOpenFrameOld = false
   #tail: LogTail | undefined
@@ -160,7 +166,7 @@ class FramingLogWriter implements LogWriter {
     this.#position = options.position ?? { bytes: 0, lines: 0, rawBytes: 0, complete: false }
     this.#bytes = this.#position.bytes
     this.#newlines = this.#position.lines
-    this.#endsLine = this.#bytes === 0
+    this.#endsLine = this.#bytes === 0 ? true : undefined
     this.#rawOffset = options.rawOffset ?? this.#position.rawBytes
     this.#rawDecided = this.#rawOffset
     this.#hash = this.#bytes === 0 ? createHash('sha256') : undefined
@@ -173,6 +179,12 @@ class FramingLogWriter implements LogWriter {
       await this.#untilRoom()
       this.#take(this.#options.masker.push(raw.subarray(at, at + this.#pieceBytes)))
     }
+  }
+
+  async note(line: string): Promise<void> {
+    await this.#untilRoom()
+    const bytes = Buffer.from(`${this.#endsLine === false ? '\n' : ''}${line}\n`)
+    this.#takePiece({ bytes, rawStart: this.#rawDecided, rawEnd: this.#rawDecided, at: this.#clock.now() }, [])
   }
 
   async end(): Promise<LogPosition> {
@@ -197,17 +209,21 @@ class FramingLogWriter implements LogWriter {
     const rawStart = this.#rawDecided
     this.#rawDecided = this.#rawOffset + masked.rawBytes
     const piece = { bytes: masked.bytes, rawStart, rawEnd: this.#rawDecided, at: this.#clock.now() }
+    this.#takePiece(piece, masked.printed)
+  }
+
+  #takePiece(piece: Piece, printed: MaskedBytes['printed']): void {
     if (this.#tail === undefined && this.#bytes + piece.bytes.length > this.#headBytesMax) {
       this.#closeFrame()
-      this.#tail = this.#newTail(rawStart)
+      this.#tail = this.#newTail(piece.rawStart)
     }
     if (this.#tail === undefined) {
-      this.#append(piece, masked.printed)
+      this.#append(piece, printed)
       return
     }
     this.#tail.push(piece)
     // Lines that may be left out have no number: the line with the notice stands for them.
-    for (const { secret } of masked.printed) this.#options.onSecretPrinted?.({ secret, line: this.#newlines })
+    for (const { secret } of printed) this.#options.onSecretPrinted?.({ secret, line: this.#newlines })
     this.#release()
   }
 

@@ -71,6 +71,31 @@ test.each([
   })
 })
 
+test('a line of our own stands on a line of its own, and a successor goes on with the output as if it were not there', async () => {
+  await withStore(async (store) => {
+    await using writer = writerTo(store)
+    await writer.write(Buffer.from('first\nunfinished'))
+    await writer.note('the step was stopped')
+    await writer.note('twice')
+    const position = await writer.end()
+    expect((await bytesOf(store.read(key, { fromByte: 0 }))).toString()).toBe(
+      'first\nunfinished\nthe step was stopped\ntwice\n',
+    )
+    expect(position.rawBytes).toBe('first\nunfinished'.length)
+  })
+})
+
+test('a line of our own is the first of what a successor adds', async () => {
+  await withStore(async (store) => {
+    const position = await store.storeFrame(key, await aFrame(0, 'first\n'))
+    await using writer = writerTo(store, { position })
+    await writer.note('begun again')
+    await writer.write(Buffer.from('second\n'))
+    expect(await writer.end()).toMatchObject({ rawBytes: 'first\nsecond\n'.length })
+    expect((await bytesOf(store.read(key, { fromByte: 0 }))).toString()).toBe('first\nbegun again\nsecond\n')
+  })
+})
+
 test('100 MB without a newline need little memory and come back the same', async () => {
   await withStore(async (store) => {
     const chunk = Buffer.alloc(1_000_000, 'no newline here ')
