@@ -11,7 +11,7 @@ import type { Driver } from './driver.ts'
 import type { GitMirrors } from './git/mirrors.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import { Reporter } from './reporter.ts'
-import { TaskEnding } from './task-ending.ts'
+import { endRequestOf, TaskEnding } from './task-ending.ts'
 import { executeTask, type TaskSettings } from './task-execution.ts'
 import { TaskLogs } from './task-logs.ts'
 
@@ -35,6 +35,8 @@ export type ExecutorComponents = {
 
 const reconnectMsMin = 100
 const reconnectMsMax = 10_000
+const retryMsMin = 100
+const retryMsMax = 10_000
 
 export class Executor {
   readonly #settings: ExecutorSettings
@@ -48,17 +50,22 @@ export class Executor {
 
   /** Executes orders until `signal` is aborted, then lets go of running tasks as planned and returns. */
   async run(signal: AbortSignal): Promise<void> {
-    await this.#removeOrphans(signal)
+    let hasOrphans = true
     let waitMs = reconnectMsMin
     while (!signal.aborted) {
       try {
+        // Before there are orders: a pod that is being made is not in the journal's list yet.
+        if (hasOrphans) await this.#removeOrphans(signal)
+        hasOrphans = false
         for await (const message of this.#components.api.connect(this.#hello(), signal)) {
           waitMs = reconnectMsMin
           this.#handle(message)
         }
       } catch (error) {
         if (signal.aborted) break
-        this.#components.logger.warn('connection to the runservice lost', { error })
+        this.#components.logger.warn(hasOrphans ? 'pods not cleaned up' : 'connection to the runservice lost', {
+          error,
+        })
       }
       await this.#components.clock.sleep(waitMs, signal).catch(() => undefined)
       waitMs = Math.min(waitMs * 2, reconnectMsMax)
@@ -117,16 +124,37 @@ export class Executor {
   #track(executorTaskId: string, work: Promise<void>, ending: AbortController): void {
     const done = work
       .catch((error: unknown) => {
-        if (error instanceof TaskEnding) return
+        if (endRequestOf(ending.signal) === 'shutdown') return
         this.#components.logger.error('task execution broke', { executorTaskId, error })
       })
       .finally(() => this.#tasks.delete(executorTaskId))
     this.#tasks.set(executorTaskId, { ending, done })
   }
 
+  /** To its end, whatever breaks on the way: each attempt goes on where the journal says. */
   async #executeOrder(order: Order, ending: AbortController): Promise<void> {
-    const { api, journal, clock, logger } = this.#components
+    const { clock, journal, logger } = this.#components
+    const { executorTaskId } = order
     const signal = shutdownSignal(ending.signal)
+    for (let waitMs = retryMsMin; ; waitMs = Math.min(waitMs * 2, retryMsMax)) {
+      try {
+        await this.#attempt(order, ending, signal)
+        journal.delete(executorTaskId)
+        return
+      } catch (error) {
+        const request = endRequestOf(ending.signal)
+        if (request === 'shutdown') return
+        if (request === 'gone') return await this.#drop(executorTaskId)
+        logger.error('task execution broke', { executorTaskId, error })
+        // When it ends with us, the next attempt hears of it.
+        await clock.sleep(waitMs, signal).catch(() => undefined)
+      }
+    }
+  }
+
+  async #attempt(order: Order, ending: AbortController, signal: AbortSignal): Promise<void> {
+    const { api, clock, journal, logger } = this.#components
+    signal.throwIfAborted()
     const logs = new TaskLogs(order, { api, clock, signal })
     const reporter = new Reporter(
       this.#entryOf(order),
@@ -135,7 +163,6 @@ export class Executor {
       signal,
     )
     await executeTask(order, this.#settings, { ...this.#components, logs, reporter }, ending)
-    this.#components.journal.delete(order.executorTaskId)
   }
 
   /** Where an executor before us stopped, counted on from the number that the runservice has. */
@@ -154,7 +181,7 @@ export class Executor {
       format: 1,
       executorTaskId: order.executorTaskId,
       ...found,
-      report: { ...report, number: found === undefined ? 0 : Math.max(report.number, order.lastStatus) },
+      report: { ...report, number: Math.max(report.number, order.lastStatus) },
     }
   }
 
@@ -168,10 +195,13 @@ export class Executor {
     }
   }
 
+  /** Forgets a task that nobody else knows; a pod that was kept for a person stays. */
   async #drop(executorTaskId: string): Promise<void> {
-    const signal = this.#components.clock.timeout(limits.podRemoveMs.value)
-    for (const driver of this.#components.drivers) await driver.removePod(executorTaskId, signal)
-    this.#components.journal.delete(executorTaskId)
+    const { clock, drivers, journal } = this.#components
+    const signal = clock.timeout(limits.podRemoveMs.value)
+    if (journal.find(executorTaskId)?.report.keptPod === undefined)
+      for (const driver of drivers) await driver.removePod(executorTaskId, signal)
+    journal.delete(executorTaskId)
   }
 }
 

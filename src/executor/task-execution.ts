@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import { errorMessage, isSlipwayError, unreachable } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
-import type { ExecutorApi, Order } from '../runservice/executor-api.ts'
+import type { ExecutorApi, Order, ReportedStep } from '../runservice/executor-api.ts'
 import type { Reason } from '../runservice/reasons.ts'
 import { isFinishedStep } from '../runservice/types.ts'
 import { chooseDriver } from './choose-driver.ts'
@@ -49,9 +49,11 @@ export type TaskComponents = {
   readonly logger: Logger
 }
 
+const begunAgain = 'The executor was restarted; this begins again'
+
 /**
  * Executes the task to its end and resolves when everything of it is acknowledged and its pod removed. Rejects with
- * the TaskEnding when `ending` is aborted with `shutdown`; then nothing was torn down.
+ * the TaskEnding when `ending` is aborted with `shutdown` or `gone`; then nothing was torn down.
  */
 export async function executeTask(
   order: Order,
@@ -76,8 +78,8 @@ class TaskExecution {
     this.#settings = settings
     this.#components = components
     this.#ending = ending
-    const { number, executorTaskId: _, ...journaled } = components.reporter.entry.report
-    this.#state = number === 0 ? initialState(order) : journaled
+    const { number: _, executorTaskId: __, ...journaled } = components.reporter.entry.report
+    this.#state = journaled.phase === 'notstarted' ? initialState(order) : journaled
   }
 
   async execute(): Promise<void> {
@@ -106,8 +108,12 @@ class TaskExecution {
       this.#pod = await this.#attachPod()
       return this.#pod === undefined ? await this.#podLost() : undefined
     }
+    if (isFinishedStep(this.#state.setupStep.phase)) return endOfStep(this.#state.setupStep)
     await using log = await logs.open('setup', { isResumed: isBegun })
+    if (log.isContinued) log.line(begunAgain)
     try {
+      // An executor before us may have made it, in part or whole; nothing has run in it yet.
+      if (isBegun) await this.#removePod()
       const driver = chooseDriver(this.#order, this.#components.drivers, this.#settings)
       reporter.remember({ driver: driver.name })
       log.line(`Starting pod with ${driver.facts.description}`)
@@ -149,8 +155,7 @@ class TaskExecution {
   async #executeSteps(): Promise<TaskEnd> {
     for (const [index, step] of this.#state.steps.entries()) {
       if (step.phase === 'success') continue
-      if (isFinishedStep(step.phase))
-        return { phase: 'failed', ...(step.reason === undefined ? {} : { reason: step.reason }) }
+      if (isFinishedStep(step.phase)) return endOfStep(step)
       if (this.#ending.signal.aborted) {
         this.#throwIfShutdown()
         return this.#endOfAbort()
@@ -166,6 +171,8 @@ class TaskExecution {
     const { api, mirrors, logs, logger } = this.#components
     if (!isResumed) this.#set(beginStep(this.#state, index, this.#now()))
     await using log = await logs.open(index, { isResumed })
+    // Only a script goes on where it was; everything else is done anew.
+    if (log.isContinued && this.#order.steps[index]?.type !== 'run') log.line(begunAgain)
     const context: StepContext = {
       order: this.#order,
       index,
@@ -216,12 +223,16 @@ class TaskExecution {
   }
 
   async #tearDown(): Promise<void> {
-    const { drivers, clock } = this.#components
     if (this.#state.keptPod !== undefined) return
-    const signal = clock.timeout(limits.podRemoveMs.value)
-    if (this.#pod !== undefined) return await this.#pod.remove(signal)
-    const name = this.#components.reporter.entry.driver
-    for (const driver of drivers) if (driver.name === name) await driver.removePod(this.#order.executorTaskId, signal)
+    if (this.#pod === undefined) return await this.#removePod()
+    await this.#pod.remove(this.#components.clock.timeout(limits.podRemoveMs.value))
+  }
+
+  /** What there is of the task's pod on the driver that was chosen for it. */
+  async #removePod(): Promise<void> {
+    const { drivers, clock, reporter } = this.#components
+    const driver = drivers.find(({ name }) => name === reporter.entry.driver)
+    await driver?.removePod(this.#order.executorTaskId, clock.timeout(limits.podRemoveMs.value))
   }
 
   #armTimeout(): Disposable {
@@ -291,6 +302,15 @@ async function executeByKind(context: StepContext): Promise<StepOutcome> {
       return await executeRestoreCache(step, context)
     default:
       return unreachable(step)
+  }
+}
+
+/** How the task ends after a step that did not succeed, which an executor before us reported. */
+function endOfStep({ phase, reason }: ReportedStep): TaskEnd {
+  return {
+    phase: phase === 'stopped' ? 'stopped' : 'failed',
+    timedOut: reason?.kind === 'failed_timeout',
+    ...(reason === undefined ? {} : { reason }),
   }
 }
 
