@@ -6,8 +6,9 @@
 //                           fetch.lock   held while fetching, never while waiting for another lock
 //                           pack.lock    held while packing
 //                           packed/<hash of commit and options>.tar
+//                           packed/*.tree, packed/*.unfinished   while packing; what a kill left goes with the next call
 
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -49,6 +50,7 @@ export class GitMirrors {
     const packed = join(repository, 'packed', `${packedName(source, options)}.tar`)
     await mkdir(join(repository, 'packed'), { recursive: true, mode: 0o700 })
     using _lock = await fileLock(join(repository, 'pack.lock'), this.#clock, signal)
+    await removeUnfinished(join(repository, 'packed'))
     if (await exists(packed)) {
       const now = new Date(this.#clock.now())
       await utimes(packed, now, now)
@@ -69,6 +71,7 @@ export class GitMirrors {
     const mirror = join(repository, 'mirror.git')
     await mkdir(repository, { recursive: true, mode: 0o700 })
     using _lock = await fileLock(join(repository, 'fetch.lock'), this.#clock, signal)
+    await removeLeftLocks(mirror)
     if (!(await exists(join(mirror, 'HEAD')))) {
       await rm(mirror, { recursive: true, force: true })
       await runGit(['init', '--quiet', '--bare', mirror], { signal })
@@ -138,10 +141,11 @@ export class GitMirrors {
     note: Note,
     signal: AbortSignal,
   ): Promise<void> {
-    const tree = `${packed}.tree`
-    const unfinished = `${packed}.unfinished`
+    // Names of their own: a git or tar that outlived the process which began this before may still be writing to its.
+    const attempt = randomUUID()
+    const tree = `${packed}.${attempt}.tree`
+    const unfinished = `${packed}.${attempt}.unfinished`
     try {
-      await rm(tree, { recursive: true, force: true })
       await this.#checkOut(mirror, tree, source, options, signal)
       if (options.recurseSubmodules) await this.#checkOutSubmodules(tree, source, '', note, signal, 0)
       const pointers = await lfsPointers(tree, signal)
@@ -293,6 +297,21 @@ function packedName(source: CloneSource, options: CloneOptions): string {
 
 function withoutCredentials(url: string): string {
   return url.replace(/^(\w+:\/\/)[^/@]+@/, (match, scheme: string) => (scheme === 'ssh://' ? match : scheme))
+}
+
+/** What a killed process left while it packed; nobody else does, as we hold the lock. */
+async function removeUnfinished(packedDir: string): Promise<void> {
+  for (const name of await readdir(packedDir))
+    if (/\.(tree|unfinished)$/.test(name)) await rm(join(packedDir, name), { recursive: true, force: true })
+}
+
+/** Locks of a git that was killed: they would refuse every later fetch. Nobody else fetches, as we hold the lock. */
+async function removeLeftLocks(mirror: string): Promise<void> {
+  for (const dir of ['', 'refs/slipway', 'refs/fetched', 'objects/pack']) {
+    const names = await readdir(join(mirror, dir)).catch(() => [])
+    for (const name of names)
+      if (name.endsWith('.lock') || name.startsWith('tmp_')) await rm(join(mirror, dir, name), { force: true })
+  }
 }
 
 async function removeOldest(dir: string, kept: number): Promise<void> {
