@@ -22,6 +22,7 @@ import { errorMessage, invariant, SlipwayError } from '../../../lib/errors.ts'
 import { limits } from '../../../lib/limits.ts'
 import type { Logger } from '../../../lib/log.ts'
 import { runProcess } from '../../../lib/process.ts'
+import { isAlive, killProcess } from '../../../lib/process-identity.ts'
 import type { Arch } from '../../../pipeline/run-config.ts'
 import type { PlainEnvironment } from '../../../runservice/executor-api.ts'
 import type { Driver, DriverFacts, Pod, PodContainer, PodId, PodOptions, PodSpec, StepExit } from '../../driver.ts'
@@ -52,7 +53,6 @@ import {
   saveEndRecord,
   savePodRecord,
 } from './pod-directory.ts'
-import { isAlive, killProcess } from './process-identity.ts'
 import { removeTree } from './remove-tree.ts'
 import { checkPodId, ignoredSettings, needsDocker } from './requirements.ts'
 import { endSandbox, type SandboxStart, sandboxDescriptors, startSandbox } from './sandbox.ts'

@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Clock } from '../../../lib/clock.ts'
-import { identifyProcess, killProcess } from './process-identity.ts'
+import { identifyProcess, killProcess } from '../../../lib/process-identity.ts'
 
 /**
  * Kills every process that was started with one of `markers` (`NAME=value`) in its environment and waits until none is

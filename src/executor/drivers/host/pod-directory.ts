@@ -7,8 +7,8 @@
 
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ProcessIdentity } from '../../../lib/process-identity.ts'
 import type { PodId } from '../../driver.ts'
-import type { ProcessIdentity } from './process-identity.ts'
 
 export type PodRecord = {
   readonly version: 1

@@ -8,9 +8,9 @@ import type { Readable, Writable } from 'node:stream'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Clock } from '../../../lib/clock.ts'
 import { errorMessage, SlipwayError } from '../../../lib/errors.ts'
+import { identifyProcess, isAlive, killProcess, type ProcessIdentity } from '../../../lib/process-identity.ts'
 import { readIfThere } from './host-view.ts'
 import { type PodDirectory, type SandboxRecord, saveSandboxRecord } from './pod-directory.ts'
-import { identifyProcess, isAlive, killProcess, type ProcessIdentity } from './process-identity.ts'
 import { sandboxUser } from './sandbox-arguments.ts'
 
 /** Descriptors of bubblewrap and the helper, by their place in `stdio` below. */

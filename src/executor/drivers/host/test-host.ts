@@ -4,13 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../../lib/clock.ts'
 import { silentLogger } from '../../../lib/log.ts'
+import { killProcess } from '../../../lib/process-identity.ts'
 import type { Driver } from '../../driver.ts'
-
 import { findHelperBinary, hostArch } from '../../helper/helper-binary.ts'
-
 import { type HostDriverOptions, openHostDriver } from './host-driver.ts'
 import { listPodDirectories, loadSandboxRecord, podDirectory } from './pod-directory.ts'
-import { killProcess } from './process-identity.ts'
 
 /** A directory below `parent`, /var/tmp by default: /tmp may be a small memory file system. */
 export function makeDataDir(parent = '/var/tmp'): { readonly path: string; remove(): void } {

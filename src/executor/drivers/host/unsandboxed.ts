@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Clock } from '../../../lib/clock.ts'
 import { SlipwayError } from '../../../lib/errors.ts'
+import { identifyProcess } from '../../../lib/process-identity.ts'
 import { readIfThere } from './host-view.ts'
 import { killMarkedProcesses } from './marked-processes.ts'
 import { type PodDirectory, type SandboxRecord, saveSandboxRecord } from './pod-directory.ts'
-import { identifyProcess } from './process-identity.ts'
 import { sandboxEnvironment } from './sandbox-arguments.ts'
 
 /** Descriptor of the private directory in the helper, by its place in `stdio`. */
