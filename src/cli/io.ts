@@ -8,7 +8,7 @@ export type Io = {
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number }
   readonly stderr: Writable
-  /** Calls `listener` for each SIGINT, SIGTERM and SIGHUP; disposing stops that. */
+  /** Calls `listener` for each SIGINT, SIGTERM and SIGHUP, and when the reader of `stdout` has gone; disposing stops that. */
   readonly onInterrupt: (listener: (signal: string) => void) => Disposable
   /** Calls `listener` when the process ends, in whatever way it can still act; disposing stops that. */
   readonly onExit: (listener: () => void) => Disposable
@@ -24,10 +24,13 @@ export const processIo = (): Io => ({
   stderr: process.stderr,
   onInterrupt: (listener) => {
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+    const onGone = () => listener('SIGPIPE')
     for (const signal of signals) process.on(signal, listener)
+    process.stdout.on('error', onGone)
     return {
       [Symbol.dispose]: () => {
         for (const signal of signals) process.off(signal, listener)
+        process.stdout.off('error', onGone)
       },
     }
   },

@@ -12,7 +12,10 @@ import type { Io } from './io.ts'
 export async function runProgram(args: readonly string[], io: Io, version: string): Promise<number> {
   let status: number = exitStatus.success
   const program = new Command('slipway')
-    .description('CI/CD from your working tree or your server')
+    .description(
+      `Slipway runs the pipeline of this repository: \`slipway run\` executes it here, with the working tree as it is.
+The pipeline is .slipway/config.yml (or .agola/config.yml).`,
+    )
     .version(version, '-V, --version')
     .showSuggestionAfterError()
     .exitOverride()

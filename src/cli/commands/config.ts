@@ -14,16 +14,18 @@ import { currentBranch, findRepository, headCommit } from '../working-tree/repos
 const collect = (value: string, before: readonly string[]) => [...before, value]
 
 export function addConfigCommand(program: Command, io: Io, setStatus: (status: number) => void): void {
-  const config = program.command('config').description('Look at the definition of this repository')
+  const config = program.command('config').description('check the definition of this repository, or show it expanded')
   config
     .command('check')
-    .description('Every error and warning, with file, line, column and what was expected')
+    .summary('every error and warning of the definition')
+    .description('Prints every error and warning, with file, line, column and what was expected.')
     .option('-f, --file <path>', 'the definition (default: .slipway/config.yml or .agola/config.yml)')
-    .option('--strict', 'warnings are errors')
+    .option('--strict', 'exit with 2 when there are warnings')
     .action(async (options: { file?: string; strict?: true }) => setStatus(await check(options, io)))
   const show = config
     .command('show')
-    .description('The run configs that an event would start, fully expanded, as JSON')
+    .summary('the run configs of an event, as JSON')
+    .description('Prints the run configs that an event would start, fully expanded, as JSON.')
     .option('-f, --file <path>', 'the definition (default: .slipway/config.yml or .agola/config.yml)')
     .option('--var <name[=value]>', 'a variable, as for run (repeatable)', collect, [])
     .option('--var-file <file>', 'a file of NAME=value lines (repeatable)', collect, [])

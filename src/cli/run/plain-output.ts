@@ -54,7 +54,7 @@ export class PlainOutput implements RunEventSink {
           return paint.red(`run ${event.run.name}: ${event.setupErrors?.join('\n') ?? 'setup error'}`)
         if (event.phase === 'cancelled') return `run ${event.run.name}: cancelled`
         if (event.phase !== 'finished') return undefined
-        const reason = event.reason === undefined ? '' : `: ${event.reason.text}`
+        const reason = event.reason === undefined || event.reason.text === event.result ? '' : `: ${event.reason.text}`
         return paint.result(event.result, `run ${event.run.name}: ${event.result}${reason}`)
       }
       case 'task': {
@@ -67,7 +67,7 @@ export class PlainOutput implements RunEventSink {
           event.startedAt === undefined || event.endedAt === undefined
             ? ''
             : ` in ${formatDuration(event.endedAt - event.startedAt)}`
-        const reason = event.reason === undefined ? '' : `: ${event.reason.text}`
+        const reason = event.reason === undefined || event.reason.text === event.status ? '' : `: ${event.reason.text}`
         const kept = event.keptPod === undefined ? '' : `\n${prefix}its pod was kept; enter it with: ${event.keptPod}`
         return `${prefix}${paint.result(event.status, `${event.status}${took}${reason}`)}${kept}`
       }

@@ -3,6 +3,10 @@
 import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 
+const nothing = () => {}
+
 export function writeLine(out: Writable, line: string): void | Promise<void> {
-  if (!out.write(`${line}\n`)) return once(out, 'drain').then(() => undefined)
+  if (out.destroyed || out.write(`${line}\n`)) return
+  // Nobody reads any more: whoever listens for errors of `out` decides what that means.
+  return once(out, 'drain').then(nothing, nothing)
 }

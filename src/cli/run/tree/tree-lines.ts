@@ -157,7 +157,7 @@ function taskNote({ status, isKept, waitingApproval, reason }: TaskState, paint:
   if (status === 'notstarted') return paint.dim(`  ${why || 'waits'}`)
   if (status === 'failed') return why === '' ? '' : paint.red(`  ${why}`)
   if (status === 'success' || status === 'running') return ''
-  return paint.result(status, `  ${status}${why === '' ? '' : `: ${why}`}`)
+  return paint.result(status, `  ${status}${why === '' || why === status ? '' : `: ${why}`}`)
 }
 
 /** Setup is told while it works and when it failed; it is of no interest afterwards. */

@@ -1,6 +1,8 @@
 // The live view of a terminal: the tree is drawn over and over at the bottom, notices scroll up above it. At the end the
 // tree stays as it is then, followed by what failed.
 
+import { setTimeout as startTimer } from 'node:timers'
+import { setTimeout } from 'node:timers/promises'
 import type { Clock } from '../../../lib/clock.ts'
 import { cellWidth } from '../cell-width.ts'
 import type { Paint } from '../paint.ts'
@@ -56,6 +58,8 @@ export class TreeOutput implements RunEventSink {
   }
 
   async ask(question: string, read: () => Promise<string | undefined>): Promise<string | undefined> {
+    // What led to the question is still being told: it should be in the tree above it.
+    await setTimeout(frameMs)
     this.#draw()
     this.#isAsking = true
     this.#screen.release()
@@ -117,7 +121,7 @@ export class TreeOutput implements RunEventSink {
 
   #schedule(delayMs: number): void {
     if (this.#timer !== undefined || this.#isFinished || this.#isAsking || !this.#options.isLive) return
-    this.#timer = setTimeout(() => {
+    this.#timer = startTimer(() => {
       this.#timer = undefined
       this.#draw()
       if (this.#hasRunning()) this.#schedule(tickMs)

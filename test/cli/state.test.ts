@@ -1,0 +1,99 @@
+// What stays on the machine: state per repository, no secret in clear, the newest 20 invocations.
+
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { commandRepository } from './command.ts'
+
+const secret = 'sw0rdfish-in-the-sea'
+
+describe.concurrent('state and secrets', () => {
+  test('a secret from the environment or a file is masked in the output and nowhere in clear in the state', async () => {
+    using repository = commandRepository({
+      use: {
+        run: 'echo "token $TOKEN, file $FROM_FILE, colour $COLOUR"; printf %s "$TOKEN" | base64; printf %s "$TOKEN" | wc -c',
+        environment: {
+          TOKEN: { from_variable: 'TOKEN' },
+          FROM_FILE: { from_variable: 'FROM_FILE' },
+          COLOUR: { from_variable: 'COLOUR' },
+        },
+      },
+    })
+    writeFileSync(join(repository.stateHome, 'variables'), 'FROM_FILE=another-Secret-value\n')
+    const { status, stdout, stderr } = await repository.slipway(
+      ['run', '--driver', 'host', '--var', 'TOKEN', '--var', 'COLOUR=blue'].concat(
+        '--var-file',
+        join(repository.stateHome, 'variables'),
+      ),
+      { environment: { TOKEN: secret } },
+    )
+    expect(status).toBe(0)
+    expect(stdout).toMatch(/\[use\] token \S+, file \S+, colour blue\n/)
+    expect(stdout).toContain('[use] 20\n')
+    for (const value of [secret, Buffer.from(secret).toString('base64'), 'another-Secret-value']) {
+      expect(stdout + stderr).not.toContain(value)
+      expect(filesWith(join(repository.stateHome, 'slipway'), value)).toEqual([])
+    }
+  })
+
+  test('a variable without a value is empty, and that is said', async () => {
+    using repository = commandRepository({
+      use: { run: 'echo "<$TOKEN>"', environment: { TOKEN: { from_variable: 'TOKEN' } } },
+    })
+    const { status, stdout } = await repository.run()
+    expect(status).toBe(0)
+    expect(stdout).toContain('Run ci: TOKEN has no value and is empty; give it with --var\n')
+    expect(stdout).toContain('[use] <>\n')
+  })
+
+  test('two at once do not disturb each other', async () => {
+    using repository = commandRepository(
+      { build: { steps: [{ clone: {} }, { run: { name: 'do', command: 'cat a.txt; sleep 0.5' } }] } },
+      { 'a.txt': 'content\n' },
+    )
+    const results = await Promise.all([repository.run(), repository.run()])
+    expect(results.map(({ status }) => status)).toEqual([0, 0])
+    for (const { stdout } of results) expect(stdout).toContain('[build] content\n')
+    expect(invocationsOf(repository.stateHome)).toHaveLength(2)
+  })
+
+  test('the newest 20 invocations are kept', async () => {
+    using repository = commandRepository({ build: 'true' })
+    await repository.run()
+    const [id = ''] = readdirSync(join(repository.stateHome, 'slipway'))
+    for (let index = 0; index < 25; index++) {
+      const dir = join(repository.stateHome, 'slipway', id, `2001-01-01T00-00-${index + 10}-000Z-abcdef`)
+      mkdirSync(dir)
+      writeFileSync(join(dir, 'closed'), '')
+    }
+    const { status } = await repository.run()
+    expect(status).toBe(0)
+    const kept = invocationsOf(repository.stateHome)
+    expect(kept).toHaveLength(20)
+    expect(kept.filter((name) => name.startsWith('2001'))[0]).toBe('2001-01-01T00-00-17-000Z-abcdef')
+  })
+
+  test('state is readable by its user only', async () => {
+    using repository = commandRepository({ build: 'true' })
+    await repository.run()
+    const root = join(repository.stateHome, 'slipway', readdirSync(join(repository.stateHome, 'slipway'))[0] ?? '')
+    const open = ['shared', ...invocationsOf(repository.stateHome)].filter(
+      (name) => (statSync(join(root, name)).mode & 0o077) !== 0,
+    )
+    expect(open).toEqual([])
+  })
+})
+
+function invocationsOf(stateHome: string): readonly string[] {
+  const root = join(stateHome, 'slipway')
+  const [id = ''] = readdirSync(root)
+  return readdirSync(join(root, id))
+    .filter((name) => name !== 'shared')
+    .sort()
+}
+
+function filesWith(dir: string, text: string): readonly string[] {
+  return readdirSync(dir, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(dir, name))
+    .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() && readFileSync(file).includes(text))
+}
