@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { collectBytes } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
+import { markOfThisProcess } from '../lib/process-mark.ts'
 import type { ObjectStorage } from './object-storage.ts'
 import { objectStorageContract } from './object-storage-contract.ts'
 import { openPosixObjectStorage } from './posix.ts'
@@ -70,6 +71,17 @@ test('failed writes and deleted objects leave no files and no folders', async ()
 test('names on disk stay apart where file systems fold case', () => {
   const names = ['A', 'a', 'É', 'é', 'e\u0301', 'a/b', 'a-b', '%41'].map(pathOfKey)
   expect(new Set(names.map((name) => name.toLowerCase().normalize('NFC'))).size).toBe(names.length)
+})
+
+test('opening removes what a killed writer left, and nothing of those that write', async () => {
+  await using folder = await temporaryFolder()
+  await openPosixObjectStorage({ root: folder.path })
+  const own = markOfThisProcess()
+  const { pid } = spawnSync('true')
+  const killed = own.replace(/\.\d+\./, `.${pid}.`)
+  for (const mark of [own, killed]) await writeFile(join(folder.path, 'tmp', `${mark}-name`), 'x')
+  await openPosixObjectStorage({ root: folder.path })
+  expect(await readdir(join(folder.path, 'tmp'))).toEqual([`${own}-name`])
 })
 
 test('opening removes temporary files older than a day, and only those', async () => {

@@ -1,7 +1,7 @@
 // Object storage in a directory.
 //
 //   <root>/data/...   one file per object, named by posix-names.ts: content, then a footer with size and SHA-256
-//   <root>/tmp/...    files being written
+//   <root>/tmp/...    files being written: the mark of their writer (process-mark.ts), `-`, a random name
 //
 // Content and checksum are one file, so they change together, whenever the machine stops. A file is written in tmp, synced,
 // and then appears under its name whole: by rename (put) or by link (create, which fails when the name is taken). A
@@ -28,6 +28,7 @@ import { promisify } from 'node:util'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
+import { hasMarkedProcessEnded, markOfThisProcess } from '../lib/process-mark.ts'
 import { checkObjectKey } from './object-key.ts'
 import type {
   ListOptions,
@@ -65,7 +66,8 @@ export type PosixObjectStorageSettings = {
 }
 
 /**
- * Opens the storage in `root` and removes temporary files older than `limits.temporaryFileAgeMs`. Several processes may
+ * Opens the storage in `root` and removes the temporary files of processes that have ended, and those older than
+ * `limits.temporaryFileAgeMs`. Several processes may
  * have it open. `disk_full` when there is no room; other trouble of the disk is `object_storage_failed`.
  */
 export async function openPosixObjectStorage(settings: PosixObjectStorageSettings): Promise<ObjectStorage> {
@@ -76,7 +78,7 @@ export async function openPosixObjectStorage(settings: PosixObjectStorageSetting
     const storage = { data: join(root, 'data'), temporary: join(root, 'tmp') }
     for (const folder of [storage.data, storage.temporary]) await mkdir(folder, { recursive: true, mode: 0o700 })
     for (const folder of [root, dirname(root)]) await syncDirectory(folder)
-    await removeOldTemporaryFiles(storage.temporary, clock)
+    await removeLeftTemporaryFiles(storage.temporary, clock)
     return new PosixObjectStorage(storage, clock)
   })
 }
@@ -84,6 +86,7 @@ export async function openPosixObjectStorage(settings: PosixObjectStorageSetting
 class PosixObjectStorage implements ObjectStorage {
   readonly #data: string
   readonly #temporary: string
+  readonly #mark = markOfThisProcess()
   readonly #clock: Clock
 
   constructor(folders: { readonly data: string; readonly temporary: string }, clock: Clock) {
@@ -211,7 +214,7 @@ class PosixObjectStorage implements ObjectStorage {
   ): Promise<PutResult> {
     const path = this.#pathOf(key)
     options.signal?.throwIfAborted()
-    const temporary = join(this.#temporary, randomUUID())
+    const temporary = join(this.#temporary, `${this.#mark}-${randomUUID()}`)
     return await withStorageErrors(`write object ${key}`, async () => {
       try {
         const isSmall = data instanceof Uint8Array && data.length <= smallBytes
@@ -461,10 +464,15 @@ async function* chunksOf(data: ObjectData, signal: AbortSignal | undefined): Asy
   }
 }
 
-async function removeOldTemporaryFiles(folder: string, clock: Clock): Promise<void> {
+/** Those whose writer has ended, and old ones, whose writer may have been on another machine. */
+async function removeLeftTemporaryFiles(folder: string, clock: Clock): Promise<void> {
   const oldest = clock.now() - limits.temporaryFileAgeMs.value
   for (const name of await readdir(folder)) {
     const path = join(folder, name)
+    if (hasMarkedProcessEnded(name.slice(0, name.indexOf('-')))) {
+      await rm(path, { force: true, recursive: true })
+      continue
+    }
     const found = await stat(path).catch(ignoring('ENOENT'))
     if (found !== undefined && found.mtimeMs < oldest) await rm(path, { force: true, recursive: true })
   }
