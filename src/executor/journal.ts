@@ -1,9 +1,10 @@
 // What an executor remembers of a task on its own disk, so that its successor goes on where it was: never secrets, never
-// output (that is the pod's spool). One JSON file per executor task, replaced whole by rename.
+// output (that is the pod's spool). One file per executor task, to which each entry is appended as a line of JSON: the last
+// whole line counts. Making a file costs far more than adding to one.
 //
 //   <dir>/<executor task id>.json
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TaskReport } from '../runservice/executor-api.ts'
 
@@ -40,26 +41,39 @@ export function openJournal(dir: string): Journal {
   return new FileJournal(dir)
 }
 
+/** A file that grows beyond it begins anew with the newest entry: entries of tasks with many steps are large. */
+const fileBytesMax = 256 * 1024
+
 class FileJournal implements Journal {
   readonly #dir: string
+  /** Bytes in the files that this process began. */
+  readonly #sizes = new Map<string, number>()
 
   constructor(dir: string) {
     this.#dir = dir
   }
 
   save(entry: JournalEntry): void {
-    const path = this.#path(entry.executorTaskId)
-    writeFileSync(`${path}.new`, JSON.stringify(entry), { mode: 0o600 })
+    const { executorTaskId } = entry
+    const path = this.#path(executorTaskId)
+    const line = Buffer.from(`${JSON.stringify(entry)}\n`)
+    const size = this.#sizes.get(executorTaskId)
+    if (size !== undefined && size + line.length <= fileBytesMax) {
+      appendFileSync(path, line)
+      this.#sizes.set(executorTaskId, size + line.length)
+      return
+    }
+    writeFileSync(`${path}.new`, line, { mode: 0o600 })
     renameSync(`${path}.new`, path)
+    this.#sizes.set(executorTaskId, line.length)
   }
 
   find(executorTaskId: string): JournalEntry | undefined {
-    try {
-      const entry: unknown = JSON.parse(readFileSync(this.#path(executorTaskId), 'utf8'))
-      return isEntry(entry) ? entry : undefined
-    } catch {
-      return undefined
+    for (const line of this.#linesOf(executorTaskId).reverse()) {
+      const entry = parseEntry(line)
+      if (entry !== undefined) return entry
     }
+    return undefined
   }
 
   ids(): readonly string[] {
@@ -70,10 +84,29 @@ class FileJournal implements Journal {
 
   delete(executorTaskId: string): void {
     rmSync(this.#path(executorTaskId), { force: true })
+    this.#sizes.delete(executorTaskId)
+  }
+
+  #linesOf(executorTaskId: string): string[] {
+    try {
+      return readFileSync(this.#path(executorTaskId), 'utf8').split('\n')
+    } catch {
+      return []
+    }
   }
 
   #path(executorTaskId: string): string {
     return join(this.#dir, `${encodeURIComponent(executorTaskId)}.json`)
+  }
+}
+
+/** Undefined for a line that was cut short. */
+function parseEntry(line: string): JournalEntry | undefined {
+  try {
+    const entry: unknown = JSON.parse(line)
+    return isEntry(entry) ? entry : undefined
+  } catch {
+    return undefined
   }
 }
 
