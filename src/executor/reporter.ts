@@ -1,7 +1,7 @@
 // Sends the states of one task, in order, each with a number counted up in the journal first. Only the newest state
-// matters, so what arrives while a report is on its way is sent as one; the last one is sent until it is acknowledged.
+// matters: what follows within a moment, or while a report is on its way, is sent as one; the last one is sent until it is
+// acknowledged. So a task that takes a moment is one report.
 
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
@@ -9,6 +9,8 @@ import type { ExecutorApi } from '../runservice/executor-api.ts'
 import type { Journal, JournalEntry } from './journal.ts'
 import type { TaskState } from './task-state.ts'
 
+/** How late a state may be seen that is not the last one. */
+const gatherMs = 40
 const retryMsMin = 100
 const retryMsMax = 10_000
 
@@ -25,6 +27,8 @@ export class Reporter {
   #entry: JournalEntry
   #acknowledged: number
   #sending: Promise<void> | undefined
+  /** Aborted when there is nothing to wait for any more. */
+  #hurry = new AbortController()
   #onGone: () => void
 
   /** `entry` is where the journal stands; `onGone` is called when nobody knows the task any more. */
@@ -46,7 +50,7 @@ export class Reporter {
     this.#components.journal.save(this.#entry)
   }
 
-  /** Journals the state and sends it as soon as the report before it is answered. */
+  /** Journals the state and sends it soon. */
   report(state: TaskState): void {
     const { executorTaskId, report } = this.#entry
     this.#entry = { ...this.#entry, report: { ...state, executorTaskId, number: report.number + 1 } }
@@ -56,15 +60,18 @@ export class Reporter {
 
   /** Resolves when the newest state is acknowledged; rejects when the executor stops first. */
   async flush(): Promise<void> {
+    this.#hurry.abort()
     while (this.#acknowledged < this.#entry.report.number) {
       await this.#startSending()
       this.#signal.throwIfAborted()
     }
   }
 
-  /** One turn later, so that the end of a step and the beginning of the next are one report. */
   #startSending(): Promise<void> {
-    this.#sending ??= nextTurn()
+    const { clock } = this.#components
+    this.#sending ??= clock
+      .sleep(gatherMs, AbortSignal.any([this.#hurry.signal, this.#signal]))
+      .catch(() => undefined)
       .then(() => this.#send())
       .finally(() => {
         this.#sending = undefined
