@@ -72,6 +72,8 @@ class TaskExecution {
   readonly #ending: AbortController
   #state: TaskState
   #pod: Pod | undefined
+  /** The setup log of a setup that succeeded: it is stored while steps are executed. */
+  #setupLogStored: Promise<void> = Promise.resolve()
 
   constructor(order: Order, settings: TaskSettings, components: TaskComponents, ending: AbortController) {
     this.#order = order
@@ -98,18 +100,20 @@ class TaskExecution {
     const setup = await this.#setUp(isBegun)
     if (setup !== undefined) return await this.#finish(setup)
     using _timer = this.#armTimeout()
-    await this.#finish(await this.#executeSteps())
+    await this.#finish(await this.#executeSteps().finally(() => this.#setupLogStored))
   }
 
   /** Undefined when steps can be started, else how the task ended. */
   async #setUp(isBegun: boolean): Promise<TaskEnd | undefined> {
     const { logs, reporter } = this.#components
     if (this.#state.setupStep.phase === 'success') {
+      await this.#finishSetupLog()
       this.#pod = await this.#attachPod()
       return this.#pod === undefined ? await this.#podLost() : undefined
     }
     if (isFinishedStep(this.#state.setupStep.phase)) return endOfStep(this.#state.setupStep)
-    await using log = await logs.open('setup', { isResumed: isBegun })
+    await using opened = new AsyncDisposableStack()
+    const log = opened.use(await logs.open('setup', { isResumed: isBegun }))
     if (log.isContinued) log.line(begunAgain)
     try {
       // An executor before us may have made it, in part or whole; nothing has run in it yet.
@@ -128,10 +132,18 @@ class TaskExecution {
       this.#set(finishSetup(this.#state, stepEndOf(end), this.#now()))
       return end
     }
-    await log.finish()
+    const owned = opened.move()
+    this.#setupLogStored = log.finish().finally(() => owned.disposeAsync())
+    this.#setupLogStored.catch(() => {}) // Heard of when the steps have ended.
     reporter.remember({ podStartedAt: this.#now() })
     this.#set(finishSetup(this.#state, { phase: 'success' }, this.#now()))
     return undefined
+  }
+
+  /** Of an executor before us, which may have ended before it was stored. */
+  async #finishSetupLog(): Promise<void> {
+    await using log = await this.#components.logs.open('setup', { isResumed: true })
+    await log.finish()
   }
 
   async #attachPod(): Promise<Pod | undefined> {
