@@ -7,7 +7,7 @@
 
 import { collectBytes } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
-import { isSlipwayError } from '../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import { escapeSegment } from '../pipeline/group.ts'
@@ -37,8 +37,10 @@ export class Caches {
     return found
   }
 
-  /** Streams a cache, verified. */
-  read(cache: FoundCache, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  /** Streams a cache that was found in one of these groups, verified; `object_not_found` for any other object. */
+  read(groups: readonly string[], cache: FoundCache, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    if (!groups.some((group) => cache.object.startsWith(`${folder(group)}data/`)))
+      throw new SlipwayError('object_not_found', `there is no cache ${cache.object} in ${groups.join(', ')}`)
     return this.#ost.read(cache.object, signal === undefined ? {} : { signal })
   }
 
@@ -51,7 +53,9 @@ export class Caches {
   ): Promise<'stored' | 'exists'> {
     const object = `${folder(group)}data/${newUuid(this.#clock.now())}.tar.zst`
     const options = signal === undefined ? {} : { signal }
-    const { sizeBytes, sha256 } = await this.#ost.put(object, data, { ...options, persist: false })
+    // Persisted, though it could be made again: an entry that survives a power cut without its data would fail every
+    // restore, and nobody could save the key anew.
+    const { sizeBytes, sha256 } = await this.#ost.put(object, data, options)
     const entry: StoredCache = { format: 1, key, object, sizeBytes, sha256, savedAt: this.#clock.now() }
     try {
       await this.#ost.create(`${folder(group)}${escapeSegment(key)}.json`, Buffer.from(JSON.stringify(entry)), options)
@@ -64,7 +68,7 @@ export class Caches {
   }
 
   /**
-   * Removes caches not used for `maxAgeMs` (0 keeps them), then those used longest ago until a group is below
+   * Removes caches not used for `maxAgeMs` (0 keeps them), then those used longest ago until a group is at most
    * `maxBytesPerGroup`, then data that no entry names and that is older than a day.
    */
   async clean(
@@ -112,6 +116,12 @@ export class Caches {
     }
     for (const { key, modifiedAt } of data)
       if (!named.has(key) && modifiedAt + orphanAgeMs < now) await this.#ost.delete(key)
+    // Marks that were written while their cache was removed.
+    for (const [mark, modifiedAt] of usedAt) {
+      const [group = '', name = ''] = mark.split('/')
+      const isNamed = groups.get(group)?.some(({ entry }) => escapeSegment(entry.key) === name) === true
+      if (!isNamed && modifiedAt + orphanAgeMs < now) await this.#ost.delete(`caches/${group}/used/${name}`)
+    }
   }
 
   async #newestWithPrefix(group: string, key: string, signal?: AbortSignal): Promise<FoundCache | undefined> {

@@ -2,11 +2,12 @@
 
 import type { Database } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
-import { SlipwayError } from '../lib/errors.ts'
+import { invariant, isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
-import { fullCacheKey } from './cache-key.ts'
+import { archivePrefix, archiveRowId, findArchive } from './archives.ts'
+import { type CacheGroups, cacheGroupsOf, fullCacheKey } from './cache-key.ts'
 import type { Caches } from './caches.ts'
 import type {
   ExecutorApi,
@@ -14,6 +15,7 @@ import type {
   FoundCache,
   LogName,
   LogPosition,
+  Order,
   OrderMessage,
   ReportAnswer,
   StoredArchive,
@@ -21,9 +23,10 @@ import type {
 } from './executor-api.ts'
 import type { LogKey, LogStore } from './logs/log-store.ts'
 import { makeOrder, type OrderContext } from './make-order.ts'
+import type { Reason } from './reasons.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { applyReport } from './scheduler/apply-report.ts'
-import { counterName } from './scheduler/create-run.ts'
+import { failTask } from './scheduler/hand-out.ts'
 import { type Affected, putTask, type StimulusContext, type Tx } from './stimulus.ts'
 import type { ExecutorTask, RunTask } from './types.ts'
 import { isFinishedStep } from './types.ts'
@@ -43,6 +46,8 @@ export type ExecutorServiceComponents = OrderContext & {
 export class ExecutorService implements ExecutorApi {
   readonly #executorId: string
   readonly #components: ExecutorServiceComponents
+  /** Run tasks by the order whose logs were seen to be written. */
+  readonly #writing = new Map<string, string>()
 
   constructor(executorId: string, components: ExecutorServiceComponents) {
     this.#executorId = executorId
@@ -56,7 +61,7 @@ export class ExecutorService implements ExecutorApi {
       position: database.position,
       orders: tx.list('executortask', { index: 'byExecutor', prefix: [this.#executorId] }).map((row) => row.body),
     }))
-    const known = new Set(orders.map((order) => order.id))
+    const known = new Map(orders.map((order) => [order.id, order]))
     for (const { id } of hello.has) if (!known.has(id)) yield { kind: 'gone', executorTaskId: id }
     for (const order of orders) yield* this.#messagesFor(order, undefined)
     const stopped = new Set(orders.filter((order) => order.stop).map((order) => order.id))
@@ -65,8 +70,11 @@ export class ExecutorService implements ExecutorApi {
         if (operation.type !== 'executortask') continue
         if (operation.kind === 'delete') {
           // The end of a task deletes its order: only one that ended without the executor's word is news to it.
+          const ended = known.get(operation.id)
           known.delete(operation.id)
           stopped.delete(operation.id)
+          this.#writing.delete(operation.id)
+          if (ended !== undefined && this.#wasTakenAway(ended)) yield { kind: 'gone', executorTaskId: ended.id }
           continue
         }
         const order = operation.body as unknown as ExecutorTask
@@ -97,8 +105,8 @@ export class ExecutorService implements ExecutorApi {
     })
   }
 
-  async logPosition(executorTaskId: string, log: LogName): Promise<LogPosition> {
-    return await this.#components.logs.position(logKey(executorTaskId, log))
+  async logPosition(executorTaskId: string, log: LogName, signal?: AbortSignal): Promise<LogPosition> {
+    return await this.#components.logs.position(this.#logKey(executorTaskId, log), signal)
   }
 
   async storeFrame(
@@ -107,15 +115,17 @@ export class ExecutorService implements ExecutorApi {
     frame: Uint8Array,
     signal?: AbortSignal,
   ): Promise<LogPosition> {
-    return await this.#components.logs.storeFrame(logKey(executorTaskId, log), frame, signal)
+    return await this.#components.logs.storeFrame(this.#logKey(executorTaskId, log), frame, signal)
   }
 
   offerLive(executorTaskId: string, log: LogName, firstByte: number, bytes: Uint8Array): void {
-    this.#components.logs.offerLive(logKey(executorTaskId, log), firstByte, bytes)
+    // Asked for every few kilobytes: only what was checked when the log was opened is let through.
+    const runTaskId = this.#writing.get(executorTaskId)
+    if (runTaskId !== undefined) this.#components.logs.offerLive({ runTaskId, log }, firstByte, bytes)
   }
 
   async finishLog(executorTaskId: string, log: LogName, signal?: AbortSignal): Promise<void> {
-    await this.#components.logs.finish(logKey(executorTaskId, log), signal)
+    await this.#components.logs.finish(this.#logKey(executorTaskId, log), signal)
   }
 
   async saveArchive(
@@ -126,9 +136,10 @@ export class ExecutorService implements ExecutorApi {
   ): Promise<StoredArchive> {
     const { database, ost, clock } = this.#components
     const order = this.#order(executorTaskId)
-    const id = `${order.runTaskId}.${step}`
+    const id = archiveRowId({ runTaskId: order.runTaskId, step })
     const now = clock.now()
-    const object = `archives/${order.runTaskId}/${step}-${newUuid(now)}.tar.zst`
+    const prefix = archivePrefix({ runTaskId: order.runTaskId, step })
+    const object = `${prefix}${newUuid(now)}.tar.zst`
     const { sizeBytes, sha256 } = await ost.put(object, data, signal === undefined ? {} : { signal })
     const stored: StoredArchive = { object, sizeBytes, sha256 }
     const { result } = await database.do((tx) => {
@@ -137,13 +148,32 @@ export class ExecutorService implements ExecutorApi {
       tx.put('archive', id, { ...stored, runTaskId: order.runTaskId, step, createdAt: now, lastUsedAt: now })
       return undefined
     })
+    // Ours if we lost, and what an attempt left that was killed before its row was written.
+    for await (const { key } of ost.list({ prefix })) if (key !== (result ?? stored).object) await ost.delete(key)
     if (result === undefined) return stored
-    await ost.delete(object)
     return { object: result.object, sizeBytes: result.sizeBytes, sha256: result.sha256 }
   }
 
-  readArchive(_executorTaskId: string, archive: StoredArchive, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    return this.#components.ost.read(archive.object, signal === undefined ? {} : { signal })
+  async *readArchive(
+    executorTaskId: string,
+    archive: StoredArchive,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { database, ost, clock } = this.#components
+    const { runId } = this.#order(executorTaskId)
+    const row = database.view((tx) => findArchive(tx, archive.object))
+    const isOfRun = row && database.view((tx) => tx.get('runtask', runTaskRowId(runId, row.runTaskId)) !== undefined)
+    if (row === undefined || !isOfRun)
+      throw new SlipwayError('object_not_found', `${executorTaskId} has no archive ${archive.object}`)
+    const now = clock.now()
+    // Retention counts in days: a use is not written more often than necessary.
+    if (now - row.lastUsedAt >= useWrittenMs) {
+      await database.do((tx) => {
+        const current = tx.get('archive', archiveRowId(row))
+        if (current !== undefined) tx.put('archive', archiveRowId(row), { ...current, lastUsedAt: now })
+      })
+    }
+    yield* ost.read(row.object, signal === undefined ? {} : { signal })
   }
 
   async findCache(
@@ -152,12 +182,28 @@ export class ExecutorService implements ExecutorApi {
     options: { readonly exactOnly: boolean },
     signal?: AbortSignal,
   ): Promise<FoundCache | undefined> {
-    const group = this.#cacheGroup(executorTaskId)
-    return await this.#components.caches.find(group, fullCacheKey(group, key), options, signal)
+    const { caches } = this.#components
+    const { own, project } = this.#cacheGroups(executorTaskId)
+    const full = fullCacheKey(project, key)
+    const groups = own === project ? [project] : [own, project]
+    const findIn = async (exactOnly: boolean) => {
+      for (const group of groups) {
+        const found = await caches.find(group, full, { exactOnly }, signal)
+        if (found !== undefined) return found
+      }
+      return undefined
+    }
+    const exact = groups.length > 1 || options.exactOnly ? await findIn(true) : undefined
+    return exact ?? (options.exactOnly ? undefined : await findIn(false))
   }
 
-  readCache(_executorTaskId: string, cache: FoundCache, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    return this.#components.caches.read(cache, signal)
+  async *readCache(
+    executorTaskId: string,
+    cache: FoundCache,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { own, project } = this.#cacheGroups(executorTaskId)
+    yield* this.#components.caches.read([own, project], cache, signal)
   }
 
   async saveCache(
@@ -166,8 +212,8 @@ export class ExecutorService implements ExecutorApi {
     data: AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<'stored' | 'exists'> {
-    const group = this.#cacheGroup(executorTaskId)
-    return await this.#components.caches.save(group, fullCacheKey(group, key), data, signal)
+    const { own, project } = this.#cacheGroups(executorTaskId)
+    return await this.#components.caches.save(own, fullCacheKey(project, key), data, signal)
   }
 
   async #register(hello: ExecutorHello): Promise<void> {
@@ -180,22 +226,57 @@ export class ExecutorService implements ExecutorApi {
     })
   }
 
-  *#messagesFor(
+  async *#messagesFor(
     order: ExecutorTask,
-    seen: { readonly known: Set<string>; readonly stopped: Set<string> } | undefined,
-  ): Iterable<OrderMessage> {
+    seen: { readonly known: Map<string, ExecutorTask>; readonly stopped: Set<string> } | undefined,
+  ): AsyncIterable<OrderMessage> {
     if (seen === undefined || !seen.known.has(order.id)) {
-      seen?.known.add(order.id)
-      const made = this.#components.database.view((tx) =>
-        // It may have ended while this change waited to be read.
-        tx.get('executortask', order.id) === undefined ? undefined : makeOrder(tx, order, this.#components),
-      )
+      seen?.known.set(order.id, order)
+      const made = await this.#makeOrder(order)
       if (made !== undefined) yield { kind: 'execute', order: made }
     }
     if (order.stop && !seen?.stopped.has(order.id)) {
       seen?.stopped.add(order.id)
       yield { kind: 'stop', executorTaskId: order.id }
     }
+  }
+
+  /** One that cannot be made fails its task, so that it neither hangs nor keeps the executor from all others. */
+  async #makeOrder(order: ExecutorTask): Promise<Order | undefined> {
+    const { database, settle, logger } = this.#components
+    try {
+      // It may have ended, or been changed, while this change waited to be read.
+      return database.view((tx) => {
+        const current = tx.get('executortask', order.id)
+        return current === undefined ? undefined : makeOrder(tx, current, this.#components)
+      })
+    } catch (error) {
+      if (!isSlipwayError(error)) throw error
+      logger.error('order cannot be made', { executorTaskId: order.id, error })
+      const reason: Reason = { kind: 'failed_setup', message: error.message }
+      await settle((tx, { now }) => {
+        const task = tx.get('runtask', runTaskRowId(order.runId, order.runTaskId))
+        if (tx.get('executortask', order.id) === undefined || task === undefined)
+          return { affected: [], result: undefined }
+        const failed = failTask(task, { reason, now })
+        putTask(tx, failed)
+        tx.delete('executortask', order.id)
+        return { affected: [affectedBy(failed)], result: undefined }
+      })
+      return undefined
+    }
+  }
+
+  #wasTakenAway({ runId, runTaskId }: ExecutorTask): boolean {
+    const task = this.#components.database.view((tx) => tx.get('runtask', runTaskRowId(runId, runTaskId)))
+    return task?.reason?.kind === 'executor_lost'
+  }
+
+  /** Logs belong to the run task. `executor_task_gone` when it is not this executor's. */
+  #logKey(executorTaskId: string, log: LogName): LogKey {
+    const { runTaskId } = this.#order(executorTaskId)
+    this.#writing.set(executorTaskId, runTaskId)
+    return { runTaskId, log }
   }
 
   #order(executorTaskId: string): ExecutorTask {
@@ -206,18 +287,17 @@ export class ExecutorService implements ExecutorApi {
     return order
   }
 
-  #cacheGroup(executorTaskId: string): string {
-    const order = this.#order(executorTaskId)
-    const config = this.#components.database.view((tx) => tx.get('runconfig', order.runConfigId))
-    return config === undefined || config.cacheGroup === '' ? counterName(config?.group ?? '/') : config.cacheGroup
+  #cacheGroups(executorTaskId: string): CacheGroups {
+    const { runConfigId } = this.#order(executorTaskId)
+    const config = this.#components.database.view((tx) => tx.get('runconfig', runConfigId))
+    invariant(config !== undefined, `run config ${runConfigId} is missing`)
+    return cacheGroupsOf(config)
   }
 }
 
+/** A use of an archive is written once in this time. */
+const useWrittenMs = 60 * 60 * 1000
+
 function affectedBy(task: RunTask): Affected {
   return { runId: task.runId, changedTasks: [task.id] }
-}
-
-/** Logs belong to the run task: an order's id is the task's and the attempt. */
-function logKey(executorTaskId: string, log: LogName): LogKey {
-  return { runTaskId: executorTaskId.slice(0, executorTaskId.lastIndexOf('.')), log }
 }

@@ -6,6 +6,7 @@ import { invariant, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { Environment, RegistryAuth, RunConfigTask, Value } from '../pipeline/run-config.ts'
 import { isSecretRef } from '../pipeline/run-config.ts'
+import { archiveRowId } from './archives.ts'
 import type { CloneSource, Order, PlainEnvironment, PlainRegistryAuth, WorkspaceOperation } from './executor-api.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { counterName } from './scheduler/create-run.ts'
@@ -141,7 +142,7 @@ function workspaceOf(
     .flatMap((ancestor) =>
       ancestor.steps.flatMap((step, index): WorkspaceOperation[] => {
         if (step.type !== 'save_to_workspace') return []
-        const archive = tx.get('archive', `${ancestor.id}.${index}`)
+        const archive = tx.get('archive', archiveRowId({ runTaskId: ancestor.id, step: index }))
         const operation = { runTaskId: ancestor.id, taskName: ancestor.name, step: index }
         if (archive === undefined) return [operation]
         const { object, sizeBytes, sha256 } = archive

@@ -42,8 +42,13 @@ export function failLostTask(
   task: RunTask,
   { executorId, lastSeenAt, now }: { readonly executorId: string; readonly lastSeenAt?: number; readonly now: number },
 ): RunTask {
-  if (isFinishedTask(task.status)) return task
   const reason: Reason = { kind: 'executor_lost', executorId, ...(lastSeenAt === undefined ? {} : { lastSeenAt }) }
+  return failTask(task, { reason, now })
+}
+
+/** Fails a task from outside: with end times on it and on what of it was running. One that ended before stays as it is. */
+export function failTask(task: RunTask, { reason, now }: { readonly reason: Reason; readonly now: number }): RunTask {
+  if (isFinishedTask(task.status)) return task
   return {
     ...task,
     status: 'failed',
