@@ -21,6 +21,8 @@ export type NewRunRequest = Omit<CreateRunRequest, 'sealedSecrets'> & {
 
 export type RunView = {
   readonly run: Run
+  /** Why a queued run has not started. */
+  readonly waiting?: Reason
   /** In the order of the definition. */
   readonly tasks: readonly { readonly task: RunTask; readonly config: RunConfigTask; readonly waiting?: Reason }[]
   readonly position: Position
@@ -65,7 +67,7 @@ export interface Runservice extends AsyncDisposable {
   /** Removes an executor; its tasks fail with `executor_lost`. */
   removeExecutor(executorId: string): Promise<void>
 
-  /** Removes logs and archives older than their retention, and finished runs beyond `runsKept`. */
+  /** Removes logs and archives older than their retention, and what a crash left of uploads. Rows of runs stay. */
   clean(retention: Retention): Promise<void>
 }
 

@@ -7,11 +7,13 @@ import type { Logger } from '../lib/log.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import type { ListRunsOptions, NewRunRequest, RestartRunOptions, Retention, Runservice, RunView } from './api.ts'
+import { archiveRowId } from './archives.ts'
 import type { Caches } from './caches.ts'
 import type { CloneSource, ExecutorApi, LogName } from './executor-api.ts'
 import { ExecutorService } from './executor-service.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
 import { secretPlace } from './make-order.ts'
+import { cleanArchives, cleanLogs, cleanOrphanedArchives } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
 import { approveTask, cancelRun, stopRun } from './scheduler/actions.ts'
@@ -33,7 +35,7 @@ import {
   type Tx,
 } from './stimulus.ts'
 import { type Executor, isFinishedRun, type Run, type RunConfigRow, type RunTask } from './types.ts'
-import { waitingReasonsOf } from './waiting.ts'
+import { runWaitingReasonOf, waitingReasonsOf } from './waiting.ts'
 
 export type RunserviceSettings = {
   /** Names this store in the additional data of sealed secrets. */
@@ -54,8 +56,9 @@ export type RunserviceComponents = {
 
 const graphsKept = 64
 const listLimitMax = 100
-const cleanBatch = 1000
 const listLimitDefault = 25
+/** What an upload that is on its way has not named yet is younger. */
+const orphanAgeMs = 24 * 60 * 60 * 1000
 
 export function createRunservice(settings: RunserviceSettings, components: RunserviceComponents): Runservice {
   return new LocalRunservice(settings, components)
@@ -168,7 +171,9 @@ class LocalRunservice implements Runservice {
     const limit = Math.min(options.limit ?? listLimitDefault, listLimitMax)
     return this.#components.database.view((tx) => {
       const found: Run[] = []
-      let after = options.after === undefined ? undefined : [options.after]
+      // No id comes before the empty one: a key with it stands before all rows of a sequence, one without an id as well.
+      const beyond = (sequence: number) => (options.oldestFirst === true ? [sequence + 1, ''] : [sequence])
+      let after = options.after === undefined ? undefined : beyond(options.after)
       while (found.length < limit) {
         const page = tx.list('run', {
           index: 'bySequence',
@@ -179,7 +184,7 @@ class LocalRunservice implements Runservice {
         found.push(...page.map((row) => row.body).filter((run) => matches(run, options)))
         const last = page.at(-1)
         if (last === undefined || page.length < listLimitMax) break
-        after = [last.body.sequence]
+        after = beyond(last.body.sequence)
       }
       return found.slice(0, limit)
     })
@@ -247,53 +252,27 @@ class LocalRunservice implements Runservice {
   async clean(retention: Retention): Promise<void> {
     const { database, ost } = this.#components
     const now = this.#now()
-    if (retention.logsMs !== 0) {
-      const ended = database.view((tx) => tx.list('run', { index: 'byEnd', limit: cleanBatch }))
-      for (const { body: run } of ended.filter(({ body }) => (body.endedAt ?? now) + retention.logsMs < now)) {
-        await this.#deleteLogs(run)
-        await database.do((tx) => tx.put('run', run.id, { ...run, logsDeleted: true }))
-      }
-    }
-    if (retention.workspacesMs !== 0) {
-      const old = database
-        .view((tx) => tx.list('archive', { index: 'byUse', limit: 1000 }))
-        .filter(({ body }) => body.lastUsedAt + retention.workspacesMs < now)
-      for (const { id, body } of old) {
-        await database.do((tx) => tx.delete('archive', id))
-        await ost.delete(body.object)
-      }
-    }
-  }
-
-  /** Deletes the logs of a run's tasks, except those that another run kept and still shows. */
-  async #deleteLogs(run: Run): Promise<void> {
-    const { database } = this.#components
-    for (const task of database.view((tx) => loadTasks(tx, run.id))) {
-      const isShared = database.view((tx) =>
-        tx
-          .list('runtask', { index: 'byTask', prefix: [task.id] })
-          .some(({ body }) => body.runId !== run.id && tx.get('run', body.runId)?.logsDeleted !== true),
-      )
-      if (isShared) continue
-      for (const log of ['setup' as const, ...task.steps.keys()]) await this.#logs.delete({ runTaskId: task.id, log })
-    }
+    if (retention.logsMs !== 0) await cleanLogs({ database, logs: this.#logs }, now - retention.logsMs)
+    if (retention.workspacesMs !== 0) await cleanArchives({ database, ost }, now - retention.workspacesMs)
+    await cleanOrphanedArchives({ database, ost }, now - orphanAgeMs)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
   #viewOf(tx: ReadTransaction<RunserviceSchema>, run: Run, tasks: readonly RunTask[]): RunView {
     const { position } = this.#components.database
-    if (run.phase === 'setuperror') return { run, tasks: [], position }
+    const runWaiting = runWaitingReasonOf(tx, run)
+    const view = { run, position, ...(runWaiting === undefined ? {} : { waiting: runWaiting }) }
+    if (run.phase === 'setuperror') return { ...view, tasks: [] }
     const { tasks: configTasks } = loadConfigTasks(tx, run.runConfigId, this.#graphs)
     const byId = new Map(tasks.map((task) => [task.id, task]))
     const waiting = waitingReasonsOf(tx, run, tasks, this.#graphs)
     return {
-      run,
+      ...view,
       tasks: configTasks.map((config) => {
         const reason = waiting.get(config.id)
         return { task: byId.get(config.id)!, config, ...(reason === undefined ? {} : { waiting: reason }) }
       }),
-      position,
     }
   }
 
@@ -319,7 +298,9 @@ class LocalRunservice implements Runservice {
       configTasks
         .filter(({ id, steps }) =>
           steps.some(
-            (step, index) => step.type === 'save_to_workspace' && tx.get('archive', `${id}.${index}`) === undefined,
+            (step, index) =>
+              step.type === 'save_to_workspace' &&
+              tx.get('archive', archiveRowId({ runTaskId: id, step: index })) === undefined,
           ),
         )
         .map(({ id }) => id),

@@ -9,6 +9,22 @@ import { place } from './scheduler/place.ts'
 import { type GraphCache, loadConfigTasks } from './stimulus.ts'
 import type { Run, RunTask } from './types.ts'
 
+/** Why a queued run waits: for the run of its group just before it, so that the reason holds until its turn. */
+export function runWaitingReasonOf(tx: ReadTransaction<RunserviceSchema>, run: Run): Reason | undefined {
+  if (run.phase !== 'queued') return undefined
+  const [before] = [
+    ...tx.list('run', {
+      index: 'byGroupPhase',
+      prefix: [run.group, 'queued'],
+      after: [run.group, 'queued', run.sequence, run.id],
+      descending: true,
+      limit: 1,
+    }),
+    ...tx.list('run', { index: 'byGroupPhase', prefix: [run.group, 'running'], limit: 1 }),
+  ]
+  return before === undefined ? undefined : { kind: 'waiting_run', counter: before.body.counter }
+}
+
 /** Reasons by task id, for the tasks that wait. */
 export function waitingReasonsOf(
   tx: ReadTransaction<RunserviceSchema>,

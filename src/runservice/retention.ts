@@ -1,0 +1,86 @@
+// What is removed when it is old: logs by the end of their run, workspace archives by their last use. Rows say what is there;
+// an object goes after its row, so that a crash leaves an object nobody names, never a row without its object.
+
+import type { Database, ReadTransaction } from '../datamanager/database.ts'
+import type { ObjectStorage } from '../objectstorage/object-storage.ts'
+import { archivesFolder, findArchive } from './archives.ts'
+import type { LogStore } from './logs/log-store.ts'
+import type { RunserviceSchema } from './row-types.ts'
+import { loadTasks } from './stimulus.ts'
+import { isFinishedRun, type Run } from './types.ts'
+
+type Components = { readonly database: Database<RunserviceSchema>; readonly ost: ObjectStorage }
+
+const pageSize = 100
+
+/** Deletes the logs of all runs that ended before `before`. A log that another run kept and still shows stays. */
+export async function cleanLogs(
+  { database, logs }: { readonly database: Database<RunserviceSchema>; readonly logs: LogStore },
+  before: number,
+): Promise<void> {
+  for (;;) {
+    // Cleaned runs leave the index, so the next page begins where this one ended.
+    const page = database
+      .view((tx) => tx.list('run', { index: 'byEnd', limit: pageSize }))
+      .filter(({ body }) => (body.endedAt ?? before) < before)
+    for (const { body: run } of page) {
+      await deleteLogs({ database, logs }, run)
+      await database.do((tx) => {
+        const current = tx.get('run', run.id)
+        if (current !== undefined) tx.put('run', run.id, { ...current, logsDeleted: true })
+      })
+    }
+    if (page.length < pageSize) return
+  }
+}
+
+async function deleteLogs(
+  { database, logs }: { readonly database: Database<RunserviceSchema>; readonly logs: LogStore },
+  run: Run,
+): Promise<void> {
+  for (const task of database.view((tx) => loadTasks(tx, run.id))) {
+    const isShared = database.view((tx) =>
+      runsOfTask(tx, task.id).some(({ id, logsDeleted }) => id !== run.id && logsDeleted !== true),
+    )
+    if (isShared) continue
+    for (const log of ['setup' as const, ...task.steps.keys()]) await logs.delete({ runTaskId: task.id, log })
+  }
+}
+
+/** Deletes archives that were used last before `before`, unless a run that has not ended could still restore them. */
+export async function cleanArchives({ database, ost }: Components, before: number): Promise<void> {
+  let after: readonly (string | number)[] | undefined
+  for (;;) {
+    const page = database
+      .view((tx) => tx.list('archive', { index: 'byUse', limit: pageSize, ...(after === undefined ? {} : { after }) }))
+      .filter(({ body }) => body.lastUsedAt < before)
+    for (const { id, body } of page) {
+      after = [body.lastUsedAt, id]
+      const { result: isDeleted } = await database.do((tx) => {
+        // It may have been used, or a run that uses it been restarted, since the page was read.
+        if (tx.get('archive', id)?.lastUsedAt !== body.lastUsedAt) return false
+        if (runsOfTask(tx, body.runTaskId).some((run) => !isFinishedRun(run.phase))) return false
+        tx.delete('archive', id)
+        return true
+      })
+      if (isDeleted) await ost.delete(body.object)
+    }
+    if (page.length < pageSize) return
+  }
+}
+
+/** Deletes archives that no row names and that were written before `before`: uploads that a crash broke off. */
+export async function cleanOrphanedArchives({ database, ost }: Components, before: number): Promise<void> {
+  for await (const { key, modifiedAt } of ost.list({ prefix: archivesFolder })) {
+    if (modifiedAt >= before) continue
+    if (database.view((tx) => findArchive(tx, key)) === undefined) await ost.delete(key)
+  }
+}
+
+/** The run that executed a task, and those that kept it. */
+function runsOfTask(tx: Pick<ReadTransaction<RunserviceSchema>, 'get' | 'list'>, taskId: string): readonly Run[] {
+  return tx.list('runtask', { index: 'byTask', prefix: [taskId] }).flatMap(({ body }) => {
+    const run = tx.get('run', body.runId)
+    return run === undefined ? [] : [run]
+  })
+}
