@@ -23,6 +23,7 @@ export class Interrupts implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#listening[Symbol.dispose]()
+    // Once interrupted, a second one that comes while the process ends still means the same.
+    if (!this.signal.aborted) this.#listening[Symbol.dispose]()
   }
 }
