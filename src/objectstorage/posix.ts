@@ -29,7 +29,9 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import { hasMarkedProcessEnded, markOfThisProcess } from '../lib/process-mark.ts'
+import { decodeFooter, encodeFooter, footerBytes, objectCorrupt } from './object-footer.ts'
 import { checkObjectKey } from './object-key.ts'
+import { checkAnnounced, chunksOf, DataMeter, SourceFailure } from './object-source.ts'
 import type {
   ListOptions,
   ObjectData,
@@ -42,9 +44,6 @@ import type {
 } from './object-storage.ts'
 import { deepestFolder, parseName, pathOfKey } from './posix-names.ts'
 
-const magic = Buffer.from('slipobj1')
-const hashBytes = 32
-const footerBytes = hashBytes + 8 + magic.length
 const chunkBytes = 256 * 1024
 /**
  * Written here and not in another thread, as is everything that only changes names: each trip there costs ten times the call.
@@ -52,8 +51,6 @@ const chunkBytes = 256 * 1024
  */
 const smallBytes = 64 * 1024
 const sync = promisify(fsync)
-/** Of what is in memory anyway: each write is a trip to another thread. */
-const largeChunkBytes = 4 * 1024 * 1024
 /** A directory may vanish again between making it and using it, but not for ever. */
 const vanishedRetries = 100
 /** Sizes and times of a listing are asked this many at once. */
@@ -116,12 +113,12 @@ class PosixObjectStorage implements ObjectStorage {
       options.signal?.throwIfAborted()
       const length = Math.max(0, Math.min(chunkBytes, end - offset))
       const chunk = await withStorageErrors(`read object ${key}`, () => readAt(file, offset, length))
-      if (chunk.length < length) throw corrupt(key, 'is shorter than it was')
+      if (chunk.length < length) throw objectCorrupt(key, 'is shorter than it was')
       hash?.update(chunk)
       offset += length
       // Before the last chunk is handed out, so that what fits in one chunk is never seen damaged.
       if (offset >= end && hash !== undefined && hash.digest('hex') !== footer.sha256)
-        throw corrupt(key, 'does not have its checksum')
+        throw objectCorrupt(key, 'does not have its checksum')
       if (chunk.length > 0) yield chunk
     } while (offset < end)
   }
@@ -234,25 +231,19 @@ class PosixObjectStorage implements ObjectStorage {
   }
 
   async #writeTemporary(temporary: string, key: ObjectKey, data: ObjectData, options: PutOptions): Promise<PutResult> {
-    const { signal, sizeBytes: announced, persist = true } = options
     await using file = await open(temporary, 'wx', 0o600)
-    const hash = createHash('sha256')
-    let sizeBytes = 0
     const writer = new FileAppender(file)
-    for await (const chunk of chunksOf(data, signal)) {
-      sizeBytes += chunk.length
-      if (announced !== undefined && sizeBytes > announced) break
-      hash.update(chunk)
+    const meter = new DataMeter(key, options)
+    for await (const chunk of chunksOf(data, options.signal)) {
+      meter.add(chunk)
       await writer.append(chunk)
     }
-    const digest = hash.digest()
-    const result = { sizeBytes, sha256: digest.toString('hex') }
-    checkAnnounced(key, result, options)
-    await writer.append(encodeFooter(sizeBytes, digest))
+    const { result, footer } = meter.finish()
+    await writer.append(footer)
     await writer.flush()
     const seconds = this.#clock.now() / 1000
     await file.utimes(seconds, seconds)
-    if (persist) await file.sync()
+    if (options.persist ?? true) await file.sync()
     return result
   }
 
@@ -401,20 +392,11 @@ async function infoOf(key: ObjectKey, path: string): Promise<ObjectInfo | undefi
   return { key, sizeBytes: Math.max(0, found.size - footerBytes), modifiedAt: Math.round(found.mtimeMs) }
 }
 
-function encodeFooter(sizeBytes: number, digest: Uint8Array): Uint8Array {
-  const size = Buffer.alloc(8)
-  size.writeBigUInt64BE(BigInt(sizeBytes))
-  return Buffer.concat([digest, size, magic])
-}
-
 async function readFooter(file: FileHandle, key: ObjectKey): Promise<PutResult> {
   const { size } = await file.stat()
   const sizeBytes = size - footerBytes
   const footer = sizeBytes < 0 ? Buffer.alloc(0) : await readAt(file, sizeBytes, footerBytes)
-  if (footer.length !== footerBytes || !footer.subarray(hashBytes + 8).equals(magic))
-    throw corrupt(key, 'has lost its end')
-  if (footer.readBigUInt64BE(hashBytes) !== BigInt(sizeBytes)) throw corrupt(key, 'does not have its size')
-  return { sizeBytes, sha256: footer.toString('hex', 0, hashBytes) }
+  return decodeFooter(key, footer, sizeBytes)
 }
 
 /** Fewer bytes than asked for only at the end of the file. */
@@ -427,41 +409,6 @@ async function readAt(file: FileHandle, offset: number, length: number): Promise
     filled += bytesRead
   }
   return buffer.subarray(0, filled)
-}
-
-/** The data as chunks; a source that waits is left as soon as `signal` is aborted. */
-async function* chunksOf(data: ObjectData, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
-  if (data instanceof Uint8Array) {
-    for (let at = 0; at < data.length; at += largeChunkBytes) {
-      signal?.throwIfAborted()
-      yield data.subarray(at, at + largeChunkBytes)
-    }
-    return
-  }
-  const aborted = Promise.withResolvers<never>()
-  aborted.promise.catch(() => {}) // Heard of below, by whoever waits.
-  const onAbort = () => aborted.reject(signal?.reason)
-  signal?.addEventListener('abort', onAbort, { once: true })
-  const source = data[Symbol.asyncIterator]()
-  let isOpen = true
-  try {
-    while (true) {
-      signal?.throwIfAborted()
-      const next = await Promise.race([source.next(), aborted.promise]).catch((error: unknown) => {
-        isOpen = signal?.aborted === true
-        throw new SourceFailure(error)
-      })
-      isOpen = next.done !== true
-      if (next.done) return
-      yield next.value
-    }
-  } finally {
-    signal?.removeEventListener('abort', onAbort)
-    // Not awaited when aborted: a source that hangs would hang here too, and its own error no longer matters.
-    const left = isOpen ? source.return?.() : undefined
-    if (signal?.aborted) left?.catch(() => {})
-    else await left
-  }
 }
 
 /** Those whose writer has ended, and old ones, whose writer may have been on another machine. */
@@ -492,22 +439,6 @@ function checkIsItself(folder: string, realPath: string): void {
     throw new SlipwayError('object_storage_failed', `${folder} is reached through a symbolic link`)
 }
 
-/** What was written against what the caller said it would be. */
-function checkAnnounced(key: ObjectKey, { sizeBytes, sha256 }: PutResult, announced: PutOptions): void {
-  if (announced.sizeBytes !== undefined && sizeBytes !== announced.sizeBytes) {
-    const difference = sizeBytes > announced.sizeBytes ? 'more' : `only ${sizeBytes}`
-    throw new SlipwayError(
-      'object_size_mismatch',
-      `object ${key} was to have ${announced.sizeBytes} bytes but has ${difference}`,
-    )
-  }
-  if (announced.sha256 !== undefined && announced.sha256 !== sha256) throw corrupt(key, 'is not what was announced')
-}
-
-function corrupt(key: ObjectKey, fault: string): SlipwayError {
-  return new SlipwayError('object_corrupt', `object ${key} ${fault}`)
-}
-
 type Errno = Error & { readonly code: string; readonly syscall?: string }
 
 function isErrno(error: unknown, ...codes: readonly string[]): error is Errno {
@@ -519,15 +450,6 @@ function ignoring(...codes: readonly string[]): (error: unknown) => undefined {
   return (error) => {
     if (isErrno(error, ...codes)) return undefined
     throw error
-  }
-}
-
-/** What the source of the data threw: not about the disk, even when it is an error of a system call. */
-class SourceFailure {
-  readonly error: unknown
-
-  constructor(error: unknown) {
-    this.error = error
   }
 }
 
