@@ -39,6 +39,12 @@ const errorKinds = {
   outcome_unknown: 'unavailable',
   row_too_large: 'limit',
   record_too_large: 'limit',
+  backend_unavailable: 'unavailable',
+  backend_auth_failed: 'invalid',
+  backend_full: 'unavailable',
+  backend_failed: 'internal',
+  backend_unfit: 'invalid',
+  module_missing: 'invalid',
   // objectstorage
   object_exists: 'conflict',
   object_not_found: 'notfound',

@@ -1,0 +1,36 @@
+import { afterAll, beforeAll } from 'vitest'
+import { type Etcd, startEtcd } from '../../../../test/support/etcd.ts'
+import { systemClock } from '../../../lib/clock.ts'
+import { EtcdClient } from '../../../lib/etcd/client.ts'
+import { changeLogContract } from '../../change-log-contract.ts'
+import { EtcdChangeLog } from './etcd-log.ts'
+
+let etcd: Etcd
+let logs = 0
+
+beforeAll(async () => {
+  etcd = await startEtcd()
+})
+afterAll(() => etcd[Symbol.asyncDispose]())
+
+/** Two writers with a connection each. */
+async function openTwo(prefix = `log ${++logs}/`) {
+  const stack = new AsyncDisposableStack()
+  const open = async () => {
+    const client = stack.use(await EtcdClient.open({ endpoints: [etcd.endpoint] }, systemClock))
+    return stack.use(new EtcdChangeLog({ client, prefix, clock: systemClock }))
+  }
+  const client = stack.use(await EtcdClient.open({ endpoints: [etcd.endpoint] }, systemClock))
+  return {
+    logs: [await open(), await open()] as const,
+    damage: async (position: number) => {
+      const key = `${prefix}log/${position.toString(16).padStart(16, '0')}`
+      const [entry] = await client.range({ key })
+      entry!.value[entry!.value.length - 3]! ^= 1
+      await client.transact({ compare: [], success: [{ kind: 'put', key, value: entry!.value }] })
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+}
+
+changeLogContract('etcd', openTwo)

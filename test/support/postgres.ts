@@ -1,0 +1,102 @@
+// A PostgreSQL of Debian's package, for one test file. It refuses to run as root, so root gives it to `nobody`.
+
+import { execFileSync } from 'node:child_process'
+import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort, ServerProcess } from './server-process.ts'
+
+export type Postgres = AsyncDisposable & {
+  readonly url: string
+  /** As `kill -9` of all its processes. */
+  kill(): Promise<void>
+  start(): Promise<void>
+  /** SIGSTOP and SIGCONT of all its processes. */
+  pause(): void
+  resume(): void
+}
+
+const nobody = 65_534
+
+/** Starts one; fails when PostgreSQL is not installed. */
+export async function startPostgres(): Promise<Postgres> {
+  const bin = join('/usr/lib/postgresql', newestVersion(), 'bin')
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-postgres-'))
+  const isRoot = process.getuid?.() === 0
+  if (isRoot) chownSync(folder, nobody, nobody)
+  const asUser = isRoot ? ['setpriv', '--reuid', String(nobody), '--regid', String(nobody), '--clear-groups'] : []
+  const command = (program: string, ...args: string[]) => [...asUser, join(bin, program), ...args]
+  const data = join(folder, 'data')
+  const [initdb, ...initArgs] = command(
+    'initdb',
+    '-D',
+    data,
+    '-U',
+    'slipway',
+    '--auth=trust',
+    '--no-sync',
+    '-E',
+    'UTF8',
+  )
+  execFileSync(initdb!, initArgs, { cwd: folder, stdio: 'pipe', env: { ...process.env, LC_ALL: 'C.UTF-8' } })
+  const port = await freePort()
+  const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: '', shared_buffers: '16MB' }
+  const [program, ...args] = command(
+    'postgres',
+    ...['-D', data],
+    ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  )
+  const isReady = async () => {
+    execFileSync(join(bin, 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)])
+    return true
+  }
+  const server = new ServerProcess({ program: program!, args }, isReady)
+  await server.start()
+  return {
+    url: `postgres://slipway@127.0.0.1:${port}/postgres`,
+    kill: () => kill(server),
+    start: () => server.start(),
+    pause: () => signalAll(server, 'SIGSTOP'),
+    resume: () => signalAll(server, 'SIGCONT'),
+    async [Symbol.asyncDispose]() {
+      await kill(server)
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Its processes are in process groups of their own. */
+function signalAll(server: ServerProcess, name: NodeJS.Signals): void {
+  const children = server.pid === undefined ? [] : childrenOf(server.pid)
+  server.signal(name)
+  for (const child of children) {
+    try {
+      process.kill(child, name)
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
+async function kill(server: ServerProcess): Promise<void> {
+  signalAll(server, 'SIGKILL')
+  await server.kill()
+}
+
+function childrenOf(parent: number): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return []
+    try {
+      const status = readFileSync(`/proc/${name}/status`, 'utf8')
+      return Number(/^PPid:\s*(\d+)/m.exec(status)?.[1]) === parent ? [Number(name)] : []
+    } catch {
+      return [] // it has ended meanwhile
+    }
+  })
+}
+
+function newestVersion(): string {
+  const versions = readdirSync('/usr/lib/postgresql').sort((a, b) => Number(b) - Number(a))
+  if (!versions[0]) throw new Error('PostgreSQL is not installed')
+  return versions[0]
+}
