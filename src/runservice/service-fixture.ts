@@ -39,9 +39,9 @@ export const noSource: CloneSource = {
   submoduleUrls: {},
 }
 
-/** Time that passes only by `pass`; sleeping is for ever. */
+/** Time that passes only by `pass`, from now on: files have times of the real clock. Sleeping is for ever. */
 export function handClock(): Clock & { pass(ms: number): void } {
-  let now = 1_760_000_000_000
+  let now = Date.now()
   return {
     now: () => now,
     sleep: (_, signal) => new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),

@@ -139,6 +139,7 @@ describe('runs of one group', () => {
     ])
     expect(runservice.findRun(one!.id)!.waiting).toBeUndefined()
     await runservice.cancelRun(two!.id, 'ada')
+    expect(eventsOf(installation).at(-1)).toBe('cancelled/unknown')
     expect(runservice.findRun(three!.id)!.waiting).toEqual({ kind: 'waiting_run', counter: 1 })
 
     const executor = await anExecutor(installation, {}, () => undefined)

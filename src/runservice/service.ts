@@ -29,6 +29,7 @@ import {
   loadConfigTasks,
   loadTasks,
   nextNumbers,
+  putEvents,
   putTask,
   type StimulusContext,
   settle,
@@ -145,6 +146,7 @@ class LocalRunservice implements Runservice {
     await this.#settle((tx, { now }) => {
       const cancelled = cancelRun(getRun(tx, runId), { now, ...(by === undefined ? {} : { by }) })
       tx.put('run', runId, cancelled.run)
+      putEvents(tx, cancelled.events, now)
       return { affected: [{ runId }], result: undefined }
     })
   }

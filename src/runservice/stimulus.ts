@@ -178,7 +178,8 @@ function placeReady(tx: Tx, { now, served }: StimulusContext): ReadonlyMap<strin
   return placement.served
 }
 
-function putEvents(tx: Tx, events: readonly RunTransition[], now: number): void {
+/** Writes run events, numbered in their order. */
+export function putEvents(tx: Tx, events: readonly RunTransition[], now: number): void {
   for (const { phase, result, run } of events) {
     const sequence = nextSequence(tx, 'runevent')
     tx.put('runevent', String(sequence).padStart(16, '0'), {
