@@ -16,6 +16,7 @@ export class HeadWatch {
   #newest: Head | undefined
   /** What somebody said that the head is: a hint. */
   #rumour: Position = 0
+  #looks = 0
 
   /** A head is asked for at least every `pollMs`, whatever is told. */
   constructor(clock: Clock, pollMs: number) {
@@ -63,12 +64,12 @@ export class HeadWatch {
   async changed(from: Position, readHead: () => Promise<Position>, signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted()
-      const known = this.#rumour
-      if ((await readHead()) > from) return
-      // What was told while the head was read is not lost: the rumour has changed then.
+      const looks = this.#looks // before the head is asked for: what happens meanwhile is not lost
+      if (this.#rumour > from || (await readHead()) > from) return
       const poll = this.#clock.timeout(this.#pollMs)
+      const isNews = () => this.#rumour > from || this.#looks !== looks
       try {
-        await this.#wakeups.until(() => this.#rumour > Math.max(known, from), AbortSignal.any([signal, poll]))
+        await this.#wakeups.until(isNews, AbortSignal.any([signal, poll]))
       } catch (error) {
         if (signal.aborted) throw signal.reason
         if (!poll.aborted) throw error
@@ -76,8 +77,9 @@ export class HeadWatch {
     }
   }
 
-  /** Lets those who wait look again. */
-  wake(): void {
+  /** Lets those who wait ask for the head: something may have been missed. */
+  look(): void {
+    this.#looks++
     this.#wakeups.wake()
   }
 }

@@ -190,7 +190,7 @@ export class EtcdClient implements AsyncDisposable {
 
   /**
    * Changes of the keys of `range` from `fromRevision` on (0: from now), in order, without gap or double; goes on after a lost
-   * connection where it was. Ends when `signal` is aborted. Errors: `history_collected` when etcd has compacted what comes
+   * connection where it was. Whenever it has connected it yields once without events. Ends when `signal` is aborted. Errors: `history_collected` when etcd has compacted what comes
    * next, `backend_auth_failed`.
    */
   async *watch(
@@ -207,7 +207,7 @@ export class EtcdClient implements AsyncDisposable {
           if (canceled) throw watchCanceled(Number(compact_revision), cancel_reason)
           failures = 0
           next = Math.max(next, Number(header.revision) + 1)
-          if (events.length > 0) yield { revision: Number(header.revision), events: events.map(readEvent) }
+          yield { revision: Number(header.revision), events: events.map(readEvent) }
         }
       } catch (error) {
         if (signal.aborted || this.#closing.signal.aborted) return

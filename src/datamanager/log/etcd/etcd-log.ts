@@ -123,7 +123,7 @@ export class EtcdChangeLog implements ChangeLog {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
-    this.#head.wake()
+    this.#head.look()
     await this.#watching
   }
 
@@ -211,8 +211,10 @@ export class EtcdChangeLog implements ChangeLog {
     const { signal } = this.#closing
     while (!signal.aborted) {
       try {
-        for await (const { events } of client.watch({ key: this.#headKey }, 0, signal))
+        for await (const { events } of client.watch({ key: this.#headKey }, 0, signal)) {
+          if (events.length === 0) this.#head.look()
           for (const { kind, entry } of events) if (kind === 'put') this.#head.told(decodeHead(entry).position)
+        }
         return
       } catch {
         // Compacted, or not permitted for a while: a new watch begins at now, and the poll asks for what lies between.
