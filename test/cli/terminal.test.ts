@@ -94,7 +94,8 @@ describe.concurrent('on a terminal', () => {
     await terminal.until(/begun/)
     await terminal.type('C-c')
     await terminal.type('C-c')
-    await terminal.until(/^status 3/m)
+    // 130 is what the shell says when the second one meets a process that has ended but for Node's own tidying up.
+    await terminal.until(/^(\^C)?status (3|130)$/m)
     expect(await terminal.isCursorShown()).toBe(true)
     repository.define({ quick: 'true' })
     expect((await repository.run()).status).toBe(0)

@@ -9,15 +9,13 @@ import { findRepository } from '../working-tree/repository.ts'
 import { Interrupts } from './interrupts.ts'
 import { openOutput } from './open-output.ts'
 import { repeatCommands } from './repeat-commands.ts'
-import { repeatFailed } from './repeat-failed.ts'
 import type { RunContext, RunOptions } from './run-context.ts'
-import { showLast } from './show-last.ts'
-import { startRuns } from './start-runs.ts'
 
 /** Returns the exit status. */
 export async function runCommand(options: RunOptions, io: Io): Promise<number> {
   const clock = systemClock
-  const repository = await findRepository(io.cwd)
+  // Loading the rest of the program takes about as long as git's answer.
+  const [repository, { startRuns }] = await Promise.all([findRepository(io.cwd), import('./start-runs.ts')])
   const state = openStateDirectory(join(stateRoot(io.environment), repository.id))
   using output = openOutput({ mode: options.output, repeat: repeatCommands(options), clock }, io)
   using interrupts = new Interrupts(
@@ -26,8 +24,8 @@ export async function runCommand(options: RunOptions, io: Io): Promise<number> {
   )
   const context: RunContext = { options, io, repository, state, output, stopping: interrupts.signal, clock }
   try {
-    if (options.last) return await showLast(context)
-    if (options.fromFailed) return await repeatFailed(context)
+    if (options.last) return await (await import('./show-last.ts')).showLast(context)
+    if (options.fromFailed) return await (await import('./repeat-failed.ts')).repeatFailed(context)
     return await startRuns(context)
   } finally {
     await output.finish()

@@ -14,6 +14,9 @@ import type { RunContext } from './run-context.ts'
 
 export type Source = { readonly frozen: FrozenTree; readonly event: GitEvent; readonly cloneUrl: string }
 
+/** Not that of the commit: what it says about skipping is meant for pushes. */
+export const eventMessage = 'slipway run'
+
 /** The definition reduced to the tasks asked for. Tells notices and warnings; throws `config_invalid` with all errors. */
 export async function readConfig(asked: AskedRun, { repository, output }: RunContext): Promise<Config> {
   const definition = readDefinition(repository, asked.file)
@@ -32,5 +35,5 @@ export async function freezeSource(
     freezeTree(repository, join(invocation.dir, 'tree'), stopping),
     originUrl(repository),
   ])
-  return { frozen, event: { ...asked.ref, commitSha: frozen.commitSha, message: 'slipway run' }, cloneUrl }
+  return { frozen, event: { ...asked.ref, commitSha: frozen.commitSha, message: eventMessage }, cloneUrl }
 }

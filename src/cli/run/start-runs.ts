@@ -12,7 +12,7 @@ import { type AskedRun, saveAsked } from './asked-run.ts'
 import { followAll } from './follow-all.ts'
 import type { RunContext } from './run-context.ts'
 import { expandAsked, newRunRequest } from './run-request.ts'
-import { freezeSource, readConfig } from './source.ts'
+import { eventMessage, freezeSource, readConfig } from './source.ts'
 import { withServer } from './with-server.ts'
 
 export async function startRuns(context: RunContext): Promise<number> {
@@ -24,6 +24,15 @@ export async function startRuns(context: RunContext): Promise<number> {
     ...parseVariables(options, io.environment),
   }
   const config = await readConfig(asked, context)
+  // Which runs match does not depend on the commit, which is not known yet.
+  const matching = planRuns(config, { ...asked.ref, commitSha: '', message: eventMessage }).filter(
+    (plan) => plan.kind === 'created',
+  )
+  if (matching.length === 0) {
+    const message = `No run of the definition matches ${asked.ref.ref}; \`slipway plan\` says why`
+    await output.write({ type: 'notice', message })
+    return exitStatus.success
+  }
   const invocation = newInvocation(state, clock.now(), randomBytes(3).toString('hex'))
   using _lock = invocation.lock
   let hasRuns = false
@@ -32,18 +41,11 @@ export async function startRuns(context: RunContext): Promise<number> {
     [Symbol.asyncDispose]: async () => (hasRuns ? undefined : removeInvocation(invocation)),
   }
   saveAsked(invocation, asked)
-  const source = await freezeSource(asked, context, invocation)
-  const requests: NewRunRequest[] = []
-  for (const plan of planRuns(config, source.event)) {
-    if (plan.kind !== 'created') continue
-    requests.push(newRunRequest(await expandAsked(plan.run, { config, asked, source, output }), asked, source))
-  }
-  if (requests.length === 0) {
-    const message = `No run of the definition matches ${asked.ref.ref}; \`slipway plan\` says why`
-    await output.write({ type: 'notice', message })
-    return exitStatus.success
-  }
-  return await withServer(context, invocation, source, async ({ runservice }) => {
+  const freezing = freezeSource(asked, context, invocation)
+  return await withServer(context, invocation, freezing, async (runservice, source) => {
+    const requests: NewRunRequest[] = []
+    for (const { run } of matching)
+      requests.push(newRunRequest(await expandAsked(run, { config, asked, source, output }), asked, source))
     const runs = await runservice.createRuns(requests)
     hasRuns = true
     return await followAll(context, runservice, runs)

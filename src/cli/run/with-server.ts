@@ -1,17 +1,29 @@
-// Runs work with the parts of Slipway open, and waits until nothing is executed or torn down any more.
+// Runs work with the parts of Slipway open, and waits until nothing is executed or torn down any more. The tree is frozen
+// while they are opened.
 
+import { invariant } from '../../lib/errors.ts'
 import { silentLogger } from '../../lib/log.ts'
-import { type LocalServer, openLocalServer } from '../../server/local/local-server.ts'
+import type { Runservice } from '../../runservice/api.ts'
+import type { CloneSource } from '../../runservice/executor-api.ts'
+import { openLocalServer } from '../../server/local/local-server.ts'
 import type { Invocation } from '../../server/local/state-directory.ts'
+import type { Repository } from '../working-tree/repository.ts'
 import type { RunContext } from './run-context.ts'
 import type { Source } from './source.ts'
 
 export async function withServer(
   { options, io, repository, state, output, stopping, clock }: RunContext,
   invocation: Invocation,
-  { frozen, event, cloneUrl }: Source,
-  work: (server: LocalServer) => Promise<number>,
+  freezing: Promise<Source>,
+  work: (runservice: Runservice, source: Source) => Promise<number>,
 ): Promise<number> {
+  let source: Source | undefined
+  const frozen = freezing.then((value) => {
+    source = value
+    return value
+  })
+  // It is awaited below; opening may fail before that.
+  frozen.catch(() => {})
   await using server = await openLocalServer(
     {
       state,
@@ -22,21 +34,28 @@ export async function withServer(
         keepFailed: options.keepFailed ?? false,
         pull: options.pull,
         environment: io.environment,
-        cloneSource: {
-          url: frozen.path,
-          ref: frozen.ref,
-          commitSha: frozen.commitSha,
-          branch: event.branch,
-          originUrl: cloneUrl,
-          mirrorKey: repository.id,
-          submoduleUrls: frozen.submoduleUrls,
+        cloneSource: () => {
+          invariant(source !== undefined, 'tasks exist before the tree is frozen')
+          return cloneSourceOf(source, repository)
         },
       },
     },
     { clock, logger: silentLogger, notice: (message) => void output.write({ type: 'notice', message }) },
   )
   stopping.throwIfAborted()
-  const status = await work(server)
+  const status = await work(server.runservice, await frozen)
   await server.idle()
   return status
+}
+
+function cloneSourceOf({ frozen, event, cloneUrl }: Source, repository: Repository): CloneSource {
+  return {
+    url: frozen.path,
+    ref: frozen.ref,
+    commitSha: frozen.commitSha,
+    branch: event.branch,
+    originUrl: cloneUrl,
+    mirrorKey: repository.id,
+    submoduleUrls: frozen.submoduleUrls,
+  }
 }

@@ -5,7 +5,7 @@
 //   <dir>/modules/<n>.git     the same for each submodule whose working tree is there, so its changes are frozen alike
 
 import { copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { gitText, runGit } from '../../executor/git/run-git.ts'
 import type { Repository } from './repository.ts'
 
@@ -47,12 +47,18 @@ async function freeze(root: string, target: string, collected: Collected, signal
   const git = (args: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
     gitText(['-C', root, ...args], { signal, environment })
   await rm(target, { recursive: true, force: true })
-  await runGit(['init', '--quiet', '--bare', target], { signal })
-  const objects = resolve(root, await git(['rev-parse', '--git-path', 'objects']))
   await mkdir(join(target, 'objects', 'info'), { recursive: true })
+  // Each start of git costs as much as all of its work here, so questions are asked together.
+  const [paths, head] = await Promise.all([
+    git([
+      'rev-parse',
+      '--path-format=absolute',
+      ...['objects', 'shallow', 'index'].flatMap((name) => ['--git-path', name]),
+    ]),
+    readHead(root, signal),
+  ])
+  const [objects = '', shallow = '', userIndex = ''] = paths.split('\n')
   await writeFile(join(target, 'objects', 'info', 'alternates'), `${objects}\n`)
-
-  const shallow = resolve(root, await git(['rev-parse', '--git-path', 'shallow']))
   if (await exists(shallow)) await copyFile(shallow, join(target, 'shallow'))
 
   const index = join(target, 'frozen-index')
@@ -62,48 +68,74 @@ async function freeze(root: string, target: string, collected: Collected, signal
     GIT_ALTERNATE_OBJECT_DIRECTORIES: objects,
   }
   // A copy of the user's index knows which files are unchanged, so only changed ones are read.
-  const userIndex = resolve(root, await git(['rev-parse', '--git-path', 'index']))
   if (await exists(userIndex)) await copyFile(userIndex, index)
   await git(['-c', 'core.fsmonitor=false', '-c', 'advice.addEmbeddedRepo=false', 'add', '--all', '--', ':/'], ours)
-  for (const module of await gitlinks(root, ours, signal)) {
+  const modules: string[] = []
+  const [writtenTree, links] = await Promise.all([git(['write-tree'], ours), gitlinks(root, ours, signal)])
+  for (const module of links) {
     const path = join(root, module)
     if (!(await exists(join(path, '.git')))) continue
     const moduleTarget = join(collected.dir, 'modules', `${Object.keys(collected.submoduleUrls).length}.git`)
     collected.submoduleUrls[`${collected.prefix}${module}`] = moduleTarget
     const inner = await freeze(path, moduleTarget, { ...collected, prefix: `${collected.prefix}${module}/` }, signal)
     await git(['update-index', '--cacheinfo', `160000,${inner.commitSha},${module}`], ours)
+    modules.push(module)
   }
-  const tree = await git(['write-tree'], ours)
-  const head = await gitText(['-C', root, 'rev-parse', '--quiet', '--verify', 'HEAD^{commit}'], {
-    signal,
-    codes: [0, 1, 128],
-  })
-  const headTree = head === '' ? '' : await git(['rev-parse', `${head}^{tree}`])
-  const message = head === '' ? '' : await git(['log', '-1', '--format=%B', head])
-  const isDirty = tree !== headTree
-  const commitSha = isDirty ? await commit(root, tree, head, message, ours, signal) : head
-  await runGit(['--git-dir', target, 'update-ref', frozenRef, commitSha], { signal })
+  const tree = modules.length === 0 ? writtenTree : await git(['write-tree'], ours)
+  const isDirty = tree !== head?.tree
+  const commitSha = head !== undefined && !isDirty ? head.commit : await commit(root, tree, head, ours, signal)
+  await makeRepository(target, commitSha)
   await rm(index, { force: true })
-  return { commitSha, isDirty, message }
+  return { commitSha, isDirty, message: head?.message ?? '' }
+}
+
+type Head = {
+  readonly commit: string
+  readonly tree: string
+  /** Of the committer, strict ISO 8601. */
+  readonly date: string
+  readonly message: string
+}
+
+/** Undefined on an unborn branch. */
+async function readHead(root: string, signal: AbortSignal): Promise<Head | undefined> {
+  const args = ['-C', root, '-c', 'log.showSignature=false', 'log', '-1', '--format=%H%n%T%n%cI%n%B', 'HEAD', '--']
+  const [commit = '', tree = '', date = '', ...message] = (await gitText(args, { signal, codes: [0, 128] })).split('\n')
+  return commit === '' ? undefined : { commit, tree, date, message: message.join('\n') }
+}
+
+/** What `git init --bare` and `git update-ref` would do, without starting git (gitrepository-layout). */
+async function makeRepository(target: string, commitSha: string): Promise<void> {
+  const isSha256 = commitSha.length === 64
+  const config = [
+    '[core]',
+    `\trepositoryformatversion = ${isSha256 ? 1 : 0}`,
+    '\tbare = true',
+    ...(isSha256 ? ['[extensions]', '\tobjectFormat = sha256'] : []),
+  ]
+  const ref = join(target, ...frozenRef.split('/'))
+  await mkdir(dirname(ref), { recursive: true })
+  await writeFile(ref, `${commitSha}\n`)
+  await writeFile(join(target, 'config'), `${config.join('\n')}\n`)
+  await writeFile(join(target, 'HEAD'), 'ref: refs/heads/main\n')
 }
 
 async function commit(
   root: string,
   tree: string,
-  head: string,
-  message: string,
+  head: Head | undefined,
   ours: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<string> {
-  const date = head === '' ? '@0 +0000' : await gitText(['-C', root, 'log', '-1', '--format=%cI', head], { signal })
-  const subject = message.split('\n', 1)[0] ?? ''
+  const date = head?.date ?? '@0 +0000'
+  const subject = head?.message.split('\n', 1)[0] ?? ''
   return await gitText(
     [
       '-C',
       root,
       'commit-tree',
       tree,
-      ...(head === '' ? [] : ['-p', head]),
+      ...(head === undefined ? [] : ['-p', head.commit]),
       '-m',
       subject === '' ? 'Working tree' : `Working tree on: ${subject}`,
     ],

@@ -2,7 +2,6 @@
 
 import { createHash } from 'node:crypto'
 import { realpathSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { gitText } from '../../executor/git/run-git.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 
@@ -20,8 +19,15 @@ export async function findRepository(dir: string): Promise<Repository> {
   let root: string
   let commonDir: string
   try {
-    root = await gitText(['-C', dir, 'rev-parse', '--show-toplevel'])
-    commonDir = resolve(root, await gitText(['-C', root, 'rev-parse', '--path-format=absolute', '--git-common-dir']))
+    const paths = await gitText([
+      '-C',
+      dir,
+      'rev-parse',
+      '--path-format=absolute',
+      '--show-toplevel',
+      '--git-common-dir',
+    ])
+    ;[root = '', commonDir = ''] = paths.split('\n')
   } catch (cause) {
     throw new SlipwayError(
       'not_a_repository',

@@ -31,7 +31,8 @@ export type LocalServerSettings = {
     readonly jobs: number
     readonly keepFailed: boolean
     readonly pull: 'if_missing' | 'always' | 'never'
-    readonly cloneSource: CloneSource
+    /** Asked when a task is handed out. */
+    readonly cloneSource: () => CloneSource
     readonly environment: Readonly<Record<string, string | undefined>>
   }
 }
@@ -68,7 +69,7 @@ export async function openLocalServer(
   const runservice = undo.use(
     createRunservice(
       { storeId: invocation.id, keys: [key] },
-      { database, ost, caches, clock, logger, cloneSource: () => execution?.cloneSource ?? noSource },
+      { database, ost, caches, clock, logger, cloneSource: execution?.cloneSource ?? noSource },
     ),
   )
   let idle = async () => {}
@@ -123,7 +124,7 @@ export async function openLocalServer(
   return { runservice, idle, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
-const noSource: CloneSource = {
+const noSource = (): CloneSource => ({
   url: '',
   ref: '',
   commitSha: '',
@@ -131,4 +132,4 @@ const noSource: CloneSource = {
   originUrl: '',
   mirrorKey: '',
   submoduleUrls: {},
-}
+})
