@@ -61,6 +61,16 @@ test('the same tree gives the same commit', async () => {
   expect((await freezeAt(repository.dir, join(target.path, '2'))).commitSha).toBe(first.commitSha)
 })
 
+test('a change of the same size right after a commit is seen', async () => {
+  using target = temporaryDirectory('frozen')
+  for (let round = 0; round < 20; round++) {
+    using repository = testRepository({ 'a.txt': 'a' })
+    repository.commit('first')
+    repository.write({ 'a.txt': 'b' })
+    expect(show(await freezeAt(repository.dir, join(target.path, String(round))), 'a.txt')).toBe('b')
+  }
+})
+
 test('works on an unborn branch, a detached HEAD, in a subfolder and in a worktree', async () => {
   using repository = testRepository({ 'sub/a.txt': 'a' })
   using target = temporaryDirectory('frozen')

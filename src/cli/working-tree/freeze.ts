@@ -4,7 +4,7 @@
 //   <dir>/tree.git            bare; its objects/info/alternates names the user's object directory
 //   <dir>/modules/<n>.git     the same for each submodule whose working tree is there, so its changes are frozen alike
 
-import { copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { gitText, runGit } from '../../executor/git/run-git.ts'
 import type { Repository } from './repository.ts'
@@ -68,7 +68,7 @@ async function freeze(root: string, target: string, collected: Collected, signal
     GIT_ALTERNATE_OBJECT_DIRECTORIES: objects,
   }
   // A copy of the user's index knows which files are unchanged, so only changed ones are read.
-  if (await exists(userIndex)) await copyFile(userIndex, index)
+  if (await exists(userIndex)) await copyIndex(userIndex, index)
   await git(['-c', 'core.fsmonitor=false', '-c', 'advice.addEmbeddedRepo=false', 'add', '--all', '--', ':/'], ours)
   const modules: string[] = []
   const [writtenTree, links] = await Promise.all([git(['write-tree'], ours), gitlinks(root, ours, signal)])
@@ -118,6 +118,17 @@ async function makeRepository(target: string, commitSha: string): Promise<void> 
   await writeFile(ref, `${commitSha}\n`)
   await writeFile(join(target, 'config'), `${config.join('\n')}\n`)
   await writeFile(join(target, 'HEAD'), 'ref: refs/heads/main\n')
+}
+
+/**
+ * With the time of the original, rounded down: git looks again at files that are not older than the index ("racily clean"),
+ * and with the time of the copy it would miss a change of the same size made in that moment.
+ */
+async function copyIndex(from: string, to: string): Promise<void> {
+  const { mtimeMs } = await stat(from)
+  await copyFile(from, to)
+  const time = Math.floor(mtimeMs) / 1000
+  await utimes(to, time, time)
 }
 
 async function commit(
