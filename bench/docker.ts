@@ -10,6 +10,7 @@ import { systemClock } from '../src/lib/clock.ts'
 import { silentLogger } from '../src/lib/log.ts'
 import { type Figure, figure } from './figure.ts'
 import { closeFloor, containerWithExecs, dockerRuns } from './floors/docker.ts'
+import { interleaved } from './interleaved.ts'
 
 const sampleCount = 15
 const parallelTasks = 10
@@ -27,32 +28,26 @@ export async function run(): Promise<Figure[]> {
   })
   const image = await testImage()
   try {
-    const [one, oneFloor] = await interleaved(
+    const one = await interleaved(
+      { count: sampleCount },
       () => task(driver, image, 1),
       () => containerWithExecs(image, 1),
     )
-    const [five, fiveFloor] = await interleaved(
+    const five = await interleaved(
+      { count: sampleCount },
       () => task(driver, image, 5),
       () => containerWithExecs(image, 5),
     )
-    const [parallel, parallelFloor] = await interleaved(
+    const parallel = await interleaved(
+      { count: sampleCount },
       () => tasks(driver, image, parallelTasks),
       () => dockerRuns(image, parallelTasks),
     )
     const unit = 'ms'
     return [
-      figure(
-        { name: 'docker: one task with one step', unit, samples: one, floor: oneFloor },
-        { of: 'ratio', most: 1.15 },
-      ),
-      figure(
-        { name: 'docker: one task with five steps', unit, samples: five, floor: fiveFloor },
-        { of: 'ratio', most: 1.15 },
-      ),
-      figure(
-        { name: 'docker: 10 tasks in parallel', unit, samples: parallel, floor: parallelFloor },
-        { of: 'ratio', most: 1.1 },
-      ),
+      figure({ name: 'docker: one task with one step', unit, ...one }, { of: 'ratio', most: 1.15 }),
+      figure({ name: 'docker: one task with five steps', unit, ...five }, { of: 'ratio', most: 1.15 }),
+      figure({ name: 'docker: 10 tasks in parallel', unit, ...parallel }, { of: 'ratio', most: 1.1 }),
     ]
   } finally {
     closeFloor()
@@ -65,21 +60,6 @@ async function testImage(): Promise<string> {
     clock: systemClock,
   })
   return await makeTestImage(engine)
-}
-
-/** Samples of both, one after the other in turn, after one of each that does not count. */
-async function interleaved(
-  ours: () => Promise<number>,
-  floor: () => Promise<number>,
-): Promise<readonly [readonly number[], readonly number[]]> {
-  const samples: [number[], number[]] = [[], []]
-  for (let i = 0; i <= sampleCount; i++) {
-    const pair = i % 2 === 0 ? [await ours(), await floor()] : [await floor(), await ours()].reverse()
-    if (i === 0) continue
-    samples[0].push(pair[0]!)
-    samples[1].push(pair[1]!)
-  }
-  return samples
 }
 
 async function tasks(driver: Driver, image: string, count: number): Promise<number> {

@@ -15,6 +15,9 @@ export type Figure = {
   readonly met: boolean
 }
 
+/** Samples of a benchmark and of its floor. */
+export type Measured = { readonly samples: readonly number[]; readonly floor: readonly number[] }
+
 export type Samples = { readonly median: number; readonly p95: number }
 
 /** Of at least one sample. */
@@ -28,15 +31,7 @@ export function summarize(samples: readonly number[]): Samples {
 export type Bar = { readonly of: 'value' | 'ratio' } & ({ readonly most: number } | { readonly least: number })
 
 /** For rates, of which more is better, p95 is what 95 % of the samples reach. */
-export function figure(
-  {
-    name,
-    unit,
-    samples,
-    floor,
-  }: Pick<Figure, 'name' | 'unit'> & Readonly<Record<'samples' | 'floor', readonly number[]>>,
-  bar: Bar,
-): Figure {
+export function figure({ name, unit, samples, floor }: Pick<Figure, 'name' | 'unit'> & Measured, bar: Bar): Figure {
   const isRate = 'least' in bar
   const { median, p95 } = isRate ? negated(summarize(samples.map((sample) => -sample))) : summarize(samples)
   const floorMedian = summarize(floor).median

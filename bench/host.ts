@@ -11,6 +11,7 @@ import { systemClock } from '../src/lib/clock.ts'
 import { silentLogger } from '../src/lib/log.ts'
 import { type Figure, figure } from './figure.ts'
 import { bubblewrapEcho, bubblewrapEchoes } from './floors/host.ts'
+import { interleaved } from './interleaved.ts'
 
 const sampleCount = 50
 const chainSampleCount = 15
@@ -33,42 +34,20 @@ export async function run(): Promise<Figure[]> {
       clock: systemClock,
       logger: silentLogger,
     })
-    const [task, taskFloor] = await interleaved(sampleCount, () => tasks(driver, 1), bubblewrapEcho)
-    const [chain, chainFloor] = await interleaved(
-      chainSampleCount,
+    const task = await interleaved({ count: sampleCount }, () => tasks(driver, 1), bubblewrapEcho)
+    const chain = await interleaved(
+      { count: chainSampleCount },
       () => tasks(driver, chainLength),
       () => bubblewrapEchoes(chainLength),
     )
     const unit = 'ms'
     return [
-      figure(
-        { name: 'host: pod made, one echo, pod removed', unit, samples: task, floor: taskFloor },
-        { of: 'value', most: taskMsMax },
-      ),
-      figure(
-        { name: 'host: ten such pods one after another', unit, samples: chain, floor: chainFloor },
-        { of: 'value', most: chainMsMax },
-      ),
+      figure({ name: 'host: pod made, one echo, pod removed', unit, ...task }, { of: 'value', most: taskMsMax }),
+      figure({ name: 'host: ten such pods one after another', unit, ...chain }, { of: 'value', most: chainMsMax }),
     ]
   } finally {
     await rm(dataDir, { recursive: true, force: true })
   }
-}
-
-/** Samples of both, one after the other in turn, after one of each that does not count. */
-async function interleaved(
-  count: number,
-  ours: () => Promise<number>,
-  floor: () => Promise<number>,
-): Promise<readonly [readonly number[], readonly number[]]> {
-  const samples: [number[], number[]] = [[], []]
-  for (let i = 0; i <= count; i++) {
-    const pair = i % 2 === 0 ? [await ours(), await floor()] : [await floor(), await ours()].reverse()
-    if (i === 0) continue
-    samples[0].push(pair[0]!)
-    samples[1].push(pair[1]!)
-  }
-  return samples
 }
 
 /** Makes a pod, runs one step in it, removes it, `count` times. Milliseconds. */

@@ -13,7 +13,7 @@ import {
   aTaskId,
   type TaskSpec,
 } from '../src/runservice/scheduler/run-fixture.ts'
-import { type Figure, figure } from './figure.ts'
+import { type Figure, figure, type Measured } from './figure.ts'
 import { type BareGraph, scanGraph } from './floors/scan-graph.ts'
 import { type BareHeads, scanHeads } from './floors/scan-heads.ts'
 import { type LeveledRun, leveledRun, waitingTasks } from './inputs/scheduler.ts'
@@ -76,8 +76,6 @@ export async function run(): Promise<Figure[]> {
     ),
   ]
 }
-
-type Measured = { readonly samples: readonly number[]; readonly floor: readonly number[] }
 
 function measureAdvance(input: LeveledRun, preparing: Preparing = advanceWhole): Measured {
   const scans = progress.map((share) => {
