@@ -34,6 +34,8 @@ export type LogDatabaseComponents = {
   readonly clock: Clock
   /** True while something committed is missing from the rows. */
   readonly isBehind?: () => boolean
+  /** Ends what goes on beside the commits, after the last of them. */
+  readonly endUpkeep?: (() => Promise<void>) | undefined
   /** Aborted when the database closes or fails; ends every wait below it. */
   readonly closing: AbortController
   /** Closes what the database stands on, after the writer has ended. */
@@ -138,7 +140,7 @@ export class LogDatabase<S extends Schema> implements Database<S> {
   }
 
   async #close(): Promise<void> {
-    const { writer, log, close } = this.#components
+    const { writer, log, close, endUpkeep } = this.#components
     // A log that cannot be reached must not keep a process from ending; callers then hear that the outcome is unknown.
     const late = this.#components.clock.timeout(closeFlushMs)
     const stop = () =>
@@ -146,6 +148,7 @@ export class LogDatabase<S extends Schema> implements Database<S> {
     late.addEventListener('abort', stop)
     await writer.close()
     late.removeEventListener('abort', stop)
+    await endUpkeep?.()
     this.#closing.abort(new SlipwayError('database_closed', 'the database is closed'))
     await log[Symbol.asyncDispose]()
     await close()

@@ -14,6 +14,9 @@ import { LocalCommit } from './log/local-commit.ts'
 import { LogDatabase } from './log-database.ts'
 import { ReadModel } from './read-model/read-model.ts'
 import { deferToEndOfTurn, type Seams } from './seams.ts'
+import { prepareEmbeddedFile } from './snapshot/prepare-file.ts'
+import { applyShipped } from './snapshot/restore.ts'
+import { type DatabaseStorage, Upkeep } from './snapshot/upkeep.ts'
 import { type VerifyReport, verifyDatabase } from './verify.ts'
 import { Writer } from './writer.ts'
 
@@ -31,6 +34,11 @@ export type OpenDatabaseOptions = {
    * quick and must not throw. Later records stay, up to limits.recordsKeptForConsumers.
    */
   readonly consumed?: () => Position
+  /**
+   * Where records are shipped to and snapshots are kept. A missing file is then restored from there, one that lacks the
+   * newest shipped records gets them.
+   */
+  readonly storage?: DatabaseStorage
   /** Only for the simulation. */
   readonly seams?: Seams
 }
@@ -40,35 +48,56 @@ export interface EmbeddedDatabase<S extends Schema> extends Database<S> {
   verify(): VerifyReport
   /** Stops it at once: what waits is refused with `error`, reads throw, nothing more is written. It still must be disposed. */
   fail(error: SlipwayError): void
+  /** Shipping and snapshots; undefined without `storage`. */
+  readonly upkeep: Upkeep | undefined
 }
 
 /**
  * Opens the database at `path`, or makes it. Disposing commits what waits and closes. Errors: `database_locked` while
- * another has it open, `database_foreign`, `database_too_new`, `database_corrupt`, `disk_full`.
+ * another has it open, `database_foreign`, `database_too_new`, `database_corrupt`, `disk_full`; with `storage` those of
+ * restoreDatabase too.
  */
 export async function openDatabase<S extends Schema>(options: OpenDatabaseOptions): Promise<EmbeddedDatabase<S>> {
-  const { path, types, clock, instanceId = `pid-${process.pid}`, recordsKept, consumed, seams = {} } = options
+  const { path, types, clock, instanceId = `pid-${process.pid}`, recordsKept, consumed, storage, seams = {} } = options
   const { newId = randomUUID, defer = deferToEndOfTurn, replaceCommit = (commit) => commit } = seams
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   using undo = new DisposableStack()
   undo.use(DatabaseLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
+  let identity = { store: newUuid(clock.now()), generation: newUuid(clock.now()) }
+  if (storage) identity = await prepareEmbeddedFile({ path, types, storage, identity })
   createPrivateFile(path) // SQLite gives its other files the mode of this one
-  const model = undo.use(
-    ReadModel.open({
-      path,
-      types,
-      identity: { store: newUuid(clock.now()), generation: newUuid(clock.now()) },
-      storageCalls: seams.storageCalls,
-    }),
-  )
+  const model = undo.use(ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls }))
+  if (storage) await applyShipped(model, storage)
   const log = new EmbeddedChangeLog(model.connection, model.readConnection)
   await checkHead(model, log, path)
+  const closing = new AbortController()
+  let failure: SlipwayError | undefined
+  let database: LogDatabase<S> | undefined
+  const upkeep =
+    storage &&
+    new Upkeep({
+      storage,
+      model,
+      path,
+      log,
+      clock,
+      newId,
+      isShared: false,
+      shipsLog: true,
+      consumed: () => Number.POSITIVE_INFINITY,
+      closing: closing.signal,
+      onFailure: (error) => {
+        failure ??= error
+        database?.fail(error)
+      },
+    })
+  const seen = upkeep ? () => Math.min(consumed?.() ?? Number.POSITIVE_INFINITY, upkeep.shipped) : consumed
   const commit = new LocalCommit({
     model,
     log,
     ...(recordsKept === undefined ? {} : { recordsKept }),
-    consumed,
-    onFailure: (error) => database.fail(error),
+    consumed: seen,
+    onFailure: (error) => database?.fail(error),
   })
   const writer = new Writer({
     model,
@@ -78,15 +107,12 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
     defer,
   })
   const owned = undo.move()
-  const database = new LogDatabase<S>({
-    model,
-    log,
-    writer,
-    clock,
-    closing: new AbortController(),
-    close: () => owned.dispose(),
-  })
-  return Object.assign(database, { verify: () => verifyDatabase(model) })
+  const endUpkeep = upkeep && (() => upkeep.close())
+  const opened = new LogDatabase<S>({ model, log, writer, clock, closing, endUpkeep, close: () => owned.dispose() })
+  database = opened
+  if (failure) opened.fail(failure)
+  upkeep?.start()
+  return Object.assign(opened, { verify: () => verifyDatabase(model), upkeep })
 }
 
 /** The rows and the log are committed together, so they end at the same record, or the file is damaged. */

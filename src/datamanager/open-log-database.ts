@@ -4,10 +4,10 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
-import type { SlipwayError } from '../lib/errors.ts'
+import { isSlipwayError, type SlipwayError } from '../lib/errors.ts'
 import { createPrivateFile } from '../lib/file-lock.ts'
 import type { ChangeLog } from './change-log.ts'
-import type { RowTypes, Schema } from './database.ts'
+import type { Position, RowTypes, Schema } from './database.ts'
 import { DatabaseLock } from './database-lock.ts'
 import { Follower } from './log/follower.ts'
 import { RemoteCommit } from './log/remote-commit.ts'
@@ -15,6 +15,9 @@ import { LogDatabase } from './log-database.ts'
 import { ReadModel } from './read-model/read-model.ts'
 import type { Identity } from './read-model/sqlite.ts'
 import { deferToEndOfTurn, type Seams } from './seams.ts'
+import { prepareSharedFile } from './snapshot/prepare-file.ts'
+import { RecoveringLog } from './snapshot/recovering-log.ts'
+import { type DatabaseStorage, Upkeep } from './snapshot/upkeep.ts'
 import { Writer } from './writer.ts'
 
 export type OpenLogDatabaseOptions = {
@@ -27,20 +30,38 @@ export type OpenLogDatabaseOptions = {
   readonly log: ChangeLog
   /** What the log's records must carry. */
   readonly identity: Identity
+  /** Where records are shipped to and snapshots are kept; a file that is missing or too old is restored from there. */
+  readonly storage?: DatabaseStorage
+  /** False for a log that is in object storage itself: its records need not be carried there. Default true. */
+  readonly shipsLog?: boolean
+  /** The position up to which every registered consumer of `changes` has come; later records stay in the log. */
+  readonly consumed?: () => Position
   /** Only for the simulation. */
   readonly seams?: Seams
 }
 
+/** A database over a log elsewhere, with what it does beside its commits. */
+export type SharedDatabase<S extends Schema> = LogDatabase<S> & {
+  /** Shipping and snapshots; undefined without `storage`. */
+  readonly upkeep: Upkeep | undefined
+}
+
 /** Opens the read model and applies all the log has. Errors: as openDatabase, and those of reading the log. */
-export async function openLogDatabase<S extends Schema>(options: OpenLogDatabaseOptions): Promise<LogDatabase<S>> {
-  const { path, types, clock, instanceId, log, identity, seams = {} } = options
+export async function openLogDatabase<S extends Schema>(options: OpenLogDatabaseOptions): Promise<SharedDatabase<S>> {
+  const { path, types, clock, instanceId, identity, storage, shipsLog = true, consumed, seams = {} } = options
   const { random = Math.random, newId = randomUUID, defer = deferToEndOfTurn, onBranch = () => {} } = seams
   const { replaceCommit = (commit) => commit } = seams
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   using undo = new DisposableStack()
   undo.use(DatabaseLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
-  createPrivateFile(path) // SQLite gives its other files the mode of this one
-  const model = undo.use(ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls }))
+  const restore = storage && (await prepareSharedFile({ path, types, storage, identity }))
+  const log = storage ? new RecoveringLog(options.log, storage.place, identity) : options.log
+  const openModel = () => {
+    createPrivateFile(path) // SQLite gives its other files the mode of this one
+    return ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls })
+  }
+  const first = openModel()
+  const model = undo.use(restore ? await openAgainIfCollected(first, log, restore, openModel) : first)
   const closing = new AbortController()
   let failure: SlipwayError | undefined
   let database: LogDatabase<S> | undefined
@@ -59,6 +80,21 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     newId,
     defer,
   })
+  const upkeep =
+    storage &&
+    new Upkeep({
+      storage,
+      model,
+      path,
+      log,
+      clock,
+      newId,
+      isShared: true,
+      shipsLog,
+      consumed: consumed ?? (() => Number.POSITIVE_INFINITY),
+      closing: closing.signal,
+      onFailure,
+    })
   const owned = undo.move()
   const following = follower.run(closing.signal)
   const close = async () => {
@@ -66,7 +102,28 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     owned.dispose()
   }
   const isBehind = () => follower.isBehind
-  database = new LogDatabase<S>({ model, log, writer, clock, closing, close, isBehind })
-  if (failure) database.fail(failure)
-  return database
+  const endUpkeep = upkeep && (() => upkeep.close())
+  const opened = new LogDatabase<S>({ model, log, writer, clock, closing, close, isBehind, endUpkeep })
+  database = opened
+  if (failure) opened.fail(failure)
+  upkeep?.start()
+  return Object.assign(opened, { upkeep })
+}
+
+/** When the log no longer has what the file needs next, the file is made from a snapshot, which is newer. */
+async function openAgainIfCollected(
+  model: ReadModel,
+  log: ChangeLog,
+  restore: () => Promise<void>,
+  openModel: () => ReadModel,
+): Promise<ReadModel> {
+  try {
+    await log.read(model.position, 1)
+    return model
+  } catch (error) {
+    model[Symbol.dispose]()
+    if (!isSlipwayError(error, 'history_collected')) throw error
+  }
+  await restore()
+  return openModel()
 }

@@ -70,7 +70,15 @@ export const limits = {
   changedDuringSnapshot: limit(500_000, 'count', 'A snapshot during which more rows change is given up.'),
 
   // objectstorage
-  objectKeyBytes: limit(1024, 'bytes', 'A longer key is refused.'),
+  objectKeyBytes: limit(900, 'bytes', 'A longer key is refused.'),
+  objectPrefixBytes: limit(
+    100,
+    'bytes',
+    'A longer prefix of a bucket is refused: S3 has room for 1024 bytes with the key.',
+  ),
+  createdObjectBytes: limit(4 * GiB, 'bytes', 'A larger object can be put, but not created only if it does not exist.'),
+  storageCallMs: limit(30 * seconds, 'milliseconds', 'An S3 server that does not answer in this time is asked again.'),
+  storageAttempts: limit(6, 'count', 'A call to S3 that failed as often fails with `object_storage_unavailable`.'),
   temporaryFileAgeMs: limit(1 * days, 'milliseconds', 'Older temporary files are removed at start.'),
 
   // logs
@@ -86,6 +94,7 @@ export const limits = {
     'A frame is closed after this time: what a lost executor disk can cost.',
   ),
   secretBytesMin: limit(6, 'bytes', 'Shorter secrets are not masked; setting one says so.'),
+  printedSecretsPerTask: limit(20, 'count', 'Further secrets that a task prints are masked, but not told one by one.'),
   secretsPerTask: limit(500, 'count', 'A task with more secrets is refused.'),
 
   // executor

@@ -62,6 +62,8 @@ export class ReadModel implements Disposable {
   readonly storageCalls: StorageCalls
   /** Called after the position has moved. */
   onApplied: () => void = () => {}
+  /** While set, gets type and id, with a zero byte between, of every row that changes, also when that is rolled back. */
+  touched: Set<string> | undefined
   readonly #catalog: Catalog
   readonly #rows: Rows
   readonly #readRows: Rows
@@ -202,8 +204,16 @@ export class ReadModel implements Disposable {
     return evaluation
   }
 
-  /** Applies the record after `position` to the rows and moves there, in one SQLite transaction. */
-  apply(record: DecodedRecord): void {
+  /** In the open transaction: a row as a snapshot has it. */
+  restoreRow(type: string, row: { readonly id: string; readonly body: string; readonly changedAt: Position }): void {
+    this.put(this.#typeOf(type), row.id, row.body, row.changedAt)
+  }
+
+  /**
+   * Applies the record after `position` to the rows and moves there, in one SQLite transaction, in which `also` is called
+   * before the commit.
+   */
+  apply(record: DecodedRecord, also?: () => void): void {
     const { store, generation } = this.identity
     if (record.store !== store || record.generation !== generation)
       throw new SlipwayError(
@@ -219,6 +229,7 @@ export class ReadModel implements Disposable {
       this.begin()
       try {
         for (const transaction of record.transactions) this.#applyTransaction(transaction, record.position)
+        also?.()
         this.commit(record.position, record.hash)
       } catch (error) {
         this.rollback()
@@ -304,6 +315,7 @@ export class ReadModel implements Disposable {
     return this.#guard(() => {
       const found = this.#find(type, id)
       if (found && isSameBody(found.body, body)) return false
+      this.touched?.add(`${type.name}\0${id}`)
       const hash = rowHash(type.name, id, body)
       this.#state.sum = moveSum(this.#state.sum, hash, found?.hash)
       if (found) {
@@ -326,6 +338,7 @@ export class ReadModel implements Disposable {
     return this.#guard(() => {
       const found = this.#find(type, id)
       if (!found) return false
+      this.touched?.add(`${type.name}\0${id}`)
       this.#state.sum = moveSum(this.#state.sum, undefined, found.hash)
       this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(found.number)
       this.#reindex(type, id, found.number, found.body, undefined)

@@ -1,0 +1,254 @@
+// A data file of a snapshot: sorted rows of one type in blocks, each compressed alone so that one row can be read without
+// the others; and the index file beside it. Byte by byte: docs/storage.md, "Data files".
+
+import { hash } from 'node:crypto'
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { compareUtf8 } from '../../lib/compare-utf8.ts'
+import { errorMessage, SlipwayError } from '../../lib/errors.ts'
+import type { Position } from '../database.ts'
+import { decodeSum, encodeSum, hashNumber, moveSum, rowHash } from '../read-model/content-hash.ts'
+
+export const dataFileFormat = 1
+/** Ends a data file, and an index file. */
+const rowsMagic = Buffer.from('sliprow1')
+const indexMagic = Buffer.from('slipidx1')
+/** Rows are gathered to blocks of about this size before they are compressed. */
+const blockBytes = 64 * 1024
+/** Blocks are larger by at most one row; what claims more is damaged and is not unpacked. */
+const blockBytesMax = 4 * 1024 * 1024
+const hashBytes = 32
+
+/** The type under which a snapshot keeps transaction ids; they are no rows and not part of the content hash. */
+export const transactionsType = '$transactions'
+
+export type SnapshotRow = {
+  readonly id: string
+  readonly changedAt: Position
+  /** JSON text, exactly as it is stored. */
+  readonly body: string
+}
+
+/** What a manifest says of a data file. */
+export type DataFile = {
+  /** Of its two objects, without their endings; never used twice. */
+  readonly name: string
+  readonly type: string
+  readonly first: string
+  readonly last: string
+  readonly count: number
+  /** Of the rows before compression. */
+  readonly rawBytes: number
+  /** Sum of the row hashes, as in the content hash. */
+  readonly sum: string
+  readonly bytes: number
+  readonly sha256: string
+  readonly indexBytes: number
+  readonly indexSha256: string
+}
+
+export type EncodedDataFile = { readonly file: DataFile; readonly rows: Uint8Array; readonly index: Uint8Array }
+
+/** Of at least one row, in the order of their ids. */
+export function encodeDataFile(name: string, type: string, sorted: readonly SnapshotRow[]): EncodedDataFile {
+  const blocks: Buffer[] = []
+  const table: number[] = []
+  const entries: string[] = []
+  const hashes: Buffer[] = []
+  let block: string[] = []
+  let blockLength = 0
+  let rawBytes = 0
+  let sum = 0n
+  const closeBlock = () => {
+    if (blockLength === 0) return
+    const packed = compress(Buffer.from(block.join('')))
+    blocks.push(packed)
+    table.push(packed.length, blockLength)
+    block = []
+    blockLength = 0
+  }
+  for (const row of sorted) {
+    const line = `${JSON.stringify(row.id)}\t${row.changedAt}\t${row.body}\n`
+    const length = Buffer.byteLength(line)
+    entries.push(`${JSON.stringify(row.id)}\t${blocks.length}\t${blockLength}\t${length}\n`)
+    const digest = rowHash(type, row.id, row.body)
+    hashes.push(digest)
+    sum += hashNumber(digest)
+    block.push(line)
+    blockLength += length
+    rawBytes += length
+    if (blockLength >= blockBytes) closeBlock()
+  }
+  closeBlock()
+  const rows = Buffer.concat([...blocks, encodeTrailer(table, rowsMagic)])
+  const packedEntries = compress(Buffer.from(entries.join('')))
+  const entriesLength = entries.reduce((total, entry) => total + Buffer.byteLength(entry), 0)
+  const index = Buffer.concat([
+    packedEntries,
+    ...hashes,
+    encodeTrailer([...table, packedEntries.length, entriesLength], indexMagic),
+  ])
+  const file: DataFile = {
+    name,
+    type,
+    first: sorted[0]!.id, // the contract: at least one row
+    last: sorted.at(-1)!.id,
+    count: sorted.length,
+    rawBytes,
+    sum: encodeSum(sum % (1n << 256n)),
+    bytes: rows.length,
+    sha256: hash('sha256', rows),
+    indexBytes: index.length,
+    indexSha256: hash('sha256', index),
+  }
+  return { file, rows, index }
+}
+
+/** The rows of a data file, after everything the manifest says of it was compared. Errors: `snapshot_corrupt`. */
+export function decodeDataFile(file: DataFile, bytes: Uint8Array): SnapshotRow[] {
+  const fail = failing(`data file ${file.name}`)
+  if (bytes.length !== file.bytes) throw fail(`it has ${bytes.length} bytes, not ${file.bytes}`)
+  if (hash('sha256', bytes) !== file.sha256) throw fail('its hash is another')
+  const rows: SnapshotRow[] = []
+  let sum = 0n
+  const { table, start } = decodeTrailer(bytes, rowsMagic, fail)
+  let at = 0
+  for (const [packed, raw] of pairs(table)) {
+    const lines = decompress(bytes.subarray(at, at + packed), raw, fail).split('\n')
+    if (lines.pop() !== '') throw fail('a block does not end with a row')
+    for (const line of lines) {
+      const row = parseRow(line, fail)
+      const before = rows.at(-1)
+      if (before !== undefined && compareUtf8(before.id, row.id) >= 0) throw fail('its rows are not in order')
+      sum += hashNumber(rowHash(file.type, row.id, row.body))
+      rows.push(row)
+    }
+    at += packed
+  }
+  if (at !== start) throw fail('its blocks do not fill it')
+  const isAsTold =
+    rows.length === file.count &&
+    rows[0]?.id === file.first &&
+    rows.at(-1)?.id === file.last &&
+    encodeSum(sum % (1n << 256n)) === file.sum
+  if (!isAsTold) throw fail('its rows are not those of the manifest')
+  return rows
+}
+
+/** Where a row is: the bytes of the data file to read, and what to do with them. */
+export type RowPlace = {
+  readonly start: number
+  readonly end: number
+  readonly rawBytes: number
+  readonly offset: number
+  readonly length: number
+  readonly hash: Uint8Array
+}
+
+/** Places of all rows of a data file by their ids. Errors: `snapshot_corrupt`. */
+export function decodeIndexFile(file: DataFile, bytes: Uint8Array): Map<string, RowPlace> {
+  const fail = failing(`index file ${file.name}`)
+  if (bytes.length !== file.indexBytes || hash('sha256', bytes) !== file.indexSha256) throw fail('its hash is another')
+  const { table, start } = decodeTrailer(bytes, indexMagic, fail)
+  const [packed, raw] = table.splice(-2) as [number, number] // decodeTrailer gives pairs, and there is one at least
+  const entries = decompress(bytes.subarray(0, packed), raw, fail).split('\n')
+  entries.pop()
+  if (start - packed !== entries.length * hashBytes) throw fail('it has not one hash for each row')
+  const starts = [0]
+  for (const [length] of pairs(table)) starts.push(starts.at(-1)! + length)
+  const places = new Map<string, RowPlace>()
+  for (const [number, entry] of entries.entries()) {
+    const [id = '', block = '', offset = '', length = ''] = entry.split('\t')
+    const from = starts[Number(block)]
+    const end = starts[Number(block) + 1]
+    if (from === undefined || end === undefined) throw fail('a row is in no block')
+    const hashAt = packed + number * hashBytes
+    places.set(parseId(id, fail), {
+      start: from,
+      end,
+      rawBytes: table[Number(block) * 2 + 1]!,
+      offset: Number(offset),
+      length: Number(length),
+      hash: bytes.subarray(hashAt, hashAt + hashBytes),
+    })
+  }
+  return places
+}
+
+/** One row out of the bytes `place.start` to `place.end` of its data file. Errors: `snapshot_corrupt`. */
+export function decodeRowAt(type: string, id: string, place: RowPlace, bytes: Uint8Array): SnapshotRow {
+  const fail = failing(`row ${type} ${id} of a snapshot`)
+  const text = Buffer.from(decompress(bytes, place.rawBytes, fail)).subarray(place.offset, place.offset + place.length)
+  const row = parseRow(text.toString().replace(/\n$/, ''), fail)
+  const isOurs = row.id === id && Buffer.compare(rowHash(type, row.id, row.body), place.hash) === 0
+  if (!isOurs) throw fail('it is not what the index says')
+  return row
+}
+
+/** The content hash of all rows in `files`. */
+export function contentHashOf(files: readonly DataFile[]): string {
+  let sum = 0n
+  for (const file of files) if (file.type !== transactionsType) sum += decodeSum(file.sum)
+  return encodeSum(moveSum(sum % (1n << 256n), undefined, undefined))
+}
+
+type Fail = (what: string) => SlipwayError
+
+const failing =
+  (where: string): Fail =>
+  (what) =>
+    new SlipwayError('snapshot_corrupt', `${where} is damaged: ${what}`)
+
+function compress(bytes: Uint8Array): Buffer {
+  return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 } })
+}
+
+function decompress(bytes: Uint8Array, raw: number, fail: Fail): string {
+  if (raw > blockBytesMax + bytes.length * 1024) throw fail('a block claims to be too large')
+  let unpacked: Buffer
+  try {
+    unpacked = zstdDecompressSync(bytes, { maxOutputLength: Math.max(raw, 1) })
+  } catch (error) {
+    throw fail(errorMessage(error))
+  }
+  if (unpacked.length !== raw) throw fail('a block has another size')
+  return unpacked.toString()
+}
+
+/** The numbers in 4 bytes each, their count, the magic. */
+function encodeTrailer(table: readonly number[], magic: Buffer): Buffer {
+  const trailer = Buffer.alloc(table.length * 4 + 4)
+  for (const [at, value] of [...table, table.length].entries()) trailer.writeUInt32BE(value, at * 4)
+  return Buffer.concat([trailer, magic])
+}
+
+function decodeTrailer(bytes: Uint8Array, magic: Buffer, fail: Fail): { table: number[]; start: number } {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const end = buffer.length - magic.length - 4
+  if (end < 0 || !buffer.subarray(end + 4).equals(magic)) throw fail('it has lost its end')
+  const count = buffer.readUInt32BE(end)
+  const start = end - count * 4
+  if (start < 0 || count < 2 || count % 2 !== 0) throw fail('its table does not fit')
+  return { table: Array.from({ length: count }, (_, at) => buffer.readUInt32BE(start + at * 4)), start }
+}
+
+function* pairs(table: readonly number[]): Generator<readonly [number, number]> {
+  for (let at = 0; at + 1 < table.length; at += 2) yield [table[at]!, table[at + 1]!]
+}
+
+function parseRow(line: string, fail: Fail): SnapshotRow {
+  const idEnd = line.indexOf('\t')
+  const bodyStart = line.indexOf('\t', idEnd + 1) + 1
+  const changedAt = Number(line.slice(idEnd + 1, bodyStart - 1))
+  if (idEnd < 0 || bodyStart === 0 || !Number.isSafeInteger(changedAt)) throw fail('a row has another shape')
+  return { id: parseId(line.slice(0, idEnd), fail), changedAt, body: line.slice(bodyStart) }
+}
+
+function parseId(text: string, fail: Fail): string {
+  try {
+    const id: unknown = JSON.parse(text)
+    if (typeof id === 'string') return id
+  } catch {
+    // Said below.
+  }
+  throw fail('a row has no id')
+}

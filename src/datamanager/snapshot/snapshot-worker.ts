@@ -1,0 +1,48 @@
+// The thread in which snapshots are read and encoded: answers the calls of WorkerRowSource.
+
+import { parentPort, workerData } from 'node:worker_threads'
+import { errorMessage, invariant, isSlipwayError } from '../../lib/errors.ts'
+import { sqliteError } from '../read-model/sqlite.ts'
+import type { EncodedDataFile } from './data-file.ts'
+import { LocalRowSource, type RowSource, type RowSourceOptions } from './row-source.ts'
+import type { WorkerAnswer, WorkerCall } from './worker-row-source.ts'
+
+invariant(parentPort, 'this file is the main file of a worker thread')
+const port = parentPort
+const source: RowSource = new LocalRowSource(workerData as RowSourceOptions)
+
+port.on('message', (call: WorkerCall) => {
+  answer(call).then(
+    (message) => port.postMessage(message, buffersOf(message.result)),
+    (error: unknown) => port.postMessage(asFailure(call, error)),
+  )
+})
+
+async function answer(call: WorkerCall): Promise<WorkerAnswer> {
+  const method = source[call.method] as (...values: readonly unknown[]) => Promise<unknown> // WorkerRowSource made the call
+  return { number: call.number, result: owned(await method.call(source, ...call.values)) }
+}
+
+function asFailure(call: WorkerCall, thrown: unknown): WorkerAnswer {
+  const error = sqliteError(thrown, 'read rows for a snapshot')
+  const code = isSlipwayError(error) ? error.code : 'database_failed'
+  return { number: call.number, result: undefined, error: { code, message: errorMessage(error) } }
+}
+
+/** Small buffers are parts of a shared one, which must not leave this thread. */
+function owned(result: unknown): unknown {
+  if (Array.isArray(result)) return result.map(owned)
+  if (!isEncoded(result)) return isPiece(result) ? { ...result, encoded: owned(result.encoded) } : result
+  return { ...result, rows: new Uint8Array(result.rows), index: new Uint8Array(result.index) }
+}
+
+function buffersOf(result: unknown): ArrayBuffer[] {
+  if (Array.isArray(result)) return result.flatMap(buffersOf)
+  if (isPiece(result)) return buffersOf(result.encoded)
+  return isEncoded(result) ? [result.rows.buffer as ArrayBuffer, result.index.buffer as ArrayBuffer] : []
+}
+
+const isEncoded = (value: unknown): value is EncodedDataFile =>
+  typeof value === 'object' && value !== null && 'rows' in value && 'index' in value
+const isPiece = (value: unknown): value is { readonly encoded: unknown } =>
+  typeof value === 'object' && value !== null && 'encoded' in value

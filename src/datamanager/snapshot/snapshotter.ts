@@ -1,0 +1,268 @@
+// Makes a snapshot: all rows at one position of the log as files in object storage, of which only those with changed rows
+// are written. Any instance may do it at any time; nothing here needs a lock.
+//
+// Invariant: the manifest is created last, when every file it names is there. What is named once is never written again
+// under that name. A snapshot whose files do not add up to the content hash of the database is not published.
+
+import { isDeepStrictEqual } from 'node:util'
+import { collectBytes } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { compareUtf8 } from '../../lib/compare-utf8.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
+import type { Logger } from '../../lib/log.ts'
+import type { Position } from '../database.ts'
+import type { ReadModel } from '../read-model/read-model.ts'
+import { contentHashOf, type DataFile, type EncodedDataFile } from './data-file.ts'
+import { encodePosition, indexKey, rowsKey, type StoragePlace } from './keys.ts'
+import {
+  countOf,
+  encodeManifest,
+  isComplete,
+  listData,
+  listManifests,
+  type Manifest,
+  manifestKey,
+  readManifest,
+} from './manifest.ts'
+import { planRanges } from './ranges.ts'
+import type { RowSource, RowSourceOptions } from './row-source.ts'
+
+/** A storage that answers with trouble is asked so often, with growing pauses. */
+const attemptsMax = 4
+const retryMs = 100
+/** So many files that are small together become one, even when nothing in them has changed. */
+const mergedFiles = 4
+
+export type SnapshotterComponents = {
+  readonly model: ReadModel
+  readonly path: string
+  readonly place: StoragePlace
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly openSource: (options: RowSourceOptions) => RowSource
+  readonly newId: () => string
+  /** Resolves when the records up to `position` are in object storage, or at once when the log is there anyway. */
+  readonly untilShipped: (position: Position, signal: AbortSignal) => Promise<void>
+  readonly fileBytesMax?: number
+}
+
+export type SnapshotResult = {
+  readonly manifest: Manifest
+  /** Of the data files written for it, and of all it names. */
+  readonly writtenBytes: number
+  readonly bytes: number
+}
+
+export class Snapshotter {
+  readonly #components: SnapshotterComponents
+  #running: Promise<SnapshotResult> | undefined
+
+  constructor(components: SnapshotterComponents) {
+    this.#components = components
+  }
+
+  /**
+   * Makes a snapshot of the newest state, or returns the newest one when it has everything. While one is made, callers get
+   * that one. Errors: `snapshot_impossible` when too much changed meanwhile or it took too long, those of the storage.
+   */
+  snapshot(signal: AbortSignal): Promise<SnapshotResult> {
+    this.#running ??= this.#snapshot(signal).finally(() => {
+      this.#running = undefined
+    })
+    return this.#running
+  }
+
+  /** The newest manifest that can be read and of which no file is missing; their content is not looked at. */
+  async newest(signal?: AbortSignal): Promise<Manifest | undefined> {
+    const { place, model, logger } = this.#components
+    const objects = await listData(place, model.identity.generation, signal)
+    for (const position of await listManifests(place, model.identity.generation, signal)) {
+      try {
+        const manifest = await readManifest(place, model.identity, position, signal)
+        if (isComplete(manifest, objects)) return manifest
+        logger.warn('a snapshot is not complete', { position })
+      } catch (error) {
+        if (!isSlipwayError(error, 'snapshot_corrupt', 'object_corrupt', 'object_not_found')) throw error
+        logger.warn('a snapshot cannot be read', { position, error })
+      }
+    }
+    return undefined
+  }
+
+  async #snapshot(signal: AbortSignal): Promise<SnapshotResult> {
+    const previous = await this.newest(signal)
+    if (previous && previous.position >= this.#components.model.position)
+      return { manifest: previous, writtenBytes: 0, bytes: bytesOf(previous.files) }
+    try {
+      return await this.#make(previous, signal)
+    } catch (error) {
+      if (!previous || !isSlipwayError(error, 'snapshot_corrupt', 'object_corrupt', 'object_not_found')) throw error
+      // What the one before has is not to be trusted: everything is written anew.
+      this.#components.logger.error('a snapshot is damaged', { position: previous.position, error })
+      return await this.#make(undefined, signal)
+    }
+  }
+
+  async #make(previous: Manifest | undefined, signal: AbortSignal): Promise<SnapshotResult> {
+    const { model, place, clock, openSource, newId, path, untilShipped } = this.#components
+    const startedAt = clock.now()
+    const written = new Map<string, DataFile>()
+    // From before the first read on: rows that change later are read again at the cut.
+    const touched = new Set<string>()
+    model.touched = touched
+    const namePrefix = `${encodePosition(model.position)}-${newId()}`
+    const fileBytesMax = this.#components.fileBytesMax ?? limits.snapshotFileBytes.value
+    const source = openSource({ path, namePrefix, fileBytesMax })
+    let isOffered = false
+    try {
+      const read = await this.#readRanges(source, previous, written, { touched, fileBytesMax, signal })
+      const cut = await source.openCut()
+      const keys = [...touched]
+      model.touched = undefined
+      await source.readOverlay(keys)
+      const files = await this.#patch(source, read, written, signal)
+      for (let after: string | undefined = ''; after !== undefined; ) {
+        const piece = await source.encodeTransactions(cut.position, after)
+        if (piece.encoded) files.push(await this.#write(piece.encoded, written, signal))
+        after = piece.next
+      }
+      files.sort((a, b) => compareUtf8(a.type, b.type) || compareUtf8(a.first, b.first))
+      if (contentHashOf(files) !== cut.contentHash)
+        throw new SlipwayError('snapshot_corrupt', `the files of snapshot ${cut.position} are not its content`)
+      await untilShipped(cut.position, signal)
+      // Files carried over may be collected once nothing names them for that long.
+      if (Math.abs(clock.now() - startedAt) > limits.storageGraceMs.value / 2)
+        throw new SlipwayError('snapshot_impossible', `snapshot ${cut.position} took too long`)
+      const manifest: Manifest = {
+        ...model.identity,
+        position: cut.position,
+        hash: cut.hash,
+        contentHash: cut.contentHash,
+        count: countOf(files),
+        createdAt: clock.now(),
+        files,
+      }
+      // Slower than anything should be: somebody may have collected what is carried over.
+      if (!isComplete(manifest, await listData(place, manifest.generation, signal)))
+        throw new SlipwayError('snapshot_impossible', `files of snapshot ${cut.position} were collected meanwhile`)
+      isOffered = true
+      const published = await this.#publish(manifest, signal)
+      if (published !== manifest) await this.#remove([...written.values()])
+      return { manifest: published, writtenBytes: bytesOf([...written.values()]), bytes: bytesOf(files) }
+    } catch (error) {
+      // Once the manifest may be there, its files stay.
+      if (!isOffered) await this.#remove([...written.values()])
+      throw error
+    } finally {
+      if (model.touched === touched) model.touched = undefined
+      await source.close()
+    }
+  }
+
+  async #readRanges(
+    source: RowSource,
+    previous: Manifest | undefined,
+    written: Map<string, DataFile>,
+    { touched, fileBytesMax, signal }: { touched: Set<string>; fileBytesMax: number; signal: AbortSignal },
+  ): Promise<DataFile[]> {
+    const files: DataFile[] = []
+    for (const range of planRanges(previous?.files ?? [], await source.types(), fileBytesMax)) {
+      signal.throwIfAborted()
+      if (touched.size > limits.changedDuringSnapshot.value)
+        throw new SlipwayError('snapshot_impossible', `more than ${touched.size} rows changed during a snapshot`)
+      const at = { position: previous?.position ?? 0, count: countOf(range.files) }
+      const isWhole = range.files.length > 0 && range.files.length < mergedFiles
+      if (isWhole && (await source.isClean(range, at))) {
+        files.push(...range.files)
+        continue
+      }
+      for (let from: string | undefined = range.from; from !== undefined; ) {
+        const piece = await source.encode({ ...range, from })
+        if (piece.encoded) files.push(await this.#write(piece.encoded, written, signal))
+        from = piece.next
+      }
+    }
+    return files
+  }
+
+  /** Brings files that were read at different positions to the one of the cut. */
+  async #patch(
+    source: RowSource,
+    read: readonly DataFile[],
+    written: Map<string, DataFile>,
+    signal: AbortSignal,
+  ): Promise<DataFile[]> {
+    const { place, model } = this.#components
+    const files = new Map(read.map((file) => [file.name, file]))
+    for (const patch of await source.planPatches(read)) {
+      const { file } = patch
+      const key = file && rowsKey(place.base, model.identity.generation, file.name)
+      const bytes =
+        key === undefined
+          ? undefined
+          : await this.#retrying(() => collectBytes(place.ost.read(key, { signal })), signal)
+      const replacing = await source.patch(patch, bytes)
+      if (!replacing) continue
+      for (const encoded of replacing) files.set(encoded.file.name, await this.#write(encoded, written, signal))
+      if (!file) continue
+      files.delete(file.name)
+      if (written.delete(file.name)) await this.#remove([file])
+    }
+    return [...files.values()]
+  }
+
+  async #write(
+    { file, rows, index }: EncodedDataFile,
+    written: Map<string, DataFile>,
+    signal: AbortSignal,
+  ): Promise<DataFile> {
+    const { place, model } = this.#components
+    const { generation } = model.identity
+    written.set(file.name, file)
+    const put = (key: string, bytes: Uint8Array, sha256: string) =>
+      this.#retrying(() => place.ost.put(key, bytes, { sha256, sizeBytes: bytes.length, signal }), signal)
+    await put(rowsKey(place.base, generation, file.name), rows, file.sha256)
+    await put(indexKey(place.base, generation, file.name), index, file.indexSha256)
+    return file
+  }
+
+  /** Creates the manifest; returns the one that is there when somebody else was faster. */
+  async #publish(manifest: Manifest, signal: AbortSignal): Promise<Manifest> {
+    const { place, model } = this.#components
+    const key = manifestKey(place.base, manifest.generation, manifest.position)
+    try {
+      await this.#retrying(() => place.ost.create(key, encodeManifest(manifest), { signal }), signal)
+      return manifest
+    } catch (error) {
+      if (!isSlipwayError(error, 'object_exists')) throw error
+      // Ours with a lost answer, or another instance's of the same state.
+      const found = await this.#retrying(() => readManifest(place, model.identity, manifest.position, signal), signal)
+      return isDeepStrictEqual(found, manifest) ? manifest : found
+    }
+  }
+
+  /** What is not removed here is collected later. */
+  async #remove(files: readonly DataFile[]): Promise<void> {
+    const { place, model } = this.#components
+    for (const { name } of files)
+      for (const keyOf of [rowsKey, indexKey])
+        await place.ost.delete(keyOf(place.base, model.identity.generation, name)).catch(() => undefined)
+  }
+
+  async #retrying<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await act()
+      } catch (error) {
+        const isFinal = isSlipwayError(error, 'object_exists', 'object_not_found', 'object_corrupt', 'snapshot_corrupt')
+        if (signal.aborted || isFinal || attempt === attemptsMax) throw error
+        await this.#components.clock.sleep(retryMs * 2 ** attempt, signal)
+      }
+    }
+  }
+}
+
+function bytesOf(files: readonly DataFile[]): number {
+  return files.reduce((total, { bytes, indexBytes }) => total + bytes + indexBytes, 0)
+}

@@ -1,0 +1,186 @@
+// What a database does beside its commits when it has object storage: ships its records, makes snapshots now and then, and
+// removes what they make superfluous.
+
+import type { Clock } from '../../lib/clock.ts'
+import type { SlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
+import { type Logger, silentLogger } from '../../lib/log.ts'
+import type { ChangeLog } from '../change-log.ts'
+import type { Position } from '../database.ts'
+import type { ReadModel } from '../read-model/read-model.ts'
+import { type Collected, collectGarbage } from './collect-garbage.ts'
+import type { StoragePlace } from './keys.ts'
+import type { RowSource, RowSourceOptions } from './row-source.ts'
+import { Shipper, type ShippingLag } from './shipper.ts'
+import { type SnapshotResult, Snapshotter } from './snapshotter.ts'
+import { WorkerRowSource } from './worker-row-source.ts'
+
+/** How often is asked whether a snapshot is due. */
+const checkMs = 5000
+/** How long closing waits for what is not shipped yet; the rest is shipped after the next start. */
+const closeShippingMs = 3000
+/** After a snapshot that failed, the next attempt waits this long. */
+const failedPauseMs = 60_000
+
+/** Where a database keeps what it must not lose, and how. */
+export type DatabaseStorage = {
+  readonly place: StoragePlace
+  readonly logger?: Logger
+  /** Defaults: limits.snapshotRecords, snapshotLogBytes, snapshotMs, snapshotPauseMs, snapshotFileBytes. */
+  readonly snapshots?: Partial<SnapshotSettings>
+  /** Only for tests and the simulation. */
+  readonly openSource?: (options: RowSourceOptions) => RowSource
+}
+
+export type SnapshotSettings = {
+  readonly records: number
+  readonly logBytes: number
+  readonly ms: number
+  readonly pauseMs: number
+  readonly fileBytes: number
+}
+
+export type UpkeepComponents = {
+  readonly storage: DatabaseStorage
+  readonly model: ReadModel
+  readonly path: string
+  readonly log: ChangeLog
+  readonly clock: Clock
+  readonly newId: () => string
+  /** Several instances have this log; its records are collected here, an embedded one collects its own. */
+  readonly isShared: boolean
+  /** False for a log that is in object storage itself. */
+  readonly shipsLog: boolean
+  readonly consumed: () => Position
+  /** Aborted when the database closes or fails. */
+  readonly closing: AbortSignal
+  readonly onFailure: (error: SlipwayError) => void
+}
+
+export class Upkeep {
+  readonly #components: UpkeepComponents
+  readonly #shipper: Shipper | undefined
+  readonly #snapshotter: Snapshotter
+  readonly #settings: SnapshotSettings
+  readonly #stop = new AbortController()
+  readonly #signal: AbortSignal
+  readonly #running: Promise<unknown>[] = []
+
+  constructor(components: UpkeepComponents) {
+    const { storage, model, path, log, clock, newId, isShared, shipsLog, closing, onFailure } = components
+    const { place, logger = silentLogger, openSource = (options) => new WorkerRowSource(options) } = storage
+    this.#components = components
+    this.#settings = {
+      records: limits.snapshotRecords.value,
+      logBytes: limits.snapshotLogBytes.value,
+      ms: limits.snapshotMs.value,
+      pauseMs: limits.snapshotPauseMs.value,
+      fileBytes: limits.snapshotFileBytes.value,
+      ...storage.snapshots,
+    }
+    this.#signal = AbortSignal.any([this.#stop.signal, closing])
+    const snapshotPosition = async () => (await this.#snapshotter.newest(this.#signal))?.position ?? 0
+    if (shipsLog)
+      this.#shipper = new Shipper({
+        log,
+        place,
+        identity: model.identity,
+        clock,
+        logger,
+        isShared,
+        snapshotPosition,
+        onFailure,
+      })
+    this.#snapshotter = new Snapshotter({
+      model,
+      path,
+      place,
+      clock,
+      logger,
+      openSource,
+      newId,
+      untilShipped: (position, signal) => this.#shipper?.waitFor(position, signal) ?? Promise.resolve(),
+      fileBytesMax: this.#settings.fileBytes,
+    })
+  }
+
+  /** Everything up to it is in object storage. */
+  get shipped(): Position {
+    return this.#shipper?.position ?? this.#components.model.position
+  }
+
+  /** How far shipping is behind. */
+  get lag(): ShippingLag {
+    const head = this.#components.model.position
+    const lag = this.#shipper?.lag ?? { shipped: head, head, waitingMs: 0 }
+    return { ...lag, head: Math.max(lag.head, head) }
+  }
+
+  /** Begins to ship and, unless `onDemand`, to make snapshots by itself. */
+  start(options: { readonly onDemand?: boolean } = {}): void {
+    if (this.#shipper) this.#running.push(this.#shipper.run(this.#signal))
+    if (!options.onDemand) this.#running.push(this.#makeSnapshots())
+  }
+
+  /** As Snapshotter.snapshot. */
+  snapshot(): Promise<SnapshotResult> {
+    return this.#snapshotter.snapshot(this.#signal)
+  }
+
+  /** As collectGarbage. */
+  async collect(): Promise<Collected> {
+    const { storage, model, log, isShared, consumed } = this.#components
+    return await collectGarbage({
+      place: storage.place,
+      identity: model.identity,
+      collectLog: isShared ? (position) => log.collect(position, this.#signal) : undefined,
+      logger: storage.logger ?? silentLogger,
+      shipped: this.#shipper ? this.#shipper.position : undefined,
+      consumed: consumed(),
+      signal: this.#signal,
+    })
+  }
+
+  /** Resolves when everything that is committed now is shipped. */
+  async flush(signal: AbortSignal): Promise<void> {
+    await this.#shipper?.waitFor(this.#components.model.position, AbortSignal.any([signal, this.#signal]))
+  }
+
+  /** Ships what is left, if that is quick, and ends. */
+  async close(): Promise<void> {
+    if (!this.#signal.aborted) await this.flush(this.#components.clock.timeout(closeShippingMs)).catch(() => undefined) // shipped the next time
+    this.#stop.abort(new Error('the database is closed'))
+    await Promise.all(this.#running)
+  }
+
+  async #makeSnapshots(): Promise<void> {
+    const { storage, model, clock } = this.#components
+    const { logger = silentLogger } = storage
+    const { records, logBytes, ms, pauseMs } = this.#settings
+    let last: { readonly position: Position; readonly at: number; readonly shippedBytes: number } | undefined
+    while (!this.#signal.aborted) {
+      try {
+        if (!last) {
+          const newest = await this.#snapshotter.newest(this.#signal)
+          last = { position: newest?.position ?? 0, at: newest?.createdAt ?? clock.now(), shippedBytes: 0 }
+        }
+        const age = clock.now() - last.at
+        const changed = model.position - last.position
+        const bytes = (this.#shipper?.shippedBytes ?? 0) - last.shippedBytes
+        const isDue = changed >= records || bytes >= logBytes || age >= ms || this.#shipper?.needsSnapshot === true
+        if (isDue && changed > 0 && (age >= pauseMs || last.position === 0)) {
+          const shippedBytes = this.#shipper?.shippedBytes ?? 0
+          const { manifest, writtenBytes } = await this.snapshot()
+          logger.info('snapshot made', { position: manifest.position, rows: manifest.count, writtenBytes })
+          last = { position: manifest.position, at: clock.now(), shippedBytes }
+          await this.collect()
+        }
+        await clock.sleep(Math.min(checkMs, pauseMs), this.#signal)
+      } catch (error) {
+        if (this.#signal.aborted) return
+        logger.error('no snapshot could be made', { error })
+        await clock.sleep(Math.min(failedPauseMs, pauseMs), this.#signal).catch(() => undefined) // aborted: the loop ends
+      }
+    }
+  }
+}
