@@ -24,6 +24,8 @@ export type EtcdKeyValue = {
   readonly value: Buffer
   readonly createRevision: number
   readonly modRevision: number
+  /** The lease it vanishes with; `0` for none. */
+  readonly lease: string
 }
 export type EtcdRange = {
   readonly key: string
@@ -53,7 +55,7 @@ export type EtcdTransactionResult = {
 }
 export type EtcdEvent = { readonly kind: 'put' | 'delete'; readonly entry: EtcdKeyValue }
 
-type WireKeyValue = { key: Buffer; value: Buffer; create_revision: string; mod_revision: string }
+type WireKeyValue = { key: Buffer; value: Buffer; create_revision: string; mod_revision: string; lease: string }
 type WireRange = { header: { revision: string }; kvs: WireKeyValue[]; more: boolean }
 type WireTransaction = {
   header: { revision: string }
@@ -437,8 +439,9 @@ function wireOperation(operation: EtcdOperation): object {
   }
 }
 
-function readKeyValue({ key, value, create_revision, mod_revision }: WireKeyValue): EtcdKeyValue {
-  return { key: key.toString(), value, createRevision: Number(create_revision), modRevision: Number(mod_revision) }
+function readKeyValue({ key, value, create_revision, mod_revision, lease }: WireKeyValue): EtcdKeyValue {
+  const [createRevision, modRevision] = [Number(create_revision), Number(mod_revision)]
+  return { key: key.toString(), value, createRevision, modRevision, lease }
 }
 
 function readEvent({ type, kv }: WireWatch['events'][number]): EtcdEvent {
