@@ -12,6 +12,10 @@ export function checkObjectKey(key: ObjectKey): void {
     throw new SlipwayError('object_key_invalid', `object key ${JSON.stringify(key.slice(0, 100))} ${fault}`)
 }
 
+export function isObjectKey(key: string): key is ObjectKey {
+  return faultOf(key) === undefined
+}
+
 function faultOf(key: string): string | undefined {
   if (key === '') return 'is empty'
   if (!key.isWellFormed()) return 'is not valid Unicode'

@@ -2,7 +2,7 @@
 // object-storage-contract.ts.
 
 /**
- * Keys: non-empty valid UTF-8 without NUL, at most 1024 bytes, segments separated by single slashes, no empty, `.` or
+ * Keys: non-empty valid UTF-8 without NUL, at most 900 bytes, segments separated by single slashes, no empty, `.` or
  * `..` segment. Anything else is `object_key_invalid`. Keys are compared and listed by their UTF-8 bytes.
  */
 export type ObjectKey = string
