@@ -15,6 +15,8 @@ export type JournalEntry = {
   readonly driver?: string
   /** When steps could be started: the task's timeout counts from here. */
   readonly podStartedAt?: number
+  /** Masked lines of the log of a setup that succeeded: it is stored while steps are executed. */
+  readonly setupLines?: readonly string[]
   /** The last status, counted up before it is sent. */
   readonly report: TaskReport
 }
@@ -58,6 +60,8 @@ class FileJournal implements Journal {
     const path = this.#path(executorTaskId)
     const line = Buffer.from(`${JSON.stringify(entry)}\n`)
     const size = this.#sizes.get(executorTaskId)
+    // A line that could not be written whole must not be the beginning of the next one.
+    this.#sizes.delete(executorTaskId)
     if (size !== undefined && size + line.length <= fileBytesMax) {
       appendFileSync(path, line)
       this.#sizes.set(executorTaskId, size + line.length)

@@ -45,7 +45,7 @@ export class Reporter {
   }
 
   /** Remembers facts of the task that are not reported. */
-  remember(facts: Pick<JournalEntry, 'driver' | 'podStartedAt'>): void {
+  remember(facts: Pick<JournalEntry, 'driver' | 'podStartedAt' | 'setupLines'>): void {
     this.#entry = { ...this.#entry, ...facts }
     this.#components.journal.save(this.#entry)
   }
