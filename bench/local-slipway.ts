@@ -49,7 +49,14 @@ export async function openLocalSlipway(options: LocalSlipwayOptions): Promise<Lo
       {
         state,
         invocation,
-        execution: { driver, jobs, keepFailed: false, pull: 'if_missing', cloneSource, environment: process.env },
+        execution: {
+          driver,
+          jobs,
+          keepFailed: false,
+          pull: 'if_missing',
+          cloneSource: () => cloneSource,
+          environment: process.env,
+        },
       },
       { clock: systemClock, logger: silentLogger, notice: () => {} },
     ),

@@ -24,7 +24,8 @@ export function readDefinition(repository: Repository, file?: string): ReadDefin
 /** The config, or `config_invalid` with every error, one a line. */
 export function requireConfig(definition: ReadDefinition): Config {
   if (definition.config !== undefined) return definition.config
-  throw new SlipwayError('config_invalid', definition.errors.map(formatDiagnostic).join('\n'))
+  const lines = definition.errors.map(formatDiagnostic)
+  throw new SlipwayError('config_invalid', [`${definition.path} cannot be used:`, ...lines].join('\n'))
 }
 
 function checkFile(file: string, path: string): CheckedDefinition & { readonly path: string } {

@@ -12,6 +12,8 @@ export type Io = {
   readonly onInterrupt: (listener: (signal: string) => void) => Disposable
   /** Calls `listener` when the process ends, in whatever way it can still act; disposing stops that. */
   readonly onExit: (listener: () => void) => Disposable
+  /** Around the time that the process is suspended by the person at the terminal (Ctrl-Z); disposing stops that. */
+  readonly onSuspend: (listener: { readonly suspend: () => void; readonly resume: () => void }) => Disposable
   /** Ends the process at once. */
   readonly exit: (status: number) => never
 }
@@ -37,6 +39,21 @@ export const processIo = (): Io => ({
   onExit: (listener) => {
     process.on('exit', listener)
     return { [Symbol.dispose]: () => void process.off('exit', listener) }
+  },
+  onSuspend: ({ suspend, resume }) => {
+    const onStop = () => {
+      suspend()
+      // What the signal would have done by itself, for this process only.
+      process.kill(process.pid, 'SIGSTOP')
+    }
+    process.on('SIGTSTP', onStop)
+    process.on('SIGCONT', resume)
+    return {
+      [Symbol.dispose]: () => {
+        process.off('SIGTSTP', onStop)
+        process.off('SIGCONT', resume)
+      },
+    }
   },
   exit: (status) => process.exit(status),
 })

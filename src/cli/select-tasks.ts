@@ -3,18 +3,23 @@
 import { SlipwayError } from '../lib/errors.ts'
 import type { Config, ConfigRun } from '../pipeline/config/config.ts'
 
+/** A definition may have thousands. */
+const namesListedMax = 20
+
 /** The config reduced to those tasks; runs without one of them are left out. `usage` for a name that no run has. */
 export function selectTasks(config: Config, names: readonly string[]): Config {
   if (names.length === 0) return config
-  const all = config.runs.flatMap((run) => run.tasks.map((task) => task.name))
+  const all = [...new Set(config.runs.flatMap((run) => run.tasks.map((task) => task.name)))]
   const unknown = names.filter((name) => !all.includes(name))
-  if (unknown.length > 0) {
-    throw new SlipwayError(
-      'usage',
-      `no task ${unknown.map((name) => `"${name}"`).join(', ')}; there are ${[...new Set(all)].map((name) => `"${name}"`).join(', ')}`,
-    )
-  }
+  if (unknown.length > 0) throw new SlipwayError('usage', `no task ${quoted(unknown)}; there are ${listed(all)}`)
   return { ...config, runs: config.runs.map((run) => selectInRun(run, names)).filter((run) => run.tasks.length > 0) }
+}
+
+const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(', ')
+
+function listed(names: readonly string[]): string {
+  const more = names.length - namesListedMax
+  return more <= 0 ? quoted(names) : `${quoted(names.slice(0, namesListedMax))} and ${more} more`
 }
 
 function selectInRun(run: ConfigRun, names: readonly string[]): ConfigRun {

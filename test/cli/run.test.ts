@@ -68,7 +68,8 @@ To repeat
     )
     const { status, stderr } = await repository.run()
     expect(status).toBe(2)
-    expect(stderr).toMatch(/\.slipway\/config\.yml:5:9: .*stpes/)
+    expect(stderr).toMatch(/^slipway: \.slipway\/config\.yml cannot be used:\n/)
+    expect(stderr).toMatch(/^\.slipway\/config\.yml:5:9: .*stpes/m)
     expect(stderr).toMatch(/\.slipway\/config\.yml:6:19: .*"b"/)
   })
 

@@ -57,6 +57,15 @@ describe.concurrent('the working tree', () => {
     expect(last.stdout).toContain('branch topic.')
   })
 
+  test('that git cannot read exits with 2 and says what git said', async () => {
+    using repository = commandRepository(cloneAndShow, { 'a.txt': 'content\n' })
+    repository.commit('first')
+    repository.write({ '.git/index': 'broken' })
+    const { status, stderr } = await repository.run()
+    expect(status).toBe(2)
+    expect(stderr).toMatch(/^slipway: git add: .*index/)
+  })
+
   test('has the working trees of submodules', async () => {
     using library = testRepository({ 'lib.txt': 'committed\n' })
     library.commit('library')

@@ -36,10 +36,12 @@ export function openOutput(options: OutputOptions, io: Io): RunEventSink & Dispo
         isLive: canDraw,
       })
       const exit = io.onExit(() => tree.abandon())
+      const suspend = io.onSuspend({ suspend: () => tree.suspend(), resume: () => tree.resume() })
       return Object.assign(tree, {
         [Symbol.dispose]: () => {
           tree.abandon()
           exit[Symbol.dispose]()
+          suspend[Symbol.dispose]()
         },
       })
     }

@@ -26,8 +26,8 @@ export async function repeatFailed(context: RunContext): Promise<number> {
     secrets: given.secrets,
   }
   const config = await readConfig(asked, context)
-  const freezing = freezeSource(asked, context, invocation)
-  return await withServer(context, invocation, freezing, async (runservice, source) => {
+  const freeze = (stopping: AbortSignal) => freezeSource(asked, { ...context, stopping }, invocation)
+  return await withServer(context, invocation, freeze, async (runservice, source) => {
     const failed = newestRuns(runservice).filter((run) => isFinishedRun(run.phase) && run.result !== 'success')
     if (failed.length === 0)
       throw new SlipwayError('run_not_restartable', 'nothing failed in the last run: there is nothing to repeat')

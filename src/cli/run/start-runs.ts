@@ -41,8 +41,8 @@ export async function startRuns(context: RunContext): Promise<number> {
     [Symbol.asyncDispose]: async () => (hasRuns ? undefined : removeInvocation(invocation)),
   }
   saveAsked(invocation, asked)
-  const freezing = freezeSource(asked, context, invocation)
-  return await withServer(context, invocation, freezing, async (runservice, source) => {
+  const freeze = (stopping: AbortSignal) => freezeSource(asked, { ...context, stopping }, invocation)
+  return await withServer(context, invocation, freeze, async (runservice, source) => {
     const requests: NewRunRequest[] = []
     for (const { run } of matching)
       requests.push(newRunRequest(await expandAsked(run, { config, asked, source, output }), asked, source))

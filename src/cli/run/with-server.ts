@@ -11,19 +11,24 @@ import type { Repository } from '../working-tree/repository.ts'
 import type { RunContext } from './run-context.ts'
 import type { Source } from './source.ts'
 
+/** `freeze` is stopped when opening fails; it has ended when this returns or throws. */
 export async function withServer(
   { options, io, repository, state, output, stopping, clock }: RunContext,
   invocation: Invocation,
-  freezing: Promise<Source>,
+  freeze: (signal: AbortSignal) => Promise<Source>,
   work: (runservice: Runservice, source: Source) => Promise<number>,
 ): Promise<number> {
   let source: Source | undefined
-  const frozen = freezing.then((value) => {
-    source = value
-    return value
-  })
-  // It is awaited below; opening may fail before that.
-  frozen.catch(() => {})
+  const leaving = new AbortController()
+  const freezing = freeze(AbortSignal.any([stopping, leaving.signal]))
+  // Its failure is thrown below, or matters less than what is being thrown.
+  const frozen = freezing.catch(() => {})
+  await using _freezing = {
+    [Symbol.asyncDispose]: async () => {
+      leaving.abort()
+      await frozen
+    },
+  }
   await using server = await openLocalServer(
     {
       state,
@@ -43,7 +48,8 @@ export async function withServer(
     { clock, logger: silentLogger, notice: (message) => void output.write({ type: 'notice', message }) },
   )
   stopping.throwIfAborted()
-  const status = await work(server.runservice, await frozen)
+  source = await freezing
+  const status = await work(server.runservice, source)
   await server.idle()
   return status
 }

@@ -68,6 +68,11 @@ export class Screen {
     this.#out.write(showCursor)
   }
 
+  /** What was drawn stays; the next drawing begins where the cursor is. */
+  forget(): void {
+    this.#drawn = []
+  }
+
   #write(text: string): void {
     const hide = this.#isCursorHidden ? '' : hideCursor
     this.#isCursorHidden = true

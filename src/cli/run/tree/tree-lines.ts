@@ -36,6 +36,7 @@ const details: readonly Detail[] = [
   { tailLines: 1, finishedSteps: 'none', collapses: [], runningStep: true },
   { tailLines: 1, finishedSteps: 'none', collapses: ended, runningStep: true },
   { tailLines: 1, finishedSteps: 'none', collapses: [...ended, 'waiting'], runningStep: true },
+  { tailLines: 0, finishedSteps: 'none', collapses: [...ended, 'waiting'], runningStep: true },
   { tailLines: 0, finishedSteps: 'none', collapses: [...ended, 'waiting'], runningStep: false },
 ]
 

@@ -91,6 +91,16 @@ export class TreeOutput implements RunEventSink {
     if (lines.length > 0 || summary.length > 0) out.write(`${[...lines, ...summary].join('\n')}\n`)
   }
 
+  /** Lets go of the terminal for the shell; `resume` draws a new tree below what the shell printed. */
+  suspend(): void {
+    this.#screen.release()
+  }
+
+  resume(): void {
+    this.#screen.forget()
+    this.#schedule(0)
+  }
+
   /** Leaves the terminal usable when the process ends before `finish`; what is drawn stays. */
   abandon(): void {
     if (this.#isFinished) return
