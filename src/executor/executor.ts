@@ -2,18 +2,21 @@
 // data directory needs when it is stopped as planned or killed.
 
 import type { Clock } from '../lib/clock.ts'
-import { unreachable } from '../lib/errors.ts'
+import { isSlipwayError, unreachable } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import type { ExecutorApi, ExecutorHello, Order, OrderMessage } from '../runservice/executor-api.ts'
+import type { Reason } from '../runservice/reasons.ts'
 import { isFinishedStep } from '../runservice/types.ts'
 import type { Driver } from './driver.ts'
 import type { GitMirrors } from './git/mirrors.ts'
 import type { Journal, JournalEntry } from './journal.ts'
+import { createMasking } from './masking/masker.ts'
 import { Reporter } from './reporter.ts'
-import { endRequestOf, TaskEnding } from './task-ending.ts'
+import { endRequestOf, TaskRequests } from './task-ending.ts'
 import { executeTask, type TaskSettings } from './task-execution.ts'
 import { TaskLogs } from './task-logs.ts'
+import { finishTask } from './task-state.ts'
 
 export type ExecutorSettings = TaskSettings & {
   readonly id: string
@@ -29,6 +32,8 @@ export type ExecutorComponents = {
   readonly mirrors: GitMirrors
   /** Of this executor alone; its successor goes on from it. */
   readonly journal: Journal
+  /** How much of the disk that tasks write to is free; left out, it is not looked at. */
+  readonly freeDiskPercent?: () => number
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -37,11 +42,15 @@ const reconnectMsMin = 100
 const reconnectMsMax = 10_000
 const retryMsMin = 100
 const retryMsMax = 10_000
+/** Of a task, before it is given up; not counted is what is unavailable, which comes back. */
+const attemptsMax = 5
 
 export class Executor {
   readonly #settings: ExecutorSettings
   readonly #components: ExecutorComponents
-  readonly #tasks = new Map<string, { readonly ending: AbortController; readonly done: Promise<void> }>()
+  readonly #tasks = new Map<string, { readonly requests: TaskRequests; readonly done: Promise<void> }>()
+
+  #stopping: AbortSignal = new AbortController().signal
 
   constructor(settings: ExecutorSettings, components: ExecutorComponents) {
     this.#settings = settings
@@ -50,6 +59,7 @@ export class Executor {
 
   /** Executes orders until `signal` is aborted, then lets go of running tasks as planned and returns. */
   async run(signal: AbortSignal): Promise<void> {
+    this.#stopping = signal
     let hasOrphans = true
     let waitMs = reconnectMsMin
     while (!signal.aborted) {
@@ -70,7 +80,7 @@ export class Executor {
       await this.#components.clock.sleep(waitMs, signal).catch(() => undefined)
       waitMs = Math.min(waitMs * 2, reconnectMsMax)
     }
-    for (const { ending } of this.#tasks.values()) ending.abort(new TaskEnding('shutdown'))
+    for (const { requests } of this.#tasks.values()) requests.request('shutdown')
     await Promise.allSettled([...this.#tasks.values()].map(({ done }) => done))
   }
 
@@ -101,13 +111,13 @@ export class Executor {
         this.#execute(message.order)
         break
       case 'stop':
-        this.#tasks.get(message.executorTaskId)?.ending.abort(new TaskEnding('stop'))
+        this.#tasks.get(message.executorTaskId)?.requests.request('stop')
         break
       case 'gone': {
         const task = this.#tasks.get(message.executorTaskId)
         if (task === undefined)
-          this.#track(message.executorTaskId, this.#drop(message.executorTaskId), new AbortController())
-        else task.ending.abort(new TaskEnding('gone'))
+          this.#track(message.executorTaskId, this.#drop(message.executorTaskId), new TaskRequests())
+        else task.requests.request('gone')
         break
       }
       default:
@@ -117,52 +127,88 @@ export class Executor {
 
   #execute(order: Order): void {
     if (this.#tasks.has(order.executorTaskId)) return
-    const ending = new AbortController()
-    this.#track(order.executorTaskId, this.#executeOrder(order, ending), ending)
+    const requests = new TaskRequests()
+    if (order.stop) requests.request('stop')
+    this.#track(order.executorTaskId, this.#executeOrder(order, requests), requests)
   }
 
-  #track(executorTaskId: string, work: Promise<void>, ending: AbortController): void {
+  #track(executorTaskId: string, work: Promise<void>, requests: TaskRequests): void {
     const done = work
       .catch((error: unknown) => {
-        if (endRequestOf(ending.signal) === 'shutdown') return
+        if (requests.leaving.aborted) return
         this.#components.logger.error('task execution broke', { executorTaskId, error })
       })
       .finally(() => this.#tasks.delete(executorTaskId))
-    this.#tasks.set(executorTaskId, { ending, done })
+    this.#tasks.set(executorTaskId, { requests, done })
   }
 
   /** To its end, whatever breaks on the way: each attempt goes on where the journal says. */
-  async #executeOrder(order: Order, ending: AbortController): Promise<void> {
+  async #executeOrder(order: Order, requests: TaskRequests): Promise<void> {
     const { clock, journal, logger } = this.#components
     const { executorTaskId } = order
-    const signal = shutdownSignal(ending.signal)
+    let failures = 0
     for (let waitMs = retryMsMin; ; waitMs = Math.min(waitMs * 2, retryMsMax)) {
       try {
-        await this.#attempt(order, ending, signal)
+        if (failures < attemptsMax) await this.#attempt(order, requests)
+        else await this.#giveUp(order, requests)
         journal.delete(executorTaskId)
         return
       } catch (error) {
-        const request = endRequestOf(ending.signal)
+        const request = endRequestOf(requests.leaving)
         if (request === 'shutdown') return
         if (request === 'gone') return await this.#drop(executorTaskId)
         logger.error('task execution broke', { executorTaskId, error })
+        if (!isSlipwayError(error) || error.kind !== 'unavailable') failures++
         // When it ends with us, the next attempt hears of it.
-        await clock.sleep(waitMs, signal).catch(() => undefined)
+        await clock.sleep(waitMs, requests.leaving).catch(() => undefined)
       }
     }
   }
 
-  async #attempt(order: Order, ending: AbortController, signal: AbortSignal): Promise<void> {
+  async #attempt(order: Order, requests: TaskRequests): Promise<void> {
+    const { api, clock } = this.#components
+    requests.leaving.throwIfAborted()
+    // Status was reported, but the journal knows nothing: what the steps did is as unknown as the pod.
+    if (order.lastStatus > 0 && this.#components.journal.find(order.executorTaskId) === undefined)
+      return await this.#giveUp(order, requests)
+    const masking = createMasking(order.secrets.map(({ value }) => value))
+    const logs = new TaskLogs(order, { api, clock, masking, signal: requests.leaving })
+    const reporter = this.#reporterOf(order, requests)
+    const components = { ...this.#components, logs, reporter, maskText: masking.maskText }
+    await executeTask(order, this.#settings, components, requests)
+  }
+
+  /** Ends a task with which nothing can be done here, so that its run does not wait for ever. */
+  async #giveUp(order: Order, requests: TaskRequests): Promise<void> {
+    const { api, clock, drivers, logger } = this.#components
+    const { executorTaskId } = order
+    requests.leaving.throwIfAborted()
+    const reporter = this.#reporterOf(order, requests)
+    const { number: _, executorTaskId: __, ...state } = reporter.entry.report
+    if (!isFinishedStep(state.phase)) {
+      const isLost = order.lastStatus > 0 && state.phase === 'notstarted'
+      const reason: Reason = isLost
+        ? { kind: 'pod_lost' }
+        : { kind: 'failed_setup', message: 'the executor cannot go on with this task; its own log says why' }
+      const open = [
+        ...(state.setupStep.phase === 'running' ? ['setup' as const] : []),
+        ...[...state.steps.keys()].filter((index) => state.steps[index]?.phase === 'running'),
+      ]
+      for (const log of open)
+        await api
+          .finishLog(executorTaskId, log, requests.leaving)
+          .catch((error: unknown) => logger.warn('log not finished', { executorTaskId, log, error }))
+      reporter.report(finishTask(state, { phase: 'failed', reason }, clock.now()))
+    }
+    await reporter.flush()
+    const signal = clock.timeout(limits.podRemoveMs.value)
+    for (const driver of drivers) await driver.removePod(executorTaskId, signal)
+  }
+
+  #reporterOf(order: Order, requests: TaskRequests): Reporter {
     const { api, clock, journal, logger } = this.#components
-    signal.throwIfAborted()
-    const logs = new TaskLogs(order, { api, clock, signal })
-    const reporter = new Reporter(
-      this.#entryOf(order),
-      () => ending.abort(new TaskEnding('gone')),
-      { api, journal, clock, logger },
-      signal,
-    )
-    await executeTask(order, this.#settings, { ...this.#components, logs, reporter }, ending)
+    const onGone = () => requests.request('gone')
+    return new Reporter(this.#entryOf(order), onGone, { api, journal, clock, logger }, requests.leaving)
   }
 
   /** Where an executor before us stopped, counted on from the number that the runservice has. */
@@ -195,28 +241,20 @@ export class Executor {
     }
   }
 
-  /** Forgets a task that nobody else knows; a pod that was kept for a person stays. */
+  /** Forgets a task that nobody else knows; a pod that was kept for a person stays. Tried until it is done, or we stop. */
   async #drop(executorTaskId: string): Promise<void> {
-    const { clock, drivers, journal } = this.#components
-    const signal = clock.timeout(limits.podRemoveMs.value)
-    if (journal.find(executorTaskId)?.report.keptPod === undefined)
-      for (const driver of drivers) await driver.removePod(executorTaskId, signal)
-    journal.delete(executorTaskId)
-  }
-}
-
-/** Reports go on after a stop or a timeout; only a shutdown, or a task nobody knows, ends them. */
-function shutdownSignal(ending: AbortSignal): AbortSignal {
-  const controller = new AbortController()
-  const onAbort = () => {
-    if (
-      ending.reason instanceof TaskEnding &&
-      (ending.reason.request === 'shutdown' || ending.reason.request === 'gone')
-    ) {
-      controller.abort(ending.reason)
+    const { clock, drivers, journal, logger } = this.#components
+    for (let waitMs = retryMsMin; !this.#stopping.aborted; waitMs = Math.min(waitMs * 2, retryMsMax)) {
+      try {
+        const signal = clock.timeout(limits.podRemoveMs.value)
+        if (journal.find(executorTaskId)?.report.keptPod === undefined)
+          for (const driver of drivers) await driver.removePod(executorTaskId, signal)
+        journal.delete(executorTaskId)
+        return
+      } catch (error) {
+        logger.warn('pod not removed', { executorTaskId, error })
+        await clock.sleep(waitMs, this.#stopping).catch(() => undefined)
+      }
     }
   }
-  if (ending.aborted) onAbort()
-  else ending.addEventListener('abort', onAbort, { once: true })
-  return controller.signal
 }

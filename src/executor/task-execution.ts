@@ -7,10 +7,13 @@ import { limits } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import type { ExecutorApi, Order, ReportedStep } from '../runservice/executor-api.ts'
 import type { Reason } from '../runservice/reasons.ts'
+import { describeReason } from '../runservice/reasons.ts'
 import { isFinishedStep } from '../runservice/types.ts'
 import { chooseDriver } from './choose-driver.ts'
 import type { Driver, Pod, PodSpec } from './driver.ts'
 import type { GitMirrors } from './git/mirrors.ts'
+import { ImagePullError } from './image-pull-error.ts'
+import { maskState } from './masking/mask-state.ts'
 import type { Reporter } from './reporter.ts'
 import { SetupRefused } from './setup-refused.ts'
 import { executeRestoreCache, executeSaveCache } from './steps/cache-steps.ts'
@@ -18,7 +21,7 @@ import { executeCloneStep } from './steps/clone-step.ts'
 import { executeRunStep } from './steps/run-step.ts'
 import { failedStep, type StepContext, type StepOutcome } from './steps/step-context.ts'
 import { executeRestoreWorkspace, executeSaveToWorkspace } from './steps/workspace-steps.ts'
-import { endRequestOf, TaskEnding } from './task-ending.ts'
+import { endRequestOf, type TaskRequests } from './task-ending.ts'
 import type { TaskLogs } from './task-logs.ts'
 import {
   begin,
@@ -30,6 +33,7 @@ import {
   type StepEnd,
   type TaskEnd,
   type TaskState,
+  withPrintedSecrets,
 } from './task-state.ts'
 
 export type TaskSettings = {
@@ -37,6 +41,8 @@ export type TaskSettings = {
   readonly pull: PodSpec['pull']
   /** Leaves the pod of a failed task running. */
   readonly keepFailed: boolean
+  /** Below this share of free disk no task is started; default limits.freeDiskPercent. */
+  readonly freeDiskPercentMin?: number
 }
 
 export type TaskComponents = {
@@ -45,23 +51,30 @@ export type TaskComponents = {
   readonly mirrors: GitMirrors
   readonly logs: TaskLogs
   readonly reporter: Reporter
+  /** Masks what leaves the executor besides logs. */
+  readonly maskText: (text: string) => string
+  /** How much of the disk that tasks write to is free; left out, it is not looked at. */
+  readonly freeDiskPercent?: () => number
   readonly clock: Clock
   readonly logger: Logger
 }
+
+/** A longer setup log, as of a pull with much progress, is stored before steps are started. */
+const journaledSetupBytesMax = 4096
 
 const begunAgain = 'The executor was restarted; this begins again'
 
 /**
  * Executes the task to its end and resolves when everything of it is acknowledged and its pod removed. Rejects with
- * the TaskEnding when `ending` is aborted with `shutdown` or `gone`; then nothing was torn down.
+ * the TaskEnding of `shutdown` or `gone`; then nothing was torn down.
  */
 export async function executeTask(
   order: Order,
   settings: TaskSettings,
   components: TaskComponents,
-  ending: AbortController,
+  requests: TaskRequests,
 ): Promise<void> {
-  const task = new TaskExecution(order, settings, components, ending)
+  const task = new TaskExecution(order, settings, components, requests)
   await task.execute()
 }
 
@@ -69,17 +82,17 @@ class TaskExecution {
   readonly #order: Order
   readonly #settings: TaskSettings
   readonly #components: TaskComponents
-  readonly #ending: AbortController
+  readonly #requests: TaskRequests
   #state: TaskState
   #pod: Pod | undefined
   /** The setup log of a setup that succeeded: it is stored while steps are executed. */
   #setupLogStored: Promise<void> = Promise.resolve()
 
-  constructor(order: Order, settings: TaskSettings, components: TaskComponents, ending: AbortController) {
+  constructor(order: Order, settings: TaskSettings, components: TaskComponents, requests: TaskRequests) {
     this.#order = order
     this.#settings = settings
     this.#components = components
-    this.#ending = ending
+    this.#requests = requests
     const { number: _, executorTaskId: __, ...journaled } = components.reporter.entry.report
     this.#state = journaled.phase === 'notstarted' ? initialState(order) : journaled
   }
@@ -91,8 +104,8 @@ class TaskExecution {
   }
 
   async #executeUnfinished(): Promise<void> {
-    if (this.#ending.signal.aborted && this.#state.phase === 'notstarted') {
-      this.#throwIfShutdown()
+    if (this.#requests.ending.aborted && this.#state.phase === 'notstarted') {
+      this.#throwIfLeaving()
       return this.#set(finishTask(this.#state, { phase: 'cancelled', reason: { kind: 'cancelled_stop' } }, this.#now()))
     }
     const isBegun = this.#state.phase !== 'notstarted'
@@ -115,41 +128,57 @@ class TaskExecution {
     await using opened = new AsyncDisposableStack()
     const log = opened.use(await logs.open('setup', { isResumed: isBegun }))
     if (log.isContinued) log.line(begunAgain)
+    const lines: string[] = []
+    const say = (line: string) => {
+      lines.push(line)
+      log.line(line)
+    }
+    const tooLong = this.#components.clock.timeout(limits.podStartMs.value)
     try {
       // An executor before us may have made it, in part or whole; nothing has run in it yet.
       if (isBegun) await this.#removePod()
+      this.#checkDisk()
       const driver = chooseDriver(this.#order, this.#components.drivers, this.#settings)
       reporter.remember({ driver: driver.name })
-      log.line(`Starting pod with ${driver.facts.description}`)
-      const signal = AbortSignal.any([this.#ending.signal, this.#components.clock.timeout(limits.podStartMs.value)])
-      this.#pod = await driver.createPod(this.#podSpec(), { log: (line) => log.line(line), signal })
-      log.line('Pod started')
+      say(`Starting pod with ${driver.facts.description}`)
+      const signal = AbortSignal.any([this.#requests.ending, tooLong])
+      this.#pod = await driver.createPod(this.#podSpec(), { log: say, signal })
+      say('Pod started')
     } catch (error) {
-      this.#throwIfShutdown()
-      const end = this.#ending.signal.aborted ? this.#endOfAbort() : setupFailure(error)
-      log.line(`Setup failed: ${describeFailure(error, end)}`)
+      this.#throwIfLeaving()
+      const end = this.#requests.ending.aborted ? this.#endOfAbort() : setupFailure(error, { tooLong })
+      log.line(end.phase === 'stopped' ? 'Stopped' : `Setup failed: ${describeReason(end.reason!)}`)
       await log.finish()
       this.#set(finishSetup(this.#state, stepEndOf(end), this.#now()))
       return end
     }
-    const owned = opened.move()
-    this.#setupLogStored = log.finish().finally(() => owned.disposeAsync())
-    this.#setupLogStored.catch(() => {}) // Heard of when the steps have ended.
-    reporter.remember({ podStartedAt: this.#now() })
+    const setupLines = lines.map((line) => this.#components.maskText(line))
+    // What is in the journal need not be stored yet: a successor writes it.
+    if (log.isContinued || JSON.stringify(setupLines).length > journaledSetupBytesMax) {
+      await log.finish()
+      reporter.remember({ podStartedAt: this.#now() })
+    } else {
+      reporter.remember({ podStartedAt: this.#now(), setupLines })
+      const owned = opened.move()
+      this.#setupLogStored = log.finish().finally(() => owned.disposeAsync())
+      this.#setupLogStored.catch(() => {}) // Heard of when the steps have ended.
+    }
     this.#set(finishSetup(this.#state, { phase: 'success' }, this.#now()))
     return undefined
   }
 
   /** Of an executor before us, which may have ended before it was stored. */
   async #finishSetupLog(): Promise<void> {
-    await using log = await this.#components.logs.open('setup', { isResumed: true })
+    const { logs, reporter } = this.#components
+    await using log = await logs.open('setup', { isResumed: true })
+    for (const line of (reporter.entry.setupLines ?? []).slice(log.storedLines)) log.line(line)
     await log.finish()
   }
 
   async #attachPod(): Promise<Pod | undefined> {
     const name = this.#components.reporter.entry.driver
     const driver = this.#components.drivers.find((candidate) => candidate.name === name)
-    return await driver?.attachPod(this.#order.executorTaskId, this.#ending.signal)
+    return await driver?.attachPod(this.#order.executorTaskId, this.#requests.leaving)
   }
 
   async #podLost(): Promise<TaskEnd> {
@@ -168,8 +197,9 @@ class TaskExecution {
     for (const [index, step] of this.#state.steps.entries()) {
       if (step.phase === 'success') continue
       if (isFinishedStep(step.phase)) return endOfStep(step)
-      if (this.#ending.signal.aborted) {
-        this.#throwIfShutdown()
+      // A step that was begun is ended in order even then: with its log.
+      if (this.#requests.ending.aborted && step.phase !== 'running') {
+        this.#throwIfLeaving()
         return this.#endOfAbort()
       }
       const end = await this.#executeStep(index, step.phase === 'running')
@@ -194,7 +224,8 @@ class TaskExecution {
       mirrors,
       logger,
       isResumed,
-      signal: this.#ending.signal,
+      signal: this.#requests.ending,
+      leaving: this.#requests.leaving,
     }
     const { outcome, end } = await this.#outcomeOf(context)
     if (end !== undefined && end.phase !== 'success') log.line(endLine(end))
@@ -216,14 +247,17 @@ class TaskExecution {
     try {
       return { outcome: await executeByKind(context) }
     } catch (error) {
-      this.#throwIfShutdown()
-      if (this.#ending.signal.aborted) {
+      this.#throwIfLeaving()
+      if (this.#requests.ending.aborted) {
         const end = this.#endOfAbort()
         return { outcome: { kind: 'failed', reason: end.reason ?? { kind: 'stopped' } }, end }
       }
       const message = describeError(error)
       if (!isSlipwayError(error))
-        this.#components.logger.error('step failed', { executorTaskId: this.#order.executorTaskId, error })
+        this.#components.logger.error('step failed', {
+          executorTaskId: this.#order.executorTaskId,
+          message: this.#components.maskText(errorMessage(error)),
+        })
       context.log.line(`Step failed: ${message}`)
       return { outcome: failedStep(context.index, message) }
     }
@@ -253,19 +287,27 @@ class TaskExecution {
     const startedAt = this.#components.reporter.entry.podStartedAt ?? this.#now()
     const disarm = new AbortController()
     this.#components.clock.sleep(Math.max(0, startedAt + timeoutMs - this.#now()), disarm.signal).then(
-      () => this.#ending.abort(new TaskEnding('timeout')),
+      () => this.#requests.request('timeout'),
       () => undefined,
     )
     return { [Symbol.dispose]: () => disarm.abort() }
   }
 
   #endOfAbort(): TaskEnd {
-    if (endRequestOf(this.#ending.signal) !== 'timeout') return { phase: 'stopped', reason: { kind: 'stopped' } }
+    if (endRequestOf(this.#requests.ending) !== 'timeout') return { phase: 'stopped', reason: { kind: 'stopped' } }
     return { phase: 'failed', timedOut: true, reason: { kind: 'failed_timeout', timeoutMs: this.#order.timeoutMs } }
   }
 
-  #throwIfShutdown(): void {
-    if (endRequestOf(this.#ending.signal) === 'shutdown') throw this.#ending.signal.reason
+  #throwIfLeaving(): void {
+    this.#requests.leaving.throwIfAborted()
+  }
+
+  #checkDisk(): void {
+    const value = this.#settings.freeDiskPercentMin ?? limits.freeDiskPercent.value
+    const free = this.#components.freeDiskPercent?.() ?? 100
+    if (free >= value) return
+    const message = `only ${free.toFixed(1)} % of the executor's disk are free`
+    throw new SetupRefused({ kind: 'limit', limit: 'freeDiskPercent', value }, message)
   }
 
   #podSpec(): PodSpec {
@@ -288,8 +330,9 @@ class TaskExecution {
   }
 
   #set(state: TaskState): void {
-    this.#state = state
-    this.#components.reporter.report(state)
+    const { logs, maskText, reporter } = this.#components
+    this.#state = maskState(withPrintedSecrets(state, logs.printedSecrets), maskText)
+    reporter.report(this.#state)
   }
 
   #now(): number {
@@ -326,24 +369,21 @@ function endOfStep({ phase, reason }: ReportedStep): TaskEnd {
   }
 }
 
-function setupFailure(error: unknown): TaskEnd {
-  if (error instanceof Error && error.name === 'TimeoutError') {
-    const reason: Reason = { kind: 'limit', limit: 'podStartMs', value: limits.podStartMs.value }
-    return { phase: 'failed', reason }
-  }
-  if (error instanceof SetupRefused) return { phase: 'failed', reason: error.reason }
-  return { phase: 'failed', reason: { kind: 'failed_setup', message: describeError(error) } }
+function setupFailure(error: unknown, { tooLong }: { readonly tooLong: AbortSignal }): TaskEnd {
+  return { phase: 'failed', reason: setupReason(error, tooLong) }
 }
 
-function describeFailure(error: unknown, end: TaskEnd): string {
-  return end.phase === 'stopped' ? 'stopped' : describeError(error)
+function setupReason(error: unknown, tooLong: AbortSignal): Reason {
+  // Whatever a driver makes of the abort.
+  if (tooLong.aborted) return { kind: 'limit', limit: 'podStartMs', value: limits.podStartMs.value }
+  if (error instanceof SetupRefused) return error.reason
+  if (error instanceof ImagePullError) return { kind: 'image_pull', image: error.image, answer: error.answer }
+  return { kind: 'failed_setup', message: describeError(error) }
 }
 
 /** Messages of our own errors are for people; anything else is trouble of ours and says only that. */
 function describeError(error: unknown): string {
-  return isSlipwayError(error) || error instanceof SetupRefused
-    ? error.message
-    : `internal error: ${errorMessage(error)}`
+  return isSlipwayError(error) ? error.message : `internal error: ${errorMessage(error)}`
 }
 
 function stepEndOf(end: TaskEnd, outcome?: StepOutcome): StepEnd {

@@ -3,9 +3,11 @@
 
 import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError } from '../lib/errors.ts'
+import { limits } from '../lib/limits.ts'
 import type { ExecutorApi, LogName, LogPosition, Order } from '../runservice/executor-api.ts'
 import { createLogWriter, type LogWriter } from '../runservice/logs/log-writer.ts'
-import { createMasking, type Masking } from './masking/masker.ts'
+import type { PrintedSecret } from '../runservice/types.ts'
+import type { Masking } from './masking/masker.ts'
 import type { StepLog } from './steps/step-context.ts'
 
 const retryMsMin = 100
@@ -13,6 +15,7 @@ const retryMsMax = 10_000
 
 export type TaskLogsComponents = {
   readonly api: Pick<ExecutorApi, 'logPosition' | 'storeFrame' | 'offerLive' | 'finishLog'>
+  readonly masking: Masking
   readonly clock: Clock
   /** Aborted when this executor has nothing to do with the task any more. */
   readonly signal: AbortSignal
@@ -21,6 +24,8 @@ export type TaskLogsComponents = {
 export interface OpenStepLog extends StepLog, AsyncDisposable {
   /** True when a predecessor stored a part of it, but not its end. */
   readonly isContinued: boolean
+  /** Whole lines that a predecessor stored. */
+  readonly storedLines: number
   /** Stores what is left and completes the log. */
   finish(): Promise<void>
 }
@@ -28,7 +33,7 @@ export interface OpenStepLog extends StepLog, AsyncDisposable {
 export class TaskLogs {
   readonly #order: Order
   readonly #components: TaskLogsComponents
-  #masking: Masking | undefined
+  readonly #printed: PrintedSecret[] = []
 
   constructor(order: Order, components: TaskLogsComponents) {
     this.#order = order
@@ -37,13 +42,11 @@ export class TaskLogs {
 
   /** Opens a log; one that an executor before us began is continued where it is stored. */
   async open(name: LogName, options: { readonly isResumed: boolean }): Promise<OpenStepLog> {
-    const { executorTaskId, secrets } = this.#order
-    const { api, signal } = this.#components
+    const { executorTaskId } = this.#order
+    const { api, masking, signal } = this.#components
     const position = options.isResumed
       ? await this.#retry(() => api.logPosition(executorTaskId, name, signal))
       : emptyLog
-    this.#masking ??= createMasking(secrets)
-    const masking = this.#masking
     const stored: { listener: (rawOffset: number) => void } = { listener: () => {} }
     const writer = createLogWriter({
       masker: masking.createMasker(),
@@ -52,6 +55,7 @@ export class TaskLogs {
       store: (frame) => this.#retry(() => api.storeFrame(executorTaskId, name, frame, signal)),
       onLive: (firstByte, bytes) => api.offerLive(executorTaskId, name, firstByte, bytes),
       onReleased: (rawBytes) => stored.listener(rawBytes),
+      onSecretPrinted: ({ secret, line }) => this.#notePrinted(secret, name, line),
     })
     return new WriterLog({
       position,
@@ -60,6 +64,17 @@ export class TaskLogs {
       maskText: masking.maskText,
       complete: () => this.#retry(() => api.finishLog(executorTaskId, name, signal)),
     })
+  }
+
+  /** Secrets that stood in what was printed, as far as it is stored or on its way. */
+  get printedSecrets(): readonly PrintedSecret[] {
+    return this.#printed
+  }
+
+  #notePrinted(index: number, log: LogName, line: number): void {
+    const secret = this.#order.secrets[index]
+    if (secret !== undefined && this.#printed.length < limits.printedSecretsPerTask.value)
+      this.#printed.push({ secret: secret.name, log, line })
   }
 
   /** Storage that is away comes back: a step is slowed meanwhile, and nothing is lost. */
@@ -89,6 +104,7 @@ type WriterLogParts = {
 class WriterLog implements OpenStepLog {
   readonly rawOffset: number
   readonly isContinued: boolean
+  readonly storedLines: number
   readonly #parts: WriterLogParts
   readonly #isComplete: boolean
   /** Writes are one after another, whoever they come from. */
@@ -98,6 +114,7 @@ class WriterLog implements OpenStepLog {
     const { rawBytes, bytes, complete } = parts.position
     this.rawOffset = rawBytes
     this.isContinued = bytes > 0 && !complete
+    this.storedLines = parts.position.lines
     this.#isComplete = complete
     this.#parts = parts
   }

@@ -1,8 +1,9 @@
 // The state of one task as its executor sees it, and how it changes. Values only: the life cycle decides when.
 
+import { limits } from '../lib/limits.ts'
 import type { Order, ReportedStep, TaskReport } from '../runservice/executor-api.ts'
 import type { Reason } from '../runservice/reasons.ts'
-import type { StepPhase } from '../runservice/types.ts'
+import type { PrintedSecret, StepPhase } from '../runservice/types.ts'
 
 export type TaskState = Omit<TaskReport, 'executorTaskId' | 'number'>
 
@@ -35,6 +36,16 @@ export type StepEnd = {
 
 export function finishStep(state: TaskState, index: number, end: StepEnd, now: number): TaskState {
   return { ...state, steps: state.steps.map((step, i) => (i === index ? ended(step, end, now) : step)) }
+}
+
+/** With secrets that were printed since; each is told once per log. */
+export function withPrintedSecrets(state: TaskState, found: readonly PrintedSecret[]): TaskState {
+  const known = state.printedSecrets ?? []
+  const isNew = (printed: PrintedSecret) =>
+    !known.some(({ secret, log }) => secret === printed.secret && log === printed.log)
+  const added = found.filter(isNew)
+  if (added.length === 0) return state
+  return { ...state, printedSecrets: [...known, ...added].slice(0, limits.printedSecretsPerTask.value) }
 }
 
 export type TaskEnd = {

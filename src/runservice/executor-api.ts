@@ -3,7 +3,7 @@
 
 import type { Arch, ArchiveContent, Container, Step } from '../pipeline/run-config.ts'
 import type { Reason } from './reasons.ts'
-import type { Executor, StepPhase, Trust } from './types.ts'
+import type { Executor, PrintedSecret, StepPhase, Trust } from './types.ts'
 
 export type ExecutorHello = Pick<Executor, 'id' | 'archs' | 'labels' | 'allowPrivileged' | 'drivers' | 'taskLimit'> & {
   /** Executor tasks it has on disk, with the number of the last status it counted up. */
@@ -23,6 +23,8 @@ export type OrderMessage =
 /** Everything an executor needs for one task. Secrets are resolved here and nowhere else: an order is never stored. */
 export type Order = {
   readonly executorTaskId: string
+  /** It is asked to stop: what was not begun is not. */
+  readonly stop: boolean
   /** Number of the last status the runservice applied: the executor counts on from there. */
   readonly lastStatus: number
   readonly runId: string
@@ -42,8 +44,8 @@ export type Order = {
   readonly trust: Trust
   /** Archives of all ancestors, by level then name, steps in order; saved ones only. */
   readonly workspace: readonly WorkspaceOperation[]
-  /** Values to mask in everything that leaves the executor. */
-  readonly secrets: readonly string[]
+  /** What is to be masked in everything that leaves the executor. */
+  readonly secrets: readonly { readonly name: string; readonly value: string }[]
   readonly clone: CloneSource
 }
 
@@ -100,6 +102,7 @@ export type TaskReport = {
   readonly startedAt?: number
   readonly endedAt?: number
   readonly reason?: Reason
+  readonly printedSecrets?: readonly PrintedSecret[]
   /** How a person enters the pod of this failed task, when it was kept. */
   readonly keptPod?: string
 }

@@ -42,6 +42,7 @@ export function makeOrder(
   const counter = String(run.counter)
   const order: Omit<Order, 'secrets'> = {
     executorTaskId: executorTask.id,
+    stop: executorTask.stop,
     lastStatus: executorTask.lastStatus,
     runId: run.id,
     runTaskId: task.id,
@@ -103,15 +104,17 @@ class Secrets {
     return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, this.resolve(value)]))
   }
 
-  used(): readonly string[] {
-    const values = [...new Set(this.#values.values())].filter((value) => value !== '')
-    if (values.length > limits.secretsPerTask.value) {
+  /** Each value once, under the first of its names. */
+  used(): Order['secrets'] {
+    const names = new Map<string, string>()
+    for (const [name, value] of this.#values) if (value !== '' && !names.has(value)) names.set(value, name)
+    if (names.size > limits.secretsPerTask.value) {
       throw new SlipwayError(
         'limit_exceeded',
-        `a task has ${values.length} secrets, more than ${limits.secretsPerTask.value}`,
+        `a task has ${names.size} secrets, more than ${limits.secretsPerTask.value}`,
       )
     }
-    return values
+    return [...names].map(([value, name]) => ({ name, value }))
   }
 }
 

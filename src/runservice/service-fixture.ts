@@ -67,6 +67,7 @@ export type InstallationOptions = {
   readonly keys?: readonly [SealingKey, ...SealingKey[]]
   readonly storeId?: string
   readonly logger?: Logger
+  readonly cloneSource?: CloneSource
 }
 
 /** Disposing closes it; a directory that it made itself is removed. */
@@ -82,7 +83,14 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
   const runservice = undo.use(
     createRunservice(
       { storeId: options.storeId ?? 'store', keys: options.keys ?? [newSealingKey()] },
-      { database, ost, caches, clock, logger: options.logger ?? silentLogger, cloneSource: () => noSource },
+      {
+        database,
+        ost,
+        caches,
+        clock,
+        logger: options.logger ?? silentLogger,
+        cloneSource: () => options.cloneSource ?? noSource,
+      },
     ),
   )
   const owned = undo.move()

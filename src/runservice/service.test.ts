@@ -515,9 +515,7 @@ describe('secrets', () => {
     await create(installation, [...request])
     const order = await executor.order('a')
     expect(order.environment.PASSWORD).toBe(secret)
-    expect(order.secrets.map((each) => (typeof each === 'string' ? each : (each as { value: string }).value))).toEqual([
-      secret,
-    ])
+    expect(order.secrets).toEqual([{ name: 'password', value: secret }])
     for (const file of readdirSync(installation.dir, { recursive: true, withFileTypes: true }))
       if (file.isFile()) expect(readFileSync(join(file.parentPath, file.name)).includes(secret)).toBe(false)
   })

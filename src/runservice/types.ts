@@ -53,6 +53,16 @@ export type TaskStep = {
   readonly reason?: Reason
 }
 
+/** A secret that stood in the output of a step, masked: told to its owner, who may want to change it. */
+export type PrintedSecret = {
+  /** Name, never the value. */
+  readonly secret: string
+  /** `setup` or the index of a step. */
+  readonly log: 'setup' | number
+  /** Of that log, counted from 0. */
+  readonly line: number
+}
+
 export type RunTask = {
   /** Equal to the id of the run config task; a kept task of a restarted run keeps it. */
   readonly id: string
@@ -70,6 +80,8 @@ export type RunTask = {
   readonly startedAt?: number
   readonly endedAt?: number
   readonly reason?: Reason
+  /** At most limits.printedSecretsPerTask. */
+  readonly printedSecrets?: readonly PrintedSecret[]
   /** Of the order that executes or executed it. */
   readonly executorId?: string
   /** How a person enters the pod of this failed task, when it was kept. */

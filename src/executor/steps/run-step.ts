@@ -3,39 +3,44 @@
 import { isSlipwayError } from '../../lib/errors.ts'
 import type { OrderStep } from '../../runservice/executor-api.ts'
 import type { StepExit, StepProcess } from '../driver.ts'
-import { endRequestOf } from '../task-ending.ts'
 import { failedStep, type StepContext, type StepOutcome } from './step-context.ts'
 
 type RunOrderStep = Extract<OrderStep, { type: 'run' }>
 
 export async function executeRunStep(step: RunOrderStep, context: StepContext): Promise<StepOutcome> {
-  const { log, signal } = context
+  const { index, log, signal, leaving } = context
   await using process = await startOrAttach(step, context)
   log.onStored((offset) => process.release(offset))
-  const killed = new Promise<never>((_, reject) => {
-    // A planned stop of the executor leaves the step running: its successor attaches to it again.
-    const onAbort = () => {
-      if (endRequestOf(signal) === 'shutdown') reject(signal.reason)
-      else process.kill().then(() => reject(signal.reason), reject)
-    }
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
-  })
-  killed.catch(() => undefined)
-  const copied = (async () => {
-    for await (const chunk of process.output()) await log.write(chunk)
-    return await process.exit
-  })()
-  copied.catch(() => undefined)
-  return outcomeOf(await Promise.race([copied, killed]), context.index)
+  // Told to end it is killed, and what it printed until then belongs into the log. Left alone it goes on: a successor of
+  // this executor attaches to it again.
+  const killed = Promise.withResolvers<never>()
+  killed.promise.catch(() => undefined)
+  const onEnd = () => {
+    if (!leaving.aborted) process.kill().catch(killed.reject)
+  }
+  if (signal.aborted) onEnd()
+  else signal.addEventListener('abort', onEnd, { once: true })
+  try {
+    const exit = await Promise.race([copyOutput(process, context), killed.promise])
+    // One that succeeded in that very moment has succeeded.
+    if (signal.aborted && !(exit.kind === 'exited' && exit.code === 0)) throw signal.reason
+    return outcomeOf(exit, index)
+  } finally {
+    signal.removeEventListener('abort', onEnd)
+  }
+}
+
+async function copyOutput(process: StepProcess, { log }: StepContext): Promise<StepExit> {
+  for await (const chunk of process.output()) await log.write(chunk)
+  return await process.exit
 }
 
 async function startOrAttach(step: RunOrderStep, context: StepContext): Promise<StepProcess> {
-  const { order, index, pod, log, signal } = context
+  const { order, index, pod, log, leaving } = context
   const stepId = `step-${index}`
   if (context.isResumed) {
     try {
-      return await pod.attach(stepId, log.rawOffset, signal)
+      return await pod.attach(stepId, log.rawOffset, leaving)
     } catch (error) {
       // Killed between the journal and the exec: the step was never started.
       if (!isSlipwayError(error, 'pod_gone')) throw error
@@ -51,7 +56,7 @@ async function startOrAttach(step: RunOrderStep, context: StepContext): Promise<
       createDirs: order.workingDir === '' ? [] : [order.workingDir],
       tty: step.tty,
     },
-    signal,
+    leaving,
   )
 }
 

@@ -16,8 +16,10 @@ export type StepContext = {
   readonly logger: Logger
   /** True when an executor before us had begun this step: what it left half done is overwritten. */
   readonly isResumed: boolean
-  /** Aborted when the step must end: stop, timeout, shutdown. */
+  /** Aborted when the step must end, whatever for. */
   readonly signal: AbortSignal
+  /** Aborted when this executor leaves the step as it is: for its successor, or because nobody knows the task. */
+  readonly leaving: AbortSignal
 }
 
 /** The log of one step, or of the setup; what is written is masked. */

@@ -1,6 +1,7 @@
 // A report of an executor about a task, applied to the task's row and the order's. Reports may be lost, doubled, late and
 // out of order; each carries a number, and only a higher one than the last is news.
 
+import { limits } from '../../lib/limits.ts'
 import type { ReportedStep, TaskReport } from '../executor-api.ts'
 import type { Reason } from '../reasons.ts'
 import type { ExecutorTask, RunTask, StepPhase, TaskStep } from '../types.ts'
@@ -60,7 +61,13 @@ function refused(report: TaskReport, why: string): ReportOutcome {
   return { kind: 'refused', code: 'status_impossible', message }
 }
 
+/** Of an executor that lost its disk: it knows that the task failed, and nothing of how far it had come. */
+function isBare({ phase, setupStep, steps }: TaskReport): boolean {
+  return phase === 'failed' && setupStep.phase === 'notstarted' && steps.length === 0
+}
+
 function impossibleStep(task: RunTask, report: TaskReport): string | undefined {
+  if (isBare(report)) return undefined
   if (!mayBecome(task.setupStep.phase, report.setupStep.phase))
     return `the setup is ${task.setupStep.phase}, not ${report.setupStep.phase}`
   for (const [index, { phase }] of report.steps.entries()) {
@@ -80,7 +87,7 @@ function applied(
   const endedAt = task.endedAt ?? (hasEnded ? (report.endedAt ?? now) : undefined)
   // Nothing runs on in a task that ended, whatever its last report forgot to say.
   const close = (step: TaskStep) => (hasEnded ? endRunning(step, report.phase, endedAt ?? now) : step)
-  const setupStep = close(mergeStep(task.setupStep, report.setupStep))
+  const setupStep = close(isBare(report) ? task.setupStep : mergeStep(task.setupStep, report.setupStep))
   const steps = task.steps.map((step, index) => close(mergeStep(step, report.steps[index])))
   const { reason: _, ...rest } = task
   const reason = hasEnded ? (report.reason ?? defaultReason(report.phase, setupStep, steps)) : undefined
@@ -96,6 +103,9 @@ function applied(
       ...(endedAt === undefined ? {} : { endedAt }),
       ...(reason === undefined ? {} : { reason }),
       ...(report.keptPod === undefined ? {} : { keptPod: report.keptPod }),
+      ...(report.printedSecrets === undefined
+        ? {}
+        : { printedSecrets: report.printedSecrets.slice(0, limits.printedSecretsPerTask.value) }),
     },
     executorTask: hasEnded ? undefined : { ...executorTask, phase: report.phase, lastStatus: report.number },
   }

@@ -126,7 +126,7 @@ test('a malformed reference is refused by name', async () => {
 test('an image for another architecture is refused, naming both', async () => {
   const reference = await makeTestImage(engine, { arch: 'arm64' })
   await expect(get(reference, { arch: 'amd64', pull: 'never' })).rejects.toThrow(
-    `image ${reference} is for arm64, the task wants amd64`,
+    `cannot pull image ${reference}: what is on the engine is for arm64, the task wants amd64`,
   )
   expect((await get(reference, { arch: 'arm64', pull: 'never' })).image.arch).toBe('arm64')
 })

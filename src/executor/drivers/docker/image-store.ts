@@ -11,6 +11,7 @@ import {
 } from '../../../pipeline/languages/image-name/image-name.ts'
 import type { Arch } from '../../../pipeline/run-config.ts'
 import type { PodSpec, SetupLog } from '../../driver.ts'
+import { ImagePullError } from '../../image-pull-error.ts'
 import { type Engine, EngineError, isEngineError } from './engine.ts'
 import { type PullMessage, PullProgress } from './pull-progress.ts'
 
@@ -67,19 +68,17 @@ export class ImageStore {
     const local = pull === 'always' ? undefined : await this.#inspect(reference, request.signal)
     if (local !== undefined && fits(local, arch)) return local
     if (pull === 'never')
-      throw new SlipwayError(
-        'image_pull',
+      throw new ImagePullError(
+        reference,
         local === undefined
-          ? `image ${reference} is not on the engine, and it may not be pulled (pull: never)`
-          : `image ${reference} is for ${local.arch}, the task wants ${arch}, and it may not be pulled (pull: never)`,
+          ? 'it is not on the engine, and may not be pulled (pull: never)'
+          : `what is on the engine is for ${local.arch}, the task wants ${arch}, and it may not be pulled (pull: never)`,
       )
     if (local !== undefined) request.log(`image ${reference} is here for ${local.arch}, the task wants ${arch}`)
     await this.#pull(request)
     const pulled = await this.#inspect(reference, request.signal)
-    if (pulled === undefined)
-      throw new SlipwayError('image_pull', `image ${reference} was pulled, but the engine does not have it`)
-    if (!fits(pulled, arch))
-      throw new SlipwayError('image_pull', `image ${reference} is for ${pulled.arch}, the task wants ${arch}`)
+    if (pulled === undefined) throw new ImagePullError(reference, 'it was pulled, but the engine does not have it')
+    if (!fits(pulled, arch)) throw new ImagePullError(reference, `it is for ${pulled.arch}, the task wants ${arch}`)
     return pulled
   }
 
@@ -106,7 +105,7 @@ export class ImageStore {
 
   async #pull({ reference, arch, registryAuth, log, signal }: ImageRequest): Promise<void> {
     const image = parseImageName(reference)
-    if (!image.ok) throw new SlipwayError('image_pull', image.message)
+    if (!image.ok) throw new ImagePullError(reference, image.message)
     const auth = authHeader(image.value.registry, registryAuth)
     log(`${reference}: pulling${arch === undefined ? '' : ` for ${arch}`}`)
     const progress = new PullProgress(reference)
@@ -143,7 +142,7 @@ type ImageInspect = {
 const fits = (image: Image, arch: Arch | undefined) => arch === undefined || image.arch === '' || image.arch === arch
 
 function refused(reference: string, answer: string, cause: unknown): SlipwayError {
-  return new SlipwayError('image_pull', `cannot pull image ${reference}: ${answer}`, { cause })
+  return new ImagePullError(reference, answer, { cause })
 }
 
 /** The name as it was written: what `localhost/app` means is for the engine to say. */
