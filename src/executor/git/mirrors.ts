@@ -10,7 +10,7 @@
 
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
@@ -34,10 +34,13 @@ const submoduleDepthMax = 10
 
 export class GitMirrors {
   readonly #dir: string
+  readonly #bytesMax: number
   readonly #clock: Clock
 
-  constructor(settings: { readonly dir: string }, components: { readonly clock: Clock }) {
+  /** `bytesMax`: of one mirror; default limits.mirrorBytes. */
+  constructor(settings: { readonly dir: string; readonly bytesMax?: number }, components: { readonly clock: Clock }) {
     this.#dir = settings.dir
+    this.#bytesMax = settings.bytesMax ?? limits.mirrorBytes.value
     this.#clock = components.clock
   }
 
@@ -56,7 +59,7 @@ export class GitMirrors {
       await utimes(packed, now, now)
       return packed
     }
-    await this.#fetch(repository, source, note, signal)
+    await this.#fetch(repository, source, [], note, signal)
     await this.#pack(join(repository, 'mirror.git'), packed, source, options, note, signal)
     await removeOldest(join(repository, 'packed'), packedTreesKept)
     return packed
@@ -67,7 +70,16 @@ export class GitMirrors {
     return createReadStream(path, { highWaterMark: 1024 * 1024, signal })
   }
 
-  async #fetch(repository: string, source: CloneSource, note: Note, signal: AbortSignal): Promise<void> {
+  /** `settings`: of git, for this fetch. */
+  async #fetch(
+    repository: string,
+    source: CloneSource,
+    settings: readonly string[],
+    note: Note,
+    signal: AbortSignal,
+  ): Promise<void> {
+    // No URL is an option of git, whoever wrote it.
+    if (source.url.startsWith('-')) throw new SlipwayError('git_failed', `"${source.url}" is no URL of a repository`)
     const mirror = join(repository, 'mirror.git')
     await mkdir(repository, { recursive: true, mode: 0o700 })
     using _lock = await fileLock(join(repository, 'fetch.lock'), this.#clock, signal)
@@ -87,11 +99,13 @@ export class GitMirrors {
           mirror,
           '-c',
           'gc.auto=0',
+          ...settings,
           'fetch',
           '--quiet',
           '--no-tags',
           '--force',
           '--update-shallow',
+          '--',
           source.url,
           what,
         ],
@@ -105,9 +119,11 @@ export class GitMirrors {
           mirror,
           '-c',
           'gc.auto=0',
+          ...settings,
           'fetch',
           '--quiet',
           '--force',
+          '--',
           source.url,
           `${source.ref}:refs/fetched/ref`,
         ],
@@ -121,15 +137,9 @@ export class GitMirrors {
       }
       await runGit(['--git-dir', mirror, 'update-ref', kept, source.commitSha], { signal })
     }
-    const sizeKiB = Number(
-      /^size-pack: (\d+)$/m.exec(await gitText(['--git-dir', mirror, 'count-objects', '-v'], { signal }))?.[1] ?? 0,
-    )
-    if (sizeKiB * 1024 > limits.mirrorBytes.value) {
+    if ((await mirrorBytes(mirror, signal)) > this.#bytesMax) {
       await rm(mirror, { recursive: true, force: true })
-      throw new SlipwayError(
-        'limit_exceeded',
-        `the mirror of the repository grew beyond ${limits.mirrorBytes.value} bytes`,
-      )
+      throw new SlipwayError('limit_exceeded', `the mirror of the repository grew beyond ${this.#bytesMax} bytes`)
     }
   }
 
@@ -212,8 +222,8 @@ export class GitMirrors {
     if (!(await exists(join(tree, '.gitmodules')))) return
     for (const module of await submodulesOf(tree, signal)) {
       const path = `${prefix}${module.path}`
-      const url =
-        source.submoduleUrls[path] ?? absoluteUrl(module.url, source.originUrl === '' ? source.url : source.originUrl)
+      const given = source.submoduleUrls[path]
+      const url = given ?? absoluteUrl(module.url, source.originUrl === '' ? source.url : source.originUrl)
       note(`Fetching submodule ${path}`)
       const commitSha = /^160000 commit ([0-9a-f]+)/.exec(
         await gitText(['-C', tree, 'ls-tree', 'HEAD', '--', module.path], { signal }),
@@ -224,12 +234,13 @@ export class GitMirrors {
         ref: 'HEAD',
         commitSha,
         branch: '',
-        mirrorKey: source.submoduleUrls[path] === undefined ? url : `${source.mirrorKey}/${path}`,
+        mirrorKey: given === undefined ? url : `${source.mirrorKey}/${path}`,
         originUrl: absoluteUrl(module.url, source.originUrl === '' ? source.url : source.originUrl),
         submoduleUrls: source.submoduleUrls,
       }
       const repository = join(this.#dir, sha256(submodule.mirrorKey).slice(0, 32))
-      await this.#fetch(repository, submodule, note, signal)
+      await this.#fetch(repository, submodule, given === undefined ? remoteOnly : [], note, signal)
+      await checkNoSymlink(tree, module.path)
       await rm(join(tree, module.path), { recursive: true, force: true })
       await this.#checkOut(
         join(repository, 'mirror.git'),
@@ -265,9 +276,41 @@ async function submodulesOf(tree: string, signal: AbortSignal) {
   )
 }
 
+/**
+ * For URLs that stand in .gitmodules, which is somebody's text: they lead to other machines, never to a path of this one
+ * (another project's mirror, for example) nor to a program.
+ */
+const remoteOnly = ['allow=never', ...['http', 'https', 'ssh', 'git'].map((name) => `${name}.allow=always`)].flatMap(
+  (setting) => ['-c', `protocol.${setting}`],
+)
+
+/** Objects, packed or not. */
+async function mirrorBytes(mirror: string, signal: AbortSignal): Promise<number> {
+  const text = await gitText(['--git-dir', mirror, 'count-objects', '-v'], { signal })
+  return [...text.matchAll(/^size(?:-pack)?: (\d+)$/gm)].reduce(
+    (sum, [, kibibytes]) => sum + Number(kibibytes) * 1024,
+    0,
+  )
+}
+
+/** A tree may say that a folder is a symbolic link; what we write below it must not end up where that leads. */
+async function checkNoSymlink(tree: string, path: string): Promise<void> {
+  let at = tree
+  for (const segment of path.split('/').slice(0, -1)) {
+    at = join(at, segment)
+    if ((await lstat(at).catch(() => undefined))?.isSymbolicLink())
+      throw new SlipwayError('git_failed', `submodule ${path} is behind a symbolic link`)
+  }
+}
+
 /** A path of .gitmodules is somebody's text: it may not leave the tree. */
 function isInside(path: string): boolean {
-  return !path.startsWith('/') && !path.split('/').includes('..') && path !== '' && !path.startsWith('.git/')
+  return (
+    !path.startsWith('/') &&
+    !path.split('/').includes('..') &&
+    path !== '' &&
+    path.split('/').every((segment) => segment.toLowerCase() !== '.git')
+  )
 }
 
 /** Resolves `../other.git` against the superproject's URL, as git does. */
