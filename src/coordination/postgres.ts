@@ -42,13 +42,11 @@ export class PostgresCoordination implements Coordination {
   static async open(options: PostgresCoordinationOptions, signal?: AbortSignal): Promise<PostgresCoordination> {
     const schema = quoteName(options.schema)
     const statements = [
-      `SELECT pg_advisory_xact_lock(hashtextextended('${options.schema.replaceAll("'", "''")}', 0))`,
-      `CREATE SCHEMA IF NOT EXISTS ${schema}`,
       `CREATE TABLE IF NOT EXISTS ${schema}.presence (
          instance_id text COLLATE "C" PRIMARY KEY, data text NOT NULL, seen_at timestamptz NOT NULL)`,
       `CREATE TABLE IF NOT EXISTS ${schema}.lock (name text PRIMARY KEY, mark text NOT NULL, expires_at timestamptz NOT NULL)`,
     ]
-    await options.client.query(statements.join(';\n'), [], signal)
+    await options.client.define(options.schema, statements, signal)
     return new PostgresCoordination(options)
   }
 

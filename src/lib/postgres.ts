@@ -81,6 +81,20 @@ export class PostgresClient implements AsyncDisposable {
     }
   }
 
+  /**
+   * Makes `schema` and what `statements` define in it (`IF NOT EXISTS`), as one transaction. Instances that do it at once do it
+   * one after the other: the conditions of PostgreSQL's own definitions race.
+   */
+  async define(schema: string, statements: readonly string[], signal?: AbortSignal): Promise<void> {
+    const all = [
+      `SELECT pg_advisory_xact_lock(hashtextextended(${quoteText(schema)}, 0))`,
+      `CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`,
+      ...statements,
+    ]
+    // Without parameters the server takes them as one transaction.
+    await this.query(all.join(';\n'), [], signal)
+  }
+
   async #query<R extends object>(text: string, parameters: readonly Parameter[]): Promise<readonly R[]> {
     let connection: PoolClient | undefined
     let failure: Error | undefined
@@ -137,6 +151,11 @@ export class PostgresClient implements AsyncDisposable {
 /** A name as it stands in a statement. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
+}
+
+/** A string as it stands in a statement. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
 }
 
 /** The five letters with which the server names an error (PostgreSQL, appendix A); undefined for trouble on the way. */

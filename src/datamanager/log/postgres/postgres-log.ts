@@ -4,7 +4,7 @@
 
 import type { Clock } from '../../../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../../../lib/errors.ts'
-import { type PostgresClient, quoteName } from '../../../lib/postgres.ts'
+import { type PostgresClient, quoteName, quoteText } from '../../../lib/postgres.ts'
 import {
   type AppendResult,
   type ChangeLog,
@@ -28,6 +28,7 @@ export type PostgresChangeLogOptions = {
 
 /** A lost notification costs so much. */
 const pollMs = 5000
+const reconnectMs = 500
 /** Records of one answer: each may have limits.batchBytes. */
 const pageRecords = 16
 
@@ -183,20 +184,17 @@ export class PostgresChangeLog implements ChangeLog {
     return (await this.#options.client.query(text, [this.#options.schema, 'head'], signal)).length > 0
   }
 
-  /** Several instances may do this at once; the lock lets them do it one after the other. */
-  async #createTables(signal: AbortSignal | undefined): Promise<void> {
-    const lock = quoteText(this.#options.schema)
+  #createTables(signal: AbortSignal | undefined): Promise<void> {
+    const { client, schema } = this.#options
     const statements = [
-      `SELECT pg_advisory_xact_lock(hashtextextended(${lock}, 0))`,
-      `CREATE SCHEMA IF NOT EXISTS ${this.#schema}`,
       `CREATE TABLE IF NOT EXISTS ${this.#schema}.log (position bigint PRIMARY KEY, hash text NOT NULL, bytes bytea)`,
+      // Kept as it is: compressing JSON of this size costs more than it saves.
       `ALTER TABLE ${this.#schema}.log ALTER COLUMN bytes SET STORAGE EXTERNAL`,
       `CREATE TABLE IF NOT EXISTS ${this.#schema}.head (
          one int PRIMARY KEY CHECK (one = 1), position bigint NOT NULL, hash text NOT NULL)`,
       `INSERT INTO ${this.#schema}.head VALUES (1, 0, ${quoteText(genesisHash)}) ON CONFLICT DO NOTHING`,
     ]
-    // Without parameters the server takes them as one transaction.
-    await this.#options.client.query(statements.join(';\n'), [], signal)
+    return client.define(schema, statements, signal)
   }
 
   /** Tells of new heads. What it misses the next poll finds. */
@@ -216,8 +214,3 @@ export class PostgresChangeLog implements ChangeLog {
     }
   }
 }
-
-const reconnectMs = 500
-
-/** A string as it stands in a statement. */
-const quoteText = (text: string) => `'${text.replaceAll("'", "''")}'`

@@ -1,0 +1,311 @@
+// The `database` section of an installation's configuration: where the change logs of all its services are and how its
+// instances meet. One section, so that logs, coordination and object storage of different installations cannot be mixed by
+// accident; what the section names is compared with the store id besides (docs/storage.md, "A log shared by several
+// instances").
+
+import { readFileSync } from 'node:fs'
+import { BucketCoordination } from '../coordination/bucket.ts'
+import type { Coordination } from '../coordination/coordination.ts'
+import { EtcdCoordination } from '../coordination/etcd.ts'
+import { LocalCoordination } from '../coordination/local.ts'
+import { PostgresCoordination } from '../coordination/postgres.ts'
+import type { Clock } from '../lib/clock.ts'
+import { errorMessage, SlipwayError } from '../lib/errors.ts'
+import { EtcdClient, type EtcdSettings } from '../lib/etcd/client.ts'
+import type { Json } from '../lib/json.ts'
+import { PostgresClient, quoteName } from '../lib/postgres.ts'
+import type { ObjectStorage } from '../objectstorage/object-storage.ts'
+import type { ChangeLog } from './change-log.ts'
+import { BucketChangeLog } from './log/bucket/bucket-log.ts'
+import { checkConditions } from './log/bucket/check-conditions.ts'
+import { EtcdChangeLog } from './log/etcd/etcd-log.ts'
+import { Payloads } from './log/payloads.ts'
+import { PostgresChangeLog } from './log/postgres/postgres-log.ts'
+import type { Identity } from './read-model/sqlite.ts'
+
+export type DatabaseSettings =
+  | { readonly log: 'embedded' }
+  | { readonly log: 'etcd'; readonly etcd: EtcdSection }
+  | { readonly log: 'postgres'; readonly postgres: PostgresSection }
+  | { readonly log: 'bucket' }
+
+export type EtcdSection = {
+  readonly endpoints: readonly string[]
+  /** Before all keys; default `slipway`. */
+  readonly prefix: string
+  readonly user?: string
+  readonly passwordFile?: string
+  readonly caFile?: string
+  readonly certificateFile?: string
+  readonly keyFile?: string
+}
+export type PostgresSection = {
+  /** Or the file with it, because it may hold a password. */
+  readonly url?: string
+  readonly urlFile?: string
+  /** Begins the names of all schemas; at most 16 characters of `a-z 0-9 _`; default `slipway`. */
+  readonly schema: string
+  readonly caFile?: string
+}
+
+/** Errors: `config_invalid`, with the member that is wrong. `undefined` is the default, the embedded log. */
+export function parseDatabaseSettings(value: Json | undefined): DatabaseSettings {
+  const section = new Section('database', value ?? {})
+  const log = section.text('log') ?? 'embedded'
+  switch (log) {
+    case 'embedded':
+    case 'bucket':
+      section.end()
+      return { log }
+    case 'etcd': {
+      const etcd = section.section('etcd')
+      section.end()
+      const settings = {
+        endpoints: etcd.texts('endpoints'),
+        prefix: etcd.name('prefix', /^[A-Za-z0-9._/-]+$/) ?? 'slipway',
+        ...etcd.optional('user', 'passwordFile', 'caFile', 'certificateFile', 'keyFile'),
+      }
+      etcd.end()
+      return { log, etcd: settings }
+    }
+    case 'postgres': {
+      const postgres = section.section('postgres')
+      section.end()
+      const settings = {
+        schema: postgres.name('schema', /^[a-z0-9_]{1,16}$/) ?? 'slipway',
+        ...postgres.optional('url', 'urlFile', 'caFile'),
+      }
+      postgres.end()
+      if ((settings.url === undefined) === (settings.urlFile === undefined))
+        throw new SlipwayError('config_invalid', 'database.postgres needs one of url and urlFile')
+      return { log, postgres: settings }
+    }
+    default:
+      throw new SlipwayError('config_invalid', `database.log is ${log}: it can be embedded, etcd, postgres or bucket`)
+  }
+}
+
+/** What all services of one process share. */
+export interface DatabaseBackend extends AsyncDisposable {
+  readonly coordination: Coordination
+  /**
+   * The log of a service's database, in the generation of `identity`; undefined where the log is in the database's own file
+   * (openDatabase). The first call binds the place to the store of `identity`; another one is `database_foreign`.
+   */
+  openLog(service: string, identity: Identity, signal?: AbortSignal): Promise<ChangeLog | undefined>
+}
+
+export type DatabaseBackendComponents = {
+  /** The installation's; not closed here. */
+  readonly storage: ObjectStorage
+  /** Of its keys in that storage; without a slash at its end. */
+  readonly base: string
+  readonly clock: Clock
+}
+
+/** Connects. Errors: `config_invalid`, `module_missing`, `backend_unfit`, those of the connection. */
+export async function openDatabaseBackend(
+  settings: DatabaseSettings,
+  components: DatabaseBackendComponents,
+  signal?: AbortSignal,
+): Promise<DatabaseBackend> {
+  switch (settings.log) {
+    case 'embedded': {
+      const coordination = new LocalCoordination(components.clock)
+      return {
+        coordination,
+        openLog: async () => undefined,
+        [Symbol.asyncDispose]: () => coordination[Symbol.asyncDispose](),
+      }
+    }
+    case 'etcd':
+      return openEtcd(settings.etcd, components)
+    case 'postgres':
+      return openPostgres(settings.postgres, components, signal)
+    case 'bucket':
+      return openBucket(components, signal)
+  }
+}
+
+async function openEtcd(section: EtcdSection, components: DatabaseBackendComponents): Promise<DatabaseBackend> {
+  const { storage, base, clock } = components
+  await using undo = new AsyncDisposableStack()
+  const client = undo.use(await EtcdClient.open(etcdSettings(section), clock))
+  const prefix = `${section.prefix.replace(/\/+$/, '')}/`
+  const coordination = undo.use(new EtcdCoordination({ client, prefix: `${prefix}coordination/`, clock }))
+  const openLog = async (service: string, identity: Identity, signal?: AbortSignal) => {
+    const key = `${prefix}${service}/store`
+    const bind = {
+      compare: [{ kind: 'absent', key }],
+      success: [{ kind: 'put', key, value: Buffer.from(identity.store) }],
+      failure: [{ kind: 'range', key }],
+    } as const
+    const { succeeded, found } = await client.transact(bind, signal, true)
+    if (!succeeded) checkStore(`${key} in etcd`, found[0]?.[0]?.value.toString(), identity)
+    return new EtcdChangeLog({
+      client,
+      prefix: `${prefix}${service}/${identity.generation}/`,
+      clock,
+      payloads: payloadsOf(storage, base, service, identity),
+    })
+  }
+  return withDispose({ coordination, openLog }, undo.move())
+}
+
+async function openPostgres(
+  section: PostgresSection,
+  components: DatabaseBackendComponents,
+  openSignal?: AbortSignal,
+): Promise<DatabaseBackend> {
+  const { storage, base, clock } = components
+  const ca = readOptional(section.caFile)
+  const url = section.url ?? readOptional(section.urlFile) ?? ''
+  await using undo = new AsyncDisposableStack()
+  const client = undo.use(await PostgresClient.open({ url, ...(ca === undefined ? {} : { ca }) }))
+  const coordination = undo.use(await PostgresCoordination.open({ client, schema: section.schema, clock }, openSignal))
+  const openLog = async (service: string, identity: Identity, signal?: AbortSignal) => {
+    const table = `${quoteName(section.schema)}.store`
+    await client.query(
+      `CREATE TABLE IF NOT EXISTS ${table} (service text PRIMARY KEY, store text NOT NULL)`,
+      [],
+      signal,
+    )
+    const values = [service, identity.store]
+    await client.query(`INSERT INTO ${table} VALUES ($1, $2) ON CONFLICT DO NOTHING`, values, signal)
+    const [row] = await client.query<{ store: string }>(
+      `SELECT store FROM ${table} WHERE service = $1`,
+      [service],
+      signal,
+    )
+    checkStore(`${table} in PostgreSQL`, row?.store, identity)
+    // At most 63 bytes: a generation has 32 without its dashes, a service at most 13.
+    const schema = `${section.schema}_${service}_${identity.generation.replaceAll('-', '')}`
+    const payloads = payloadsOf(storage, base, service, identity)
+    return PostgresChangeLog.open({ client, schema, clock, payloads }, signal)
+  }
+  return withDispose({ coordination, openLog }, undo.move())
+}
+
+async function openBucket(components: DatabaseBackendComponents, openSignal?: AbortSignal): Promise<DatabaseBackend> {
+  const { storage, base, clock } = components
+  await checkConditions(storage, `${base}/`, openSignal)
+  const coordination = new BucketCoordination({ storage, prefix: `${base}/coordination/`, clock })
+  return {
+    coordination,
+    // Log and root are in one storage, so there is nothing to bind: another store has other keys.
+    openLog: async (service, identity) =>
+      new BucketChangeLog({ storage, prefix: `${base}/${service}/${identity.generation}/`, clock }),
+    [Symbol.asyncDispose]: () => coordination[Symbol.asyncDispose](),
+  }
+}
+
+function withDispose(
+  backend: Pick<DatabaseBackend, 'coordination' | 'openLog'>,
+  owned: AsyncDisposableStack,
+): DatabaseBackend {
+  return { ...backend, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+function payloadsOf(storage: ObjectStorage, base: string, service: string, { generation }: Identity): Payloads {
+  return new Payloads(storage, `${base}/${service}/${generation}/payload/`)
+}
+
+function checkStore(where: string, found: string | undefined, { store }: Identity): void {
+  if (found === store) return
+  throw new SlipwayError(
+    'database_foreign',
+    `${where} belongs to store ${found}, the object storage to store ${store}: log and object storage of different installations are configured together`,
+  )
+}
+
+function etcdSettings(section: EtcdSection): EtcdSettings {
+  const tls = {
+    ...readInto('ca', section.caFile),
+    ...readInto('certificate', section.certificateFile),
+    ...readInto('key', section.keyFile),
+  }
+  return {
+    endpoints: section.endpoints,
+    tls,
+    ...(section.user === undefined ? {} : { user: section.user }),
+    ...readInto('password', section.passwordFile),
+  }
+}
+
+function readInto<N extends string>(name: N, path: string | undefined): { readonly [key in N]?: string } {
+  const text = readOptional(path)
+  return text === undefined ? {} : ({ [name]: text } as { [key in N]?: string }) // the computed name is N
+}
+
+/** The text of a file without the newline at its end. */
+function readOptional(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+  } catch (cause) {
+    throw new SlipwayError('config_invalid', `read ${path} of the database section: ${errorMessage(cause)}`, { cause })
+  }
+}
+
+/** One object of the configuration, whose members are all named by somebody or refused. */
+class Section {
+  readonly #path: string
+  readonly #members: Map<string, Json | undefined>
+
+  constructor(path: string, value: Json) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new SlipwayError('config_invalid', `${path} must be an object`)
+    this.#path = path
+    this.#members = new Map(Object.entries(value))
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#take(name)
+    if (value === undefined) return undefined
+    if (typeof value !== 'string' || value === '') throw this.#wrong(name, 'must be a text')
+    return value
+  }
+
+  name(name: string, pattern: RegExp): string | undefined {
+    const value = this.text(name)
+    if (value !== undefined && !pattern.test(value)) throw this.#wrong(name, `must match ${pattern.source}`)
+    return value
+  }
+
+  texts(name: string): readonly string[] {
+    const value = this.#take(name)
+    if (!Array.isArray(value) || value.length === 0 || !value.every((item) => typeof item === 'string'))
+      throw this.#wrong(name, 'must be a list of texts, with at least one')
+    return value
+  }
+
+  optional<N extends string>(...names: readonly N[]): { readonly [key in N]?: string } {
+    const found: { [key in N]?: string } = {}
+    for (const name of names) {
+      const value = this.text(name)
+      if (value !== undefined) found[name] = value
+    }
+    return found
+  }
+
+  section(name: string): Section {
+    const value = this.#take(name)
+    if (value === undefined) throw this.#wrong(name, 'is missing')
+    return new Section(`${this.#path}.${name}`, value)
+  }
+
+  end(): void {
+    const [unknown] = this.#members.keys()
+    if (unknown !== undefined) throw this.#wrong(unknown, 'is not known here')
+  }
+
+  #take(name: string): Json | undefined {
+    const value = this.#members.get(name)
+    this.#members.delete(name)
+    return value
+  }
+
+  #wrong(name: string, what: string): SlipwayError {
+    return new SlipwayError('config_invalid', `${this.#path}.${name} ${what}`)
+  }
+}

@@ -1,0 +1,86 @@
+// Real backends, real processes: nothing that was acknowledged is missing or doubled, whoever is killed or stopped.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Etcd, startEtcd } from '../../../test/support/etcd.ts'
+import { type Postgres, startPostgres } from '../../../test/support/postgres.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { race } from './race.ts'
+
+let etcd: Etcd
+let postgres: Postgres
+
+beforeAll(async () => {
+  ;[etcd, postgres] = await Promise.all([startEtcd(), startPostgres()])
+})
+afterAll(async () => {
+  await Promise.all([etcd[Symbol.asyncDispose](), postgres[Symbol.asyncDispose]()])
+})
+
+const backends = {
+  etcd: {
+    settings: (place: string) => ({ log: 'etcd', etcd: { endpoints: [etcd.endpoint], prefix: place } }),
+    server: () => etcd,
+  },
+  PostgreSQL: {
+    settings: (place: string) => ({ log: 'postgres', postgres: { url: postgres.url, schema: place } }),
+    server: () => postgres,
+  },
+}
+
+describe.each(['etcd', 'PostgreSQL'] as const)('%s', (name) => {
+  test('the server is killed and started again, and stands still for longer than a call may take', async () => {
+    const { settings, server } = backends[name]
+    const report = await race({
+      settings: settings('server'),
+      writers: 2,
+      largeBytes: 400_000,
+      disturb: async ({ writers: [first, second] }) => {
+        await Promise.all([first!.progress(30), second!.progress(30)])
+        await server().kill()
+        await server().start()
+        await Promise.all([first!.progress(30), second!.progress(30)])
+        server().pause()
+        await systemClock.sleep(6000)
+        server().resume()
+        await Promise.all([first!.progress(30), second!.progress(30)])
+      },
+    })
+    expect(report.acknowledged).toBeGreaterThan(180)
+  })
+
+  test('writers are killed, and one that stood still wakes up after the others went on', async () => {
+    const report = await race({
+      settings: backends[name].settings('writers'),
+      writers: 3,
+      disturb: async ({ writers: [first, second, third] }) => {
+        await Promise.all([first!.progress(15), second!.progress(15), third!.progress(15)])
+        third!.pause()
+        await first!.progress(30)
+        await first!.restart()
+        await first!.progress(15)
+        third!.resume()
+        await second!.restart()
+        await Promise.all([second!.progress(30), third!.progress(30)])
+      },
+    })
+    expect(report.acknowledged).toBeGreaterThan(120)
+  })
+})
+
+test('object storage: writers are killed, and one that stood still wakes up after the others went on', async () => {
+  const report = await race({
+    settings: { log: 'bucket' },
+    writers: 3,
+    disturb: async ({ writers: [first, second, third] }) => {
+      await Promise.all([first!.progress(15), second!.progress(15), third!.progress(15)])
+      third!.pause()
+      await first!.progress(30)
+      await first!.restart()
+      await first!.progress(15)
+      third!.resume()
+      await second!.restart()
+      await Promise.all([second!.progress(30), third!.progress(30)])
+    },
+  })
+  expect(report.acknowledged).toBeGreaterThan(120)
+})

@@ -1,0 +1,207 @@
+// Several processes write to one shared log of a real backend while they and it are disturbed; afterwards the log itself is
+// compared with what each of them was told.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../../lib/clock.ts'
+import type { Json } from '../../lib/json.ts'
+import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
+import { genesisHash } from '../change-log.ts'
+import { openDatabaseBackend, parseDatabaseSettings } from '../database-config.ts'
+import { openLogDatabase } from '../open-log-database.ts'
+import { decodeRecord } from '../record.ts'
+import { SimulationFailure } from './history.ts'
+import { type Racing, type RacingRows, racingIdentity, racingTypes } from './racing-rows.ts'
+
+export type RaceOptions = {
+  readonly settings: Json
+  readonly writers: number
+  readonly callers?: number
+  readonly largeBytes?: number
+  /** Disturbs; the race ends when it has. */
+  readonly disturb: (race: Race) => Promise<void>
+}
+
+export type RaceReport = { readonly acknowledged: number; readonly records: number }
+
+/** One writer: a process, and after its death the next one. */
+export class RacingWriter {
+  readonly #start: (life: number) => ChildProcess
+  readonly #lines: string[] = []
+  #child: ChildProcess
+  #lives = 1
+  #ended: Promise<number | null>
+  #errors = ''
+  #rest = ''
+
+  constructor(start: (life: number) => ChildProcess) {
+    this.#start = start
+    this.#child = start(1)
+    this.#ended = this.#follow()
+  }
+
+  /** Whole lines that were printed so far, of all lives. */
+  get lines(): readonly string[] {
+    return this.#lines
+  }
+
+  get acknowledged(): number {
+    return this.#lines.filter((line) => line.startsWith('ok ')).length
+  }
+
+  /** Resolves when so many more transactions were acknowledged to this writer. */
+  async progress(count: number): Promise<void> {
+    const goal = this.acknowledged + count
+    while (this.acknowledged < goal) {
+      if (this.#child.exitCode !== null) throw new SimulationFailure(`a writer has ended: ${this.#errors}`)
+      await systemClock.sleep(20)
+    }
+  }
+
+  pause(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT')
+  }
+
+  /** As `kill -9`, and starts the next life with the read model it had. */
+  async restart(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#ended
+    this.#rest = '' // a line that was cut off was not told
+    this.#child = this.#start(++this.#lives)
+    this.#ended = this.#follow()
+  }
+
+  /** Lets it come to its end. */
+  async finish(): Promise<void> {
+    this.#child.stdin?.end()
+    const code = await this.#ended
+    if (code !== 0) throw new SimulationFailure(`a writer ended with ${code}: ${this.#errors}`)
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#ended
+  }
+
+  #follow(): Promise<number | null> {
+    const child = this.#child
+    child.stdout?.on('data', (chunk: Buffer) => {
+      const lines = (this.#rest + chunk.toString()).split('\n')
+      this.#rest = lines.pop() ?? ''
+      this.#lines.push(...lines)
+    })
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#errors = (this.#errors + chunk.toString()).slice(-2000)
+    })
+    return new Promise((resolve) => child.once('close', resolve))
+  }
+}
+
+export type Race = { readonly writers: readonly RacingWriter[] }
+
+/** Throws SimulationFailure when a promise was broken. */
+export async function race(options: RaceOptions): Promise<RaceReport> {
+  const { settings, disturb, callers = 8, largeBytes = 0 } = options
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-race-'))
+  const storagePath = join(folder, 'storage')
+  mkdirSync(storagePath)
+  const program = join(import.meta.dirname, 'racing-process.ts')
+  const writers = Array.from({ length: options.writers }, (_, number) => {
+    const modelPath = join(folder, `model-${number}.db`)
+    return new RacingWriter((life) => {
+      const racing: Racing = { name: `w${number}.${life}`, settings, storagePath, modelPath, callers, largeBytes }
+      return spawn(process.execPath, [program, JSON.stringify(racing)], { stdio: ['pipe', 'pipe', 'pipe'] })
+    })
+  })
+  try {
+    await disturb({ writers })
+    await Promise.all(writers.map((writer) => writer.finish()))
+    return await compare(options, writers, storagePath, join(folder, 'judge.db'))
+  } finally {
+    await Promise.all(writers.map((writer) => writer.kill()))
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function compare(
+  { settings }: RaceOptions,
+  writers: readonly RacingWriter[],
+  storagePath: string,
+  modelPath: string,
+): Promise<RaceReport> {
+  await using storage = await openPosixObjectStorage({ root: storagePath })
+  const components = { storage, base: 'racing', clock: systemClock }
+  await using backend = await openDatabaseBackend(parseDatabaseSettings(settings), components)
+  const log = await backend.openLog('race', racingIdentity)
+  if (!log) throw new Error('the embedded log is not shared')
+
+  // The log by itself: no gap, no fork, no transaction twice, a counter that misses none.
+  const positionOf = new Map<string, number>()
+  let prev = genesisHash
+  let head = 0
+  let counted = 0
+  for (;;) {
+    const records = await log.read(head, 16)
+    if (records.length === 0) break
+    for (const record of records) {
+      const decoded = decodeRecord(record)
+      if (decoded.prev !== prev || record.position !== head + 1)
+        throw new SimulationFailure(`record ${record.position} does not follow record ${head}`)
+      head = record.position
+      prev = record.hash
+      for (const { operations } of decoded.transactions)
+        for (const operation of operations) {
+          if (operation.kind !== 'put') continue
+          if (operation.type === 'counter' && (operation.body as { value: number }).value !== ++counted)
+            throw new SimulationFailure(`at ${head} the counter is not ${counted}`)
+          if (operation.type !== 'line' || operation.id.startsWith('large-')) continue
+          if (positionOf.has(operation.id)) throw new SimulationFailure(`${operation.id} is in the log twice`)
+          positionOf.set(operation.id, head)
+        }
+    }
+  }
+
+  // What each was told: it is there, where they were told; and one position has one content everywhere.
+  const contentAt = new Map<string, string>()
+  const numbers = new Set<string>()
+  let acknowledged = 0
+  for (const writer of writers)
+    for (const line of writer.lines) {
+      const [word = '', first = '', second = '', third = ''] = line.split(' ')
+      if (word === 'ok') {
+        acknowledged++
+        if (positionOf.get(first) !== Number(second))
+          throw new SimulationFailure(
+            `${first} was acknowledged at ${second}, the log has it at ${positionOf.get(first)}`,
+          )
+        if (numbers.has(third)) throw new SimulationFailure(`the counter was ${third} for two`)
+        numbers.add(third)
+      }
+      if (word === 'lost' && positionOf.has(first))
+        throw new SimulationFailure(`${first} was refused and is in the log`)
+      if (word === 'at' || word === 'end') {
+        const known = contentAt.get(first)
+        if (known !== undefined && known !== second) throw new SimulationFailure(`two contents at position ${first}`)
+        contentAt.set(first, second)
+      }
+      if (word === 'end' && Number(first) !== head)
+        throw new SimulationFailure(`a writer ended at ${first}, the log at ${head}`)
+    }
+  await using judge = await openLogDatabase<RacingRows>({
+    path: modelPath,
+    types: racingTypes,
+    clock: systemClock,
+    instanceId: 'judge',
+    log,
+    identity: racingIdentity,
+  })
+  if (judge.contentHash !== contentAt.get(String(head)))
+    throw new SimulationFailure(`the log replayed from its start has another content at ${head}`)
+  return { acknowledged, records: head }
+}

@@ -1,0 +1,77 @@
+// One instance of several that write to one shared log: commits as fast as it can until its standard input ends, then waits
+// for the head and ends. Lines on stdout, each whole:
+//
+//   open
+//   ok <id> <position> <number>       an acknowledged transaction, and the value of the counter it made
+//   at <position> <content hash>      a state it had
+//   end <position> <content hash>     the last one
+//
+// Each transaction reads the counter they all share, adds one, and puts a row named after itself: a lost or doubled
+// transaction shows in both.
+
+import { writeSync } from 'node:fs'
+import { systemClock } from '../../lib/clock.ts'
+import { isSlipwayError } from '../../lib/errors.ts'
+import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
+import { openDatabaseBackend, parseDatabaseSettings } from '../database-config.ts'
+import { openLogDatabase } from '../open-log-database.ts'
+import { type Racing, type RacingRows, racingIdentity, racingTypes } from './racing-rows.ts'
+
+/** Lines of a large transaction: a row has at most 64 KiB. */
+const largeRowBytes = 60_000
+const largeEvery = 40
+
+const { name, settings, storagePath, modelPath, callers, largeBytes } = JSON.parse(process.argv[2] ?? '{}') as Racing
+const print = (...words: (string | number)[]) => writeSync(1, `${words.join(' ')}\n`)
+
+await using storage = await openPosixObjectStorage({ root: storagePath })
+const components = { storage, base: 'racing', clock: systemClock }
+await using backend = await openDatabaseBackend(parseDatabaseSettings(settings), components)
+const log = await backend.openLog('race', racingIdentity)
+if (!log) throw new Error('the embedded log is not shared')
+await using db = await openLogDatabase<RacingRows>({
+  path: modelPath,
+  types: racingTypes,
+  clock: systemClock,
+  instanceId: name,
+  log,
+  identity: racingIdentity,
+})
+print('open')
+let isEnding = false
+process.stdin.resume()
+process.stdin.on('end', () => {
+  isEnding = true
+})
+process.stdin.on('error', () => {
+  isEnding = true
+})
+
+async function call(caller: number): Promise<void> {
+  for (let number = 0; !isEnding; number++) {
+    const id = `${name}-${caller}-${number}`
+    const text = 'x'.repeat(number % 700)
+    try {
+      const { result, position } = await db.do((tx) => {
+        const value = (tx.get('counter', 'all')?.value ?? 0) + 1
+        tx.put('counter', 'all', { value })
+        tx.put('line', id, { number: value, text })
+        if (number % largeEvery === largeEvery - 1)
+          for (let bytes = 0; bytes < largeBytes; bytes += largeRowBytes)
+            tx.put('line', `large-${name}-${caller}-${bytes}`, { number: value, text: 'y'.repeat(largeRowBytes) })
+        return value
+      })
+      print('ok', id, position, result)
+      if (number % 10 === 0) print('at', db.position, db.contentHash)
+    } catch (error) {
+      if (!isSlipwayError(error, 'commit_conflict')) throw error // lost ten races: certainly not committed
+      print('lost', id)
+    }
+  }
+}
+await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)))
+// A moment in which the others come to an end as well; then everything that was committed must arrive here.
+await systemClock.sleep(300)
+const head = await log.head()
+while (db.position < head) await systemClock.sleep(20)
+print('end', db.position, db.contentHash)

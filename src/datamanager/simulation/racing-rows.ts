@@ -1,0 +1,20 @@
+// What the processes of a race and their judge have in common.
+
+import type { Json } from '../../lib/json.ts'
+
+export type Racing = {
+  /** Of this life of the process. */
+  readonly name: string
+  readonly settings: Json
+  readonly storagePath: string
+  readonly modelPath: string
+  readonly callers: number
+  /** Writes now and then are so large that they do not fit into the log itself. */
+  readonly largeBytes: number
+}
+export type RacingRows = {
+  counter: { readonly value: number }
+  line: { readonly number: number; readonly text: string }
+}
+export const racingTypes = { counter: {}, line: {} }
+export const racingIdentity = { store: 'racing-store', generation: 'racing-generation' }
