@@ -93,6 +93,7 @@ export async function openLocalServer(
       invocation,
       drivers.map((driver) => driver.name),
     )
+    const journal = openJournal(join(invocation.dir, 'executor', 'journal'))
     const executor = new Executor(
       {
         id: executorId,
@@ -106,7 +107,7 @@ export async function openLocalServer(
         api: runservice.executorApi(executorId),
         drivers,
         mirrors: new GitMirrors({ dir: join(state.shared, 'mirrors') }, { clock }),
-        journal: openJournal(join(invocation.dir, 'executor', 'journal')),
+        journal,
         clock,
         logger,
       },
@@ -116,7 +117,8 @@ export async function openLocalServer(
     undo.defer(async () => {
       stopping.abort()
       await running
-      markEnd(invocation, execution.keepFailed ? 'kept' : 'clean')
+      // Pods of tasks that were left running have no successor here: without the mark the next invocation removes them.
+      if (journal.ids().length === 0) markEnd(invocation, execution.keepFailed ? 'kept' : 'clean')
     })
     idle = () => executor.idle()
   }

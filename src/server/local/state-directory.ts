@@ -5,10 +5,11 @@
 //
 // An invocation holds the lock in its directory while it works; the kernel lets go of it however the process ends.
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DriverName } from '../../executor/driver.ts'
+import { invariant } from '../../lib/errors.ts'
 import { type FileLock, tryFileLock } from '../../lib/file-lock.ts'
 
 export type Invocation = {
@@ -33,16 +34,19 @@ export function openStateDirectory(root: string): StateDirectory {
 export function newInvocation(state: StateDirectory, now: number, suffix: string): Invocation {
   const id = `${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}-${suffix}`
   const dir = join(state.root, id)
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const lock = tryFileLock(join(dir, 'lock'))
-  if (lock === undefined) throw new Error(`a new directory is locked: ${dir}`)
+  // It gets its name when it has its lock: others would take an unlocked one for that of a process that was killed.
+  const unnamed = join(state.root, `.${id}`)
+  mkdirSync(unnamed, { recursive: true, mode: 0o700 })
+  const lock = tryFileLock(join(unnamed, 'lock'))
+  invariant(lock !== undefined, `nobody else has the lock of the new directory ${unnamed}`)
+  renameSync(unnamed, dir)
   return { id, dir, lock }
 }
 
 /** Ids of all invocations, newest first. */
 export function listInvocations(state: StateDirectory): readonly string[] {
   return readdirSync(state.root, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== 'shared')
+    .filter((entry) => entry.isDirectory() && entry.name !== 'shared' && !entry.name.startsWith('.'))
     .map((entry) => entry.name)
     .sort()
     .reverse()
