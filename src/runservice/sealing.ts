@@ -5,7 +5,7 @@
 //   v1.<key id>.<base64url of nonce (12 bytes), ciphertext, tag (16 bytes)>
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { SlipwayError } from '../lib/errors.ts'
 
 const version = 'v1'
@@ -33,13 +33,7 @@ export function newSealingKey(): SealingKey {
  * others may read it. Errors: `key_missing`, `key_wrong`.
  */
 export function loadInstallationKey(path: string, options: { readonly create: boolean }): SealingKey {
-  if (options.create) {
-    try {
-      writeFileSync(path, `${randomBytes(keyBytes).toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-    }
-  }
+  if (options.create && !existsSync(path)) createKey(path)
   let text: string
   try {
     text = readFileSync(path, 'utf8')
@@ -87,6 +81,19 @@ export function unseal(keys: readonly SealingKey[], place: SealedPlace, sealed: 
       `a secret of ${place.type} ${place.id} cannot be opened: it was changed or belongs elsewhere`,
       { cause },
     )
+  }
+}
+
+/** The file is there with its key or not at all, whoever reads it meanwhile and whenever we are killed. */
+function createKey(path: string): void {
+  const unfinished = `${path}.${randomBytes(6).toString('hex')}`
+  writeFileSync(unfinished, `${randomBytes(keyBytes).toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
+  try {
+    linkSync(unfinished, path)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  } finally {
+    unlinkSync(unfinished)
   }
 }
 
