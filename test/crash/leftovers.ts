@@ -20,30 +20,32 @@ const processesEndMs = 5_000
 
 export async function leftoversOf(traces: Traces): Promise<readonly string[]> {
   const { dataDir, id, driver } = traces
-  const processes = await processesLeft(dataDir, id)
   return [
-    ...processes,
+    ...(await processesLeft([dataDir, id])),
     ...mounts(dataDir),
-    ...(driver === 'docker' ? containers(id) : [...pods(dataDir), ...uidClaims(dataDir), ...controlGroups(id)]),
+    ...(driver === 'docker' ? containersOf(id) : [...pods(dataDir), ...uidClaimsOf(dataDir), ...controlGroups(id)]),
     ...temporaryFiles(dataDir),
   ]
 }
 
-async function processesLeft(dataDir: string, id: string): Promise<readonly string[]> {
+/**
+ * Processes that have one of these texts in their command line, environment, directory or open files, and do not end by
+ * themselves.
+ */
+export async function processesLeft(marks: readonly string[]): Promise<readonly string[]> {
   for (let waitedMs = 0; ; waitedMs += 50) {
-    const found = processes(dataDir, id)
+    const found = processesWith(marks)
     if (found.length === 0 || waitedMs >= processesEndMs) return found
     await sleep(50)
   }
 }
 
-/** Processes that have the data directory or the id in their command line, environment, directory or open files. */
-function processes(dataDir: string, id: string): readonly string[] {
+function processesWith(marks: readonly string[]): readonly string[] {
   return readdirSync('/proc').flatMap((pid) => {
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return []
     const texts = [read(`/proc/${pid}/cmdline`), read(`/proc/${pid}/environ`), link(`/proc/${pid}/cwd`)]
     const files = list(`/proc/${pid}/fd`).map((fd) => link(`/proc/${pid}/fd/${fd}`))
-    const isOurs = [...texts, ...files].some((text) => text.includes(dataDir) || text.includes(id))
+    const isOurs = [...texts, ...files].some((text) => marks.some((mark) => text.includes(mark)))
     return isOurs ? [`process ${pid}: ${texts[0]!.replaceAll('\0', ' ').slice(0, 200)}`] : []
   })
 }
@@ -55,7 +57,8 @@ function mounts(dataDir: string): readonly string[] {
     .map((line) => `mount: ${line}`)
 }
 
-function containers(id: string): readonly string[] {
+/** Containers of an owner, running or not. */
+export function containersOf(id: string): readonly string[] {
   const listed = execFileSync(
     'docker',
     ['ps', '--all', '--filter', `label=dev.slipway.owner=${id}`, '--format', '{{.Names}} {{.Status}}'],
@@ -76,7 +79,8 @@ function pods(dataDir: string): readonly string[] {
   ]
 }
 
-function uidClaims(dataDir: string): readonly string[] {
+/** Users of tasks that are claimed for pods below `dataDir`. */
+export function uidClaimsOf(dataDir: string): readonly string[] {
   return list(uidClaimsDir)
     .filter((uid) => link(join(uidClaimsDir, uid)).startsWith(dataDir))
     .map((uid) => `uid claim: ${uid}`)
@@ -110,7 +114,7 @@ function temporaryFiles(dataDir: string): readonly string[] {
 
 /** Pods that are there now, complete or not: what a planned stop leaves for the successor. */
 export function podsOf({ dataDir, id, driver }: Traces): readonly string[] {
-  return driver === 'docker' ? containers(id) : pods(dataDir)
+  return driver === 'docker' ? containersOf(id) : pods(dataDir)
 }
 
 const lines = (text: string) => text.split('\n').filter((line) => line !== '')
