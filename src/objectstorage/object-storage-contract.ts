@@ -335,6 +335,60 @@ export function objectStorageContract(
       expect(seen.filter((key) => !key.startsWith('b/'))).toEqual(['a/1', 'c/1'])
     })
 
+    test('a listing while others write has whatever was there all the time, once and in order', async () => {
+      await using ost = await open()
+      const stable = Array.from({ length: 60 }, (_, index) => `k/${100 + index * 2}`)
+      await Promise.all(stable.map((key) => ost.put(key, bytes('x'), { persist: false })))
+      const isListed = new AbortController()
+      const writer = async (offset: number) => {
+        for (let round = 0; !isListed.signal.aborted; round++) {
+          const key = `k/${101 + ((round * 14 + offset) % 120)}`
+          await ost.put(key, bytes('y'), { persist: false })
+          await ost.delete(key)
+        }
+      }
+      const writers = [0, 2, 4].map(writer)
+      for (let round = 0; round < 5; round++) {
+        const keys = await keysOf(ost)
+        expect(keys).toEqual([...new Set(keys)].sort())
+        expect(keys.filter((key) => stable.includes(key))).toEqual(stable)
+      }
+      isListed.abort()
+      await Promise.all(writers)
+    })
+
+    test('an object of many megabytes comes from memory or as a stream, and is created once', async () => {
+      await using ost = await open()
+      const data = randomBytes(18_000_001)
+      const pieces = () => stream(...Array.from({ length: 19 }, (_, at) => data.subarray(at * 1e6, (at + 1) * 1e6)))
+      const expected = { sizeBytes: data.length, sha256: sha256(data) }
+      expect(await ost.create('created/stream', pieces())).toEqual(expected)
+      expect(await ost.create('created/memory', data)).toEqual(expected)
+      expect(await ost.put('put/stream', pieces())).toEqual(expected)
+      expect(await ost.put('put/memory', data)).toEqual(expected)
+      for await (const { key, sizeBytes } of ost.list()) {
+        expect(sizeBytes).toBe(data.length)
+        expect((await collectBytes(ost.read(key))).equals(data)).toBe(true)
+        const range = { start: 8_388_600, end: 8_388_620 }
+        expect(await collectBytes(ost.read(key, { range }))).toEqual(data.subarray(range.start, range.end))
+        await expect(ost.create(key, pieces())).rejects.toMatchObject({ code: 'object_exists' })
+      }
+    })
+
+    test('a failed creation leaves the key free', async () => {
+      await using ost = await open()
+      async function* broken() {
+        yield bytes('begun')
+        throw new Error('no more')
+      }
+      await expect(ost.create('key', broken())).rejects.toThrow('no more')
+      await expect(ost.create('key', bytes('x'), { sha256: sha256(bytes('y')) })).rejects.toMatchObject({
+        code: 'object_corrupt',
+      })
+      await ost.create('key', bytes('whole'))
+      expect(await textOf(ost, 'key')).toBe('whole')
+    })
+
     test('any set of keys is listed in order, from any prefix and any key on', async () => {
       const segment = fc.oneof(
         fc.stringMatching(/^[ab!/.0-]{1,3}$/),

@@ -48,13 +48,20 @@ export type ObjectData = Uint8Array | AsyncIterable<Uint8Array>
 export interface ObjectStorage extends AsyncDisposable {
   /** Writes or replaces; readers see the old object or the new one, never a part. */
   put(key: ObjectKey, data: ObjectData, options?: PutOptions): Promise<PutResult>
-  /** As `put`, but fails with `object_exists` when there is one: of many at once exactly one succeeds. */
+  /**
+   * As `put`, but fails with `object_exists` when there is one: of many at once exactly one succeeds. On S3 the data is taken
+   * whole before it is sent, at most `limits.createdObjectBytes` (`object_too_large`), and `outcome_unknown` means that the
+   * object may have been created or may be yet.
+   */
   create(key: ObjectKey, data: ObjectData, options?: PutOptions): Promise<PutResult>
-  /** Streams the object; `object_not_found`, and `object_corrupt` when a whole read does not have the stored checksum. */
+  /**
+   * Streams the object; `object_not_found`, and `object_corrupt` when a whole read does not have the stored checksum. On S3, when
+   * the connection breaks and the object has been replaced or deleted since, `object_changed`.
+   */
   read(key: ObjectKey, options?: ReadOptions): AsyncIterable<Uint8Array>
   /** The object, or undefined. */
   stat(key: ObjectKey, signal?: AbortSignal): Promise<ObjectInfo | undefined>
-  /** Idempotent; says whether there was something to delete. */
+  /** Idempotent; says whether there was something to delete (on S3 both of two at once may say so). */
   delete(key: ObjectKey, signal?: AbortSignal): Promise<boolean>
   /** In byte order of keys, lazily; an object written meanwhile may or may not appear. */
   list(options?: ListOptions): AsyncIterable<ObjectInfo>

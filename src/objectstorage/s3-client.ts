@@ -9,6 +9,7 @@ import type { S3ClientConfig, S3Client as SdkClient } from '@aws-sdk/client-s3'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
+import { silentLogger } from '../lib/log.ts'
 import type { S3Settings } from './s3-settings.ts'
 
 export type Sdk = typeof import('@aws-sdk/client-s3')
@@ -43,6 +44,8 @@ const backoffMsFirst = 100
 const backoffMsMax = 5000
 const connectMsMax = 10_000
 
+const silent = { ...silentLogger, trace: () => {} }
+
 export class S3Client implements Disposable {
   readonly sdk: Sdk
   readonly bucket: string
@@ -76,9 +79,12 @@ export class S3Client implements Disposable {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
       maxAttempts: 1,
+      // It would write to the console what is an error here anyway.
+      logger: silent,
       // It makes a connection for each request, without our CA.
       expectContinueHeader: false,
       requestHandler: {
+        logger: silent,
         connectionTimeout: connectMsMax,
         httpAgent: agent,
         httpsAgent: authorities === undefined ? agent : { ...agent, ca: [...rootCertificates, authorities] },
@@ -107,7 +113,10 @@ export class S3Client implements Disposable {
         const failure = failureOf(error)
         if (!failure.isTransient) throw new S3Refused(failure)
         options.onFailure?.(failure)
-        if (attempt >= limits.storageAttempts.value) throw this.unavailable(options.attempt, failure)
+        if (attempt >= limits.storageAttempts.value)
+          throw failure.name === skewedClock
+            ? this.refused(options.attempt, failure)
+            : this.unavailable(options.attempt, failure)
         await this.pause(attempt, options.signal)
       }
     }
@@ -181,6 +190,8 @@ class CallTimeout extends Error {
   }
 }
 
+/** The SDK corrects its clock by the Date of the answer, so the next attempt has another time. */
+const skewedClock = 'RequestTimeTooSkewed'
 const transientNames = new Set([
   'SlowDown',
   'RequestTimeout',
@@ -189,10 +200,9 @@ const transientNames = new Set([
   'ThrottlingException',
   'OperationAborted',
   'ConditionalRequestConflict',
-  // The SDK corrects its clock by the Date of the answer, so the next attempt has another time.
-  'RequestTimeTooSkewed',
+  skewedClock,
 ])
-const refusalNames = new Set(['SlowDown', 'OperationAborted', 'ConditionalRequestConflict', 'RequestTimeTooSkewed'])
+const refusalNames = new Set(['SlowDown', 'OperationAborted', 'ConditionalRequestConflict', skewedClock])
 const connectionCodes = new Set([
   'ECONNRESET',
   'ECONNREFUSED',
@@ -249,6 +259,8 @@ function explain(failure: S3Failure, settings: S3Settings): { code: SlipwayError
       code: 'object_storage_denied',
       text: `${place} does not accept the credentials (${name}): check both keys`,
     }
+  if (name === skewedClock)
+    return { code: 'object_storage_denied', text: `the clocks of ${place} and of this machine differ: set them right` }
   if (name === 'NoSuchBucket')
     return { code: 'object_storage_no_bucket', text: `bucket ${settings.bucket} does not exist at ${place}: create it` }
   if (name === 'QuotaExceeded' || status === 507)

@@ -43,6 +43,8 @@ export type S3DoubleOptions = {
   readonly pageKeys?: number
   /** Takes If-None-Match for any other header, as some servers do. */
   readonly ignoresConditions?: boolean
+  /** As directory buckets do, which have no order at all. */
+  readonly listsBackwards?: boolean
   /** How far its clock is ahead. */
   readonly clockAheadMs?: number
   readonly tls?: { readonly key: string; readonly cert: string }
@@ -195,6 +197,7 @@ export class S3Double implements AsyncDisposable {
       .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
     const page = keys.slice(0, pageKeys)
     const isTruncated = keys.length > page.length
+    if (this.#options.listsBackwards) page.reverse()
     const contents = page.map((key) => contentsXml(key, this.objects.get(key)!)).join('')
     const token = isTruncated ? `<NextContinuationToken>${escapeXml(page.at(-1)!)}</NextContinuationToken>` : ''
     return xml('ListBucketResult', `<IsTruncated>${isTruncated}</IsTruncated>${token}${contents}`)
