@@ -18,90 +18,105 @@ export type ErrorKind =
   /** Trouble of the machinery itself: a bug, a broken disk, damaged data. */
   | 'internal'
 
-const errorKinds = {
+type ErrorEntry = { readonly kind: ErrorKind; readonly meaning: string }
+
+function error<K extends ErrorKind>(kind: K, meaning: string): ErrorEntry & { readonly kind: K } {
+  return { kind, meaning }
+}
+
+const errors = {
   // lib
-  invariant: 'internal',
-  cancelled: 'cancelled',
+  invariant: error('internal', "An assumption of Slipway's own is broken: a bug, please report it."),
+  cancelled: error('cancelled', 'The caller gave up before it was done.'),
   // pipeline
-  config_invalid: 'invalid',
-  config_not_found: 'notfound',
+  config_invalid: error('invalid', 'The definition has errors; the message lists them with file and place.'),
+  config_not_found: error('notfound', 'There is no definition in the repository at that commit.'),
   // datamanager
-  database_corrupt: 'internal',
-  database_failed: 'internal',
-  database_too_new: 'conflict',
-  history_collected: 'notfound',
-  database_foreign: 'conflict',
-  database_overloaded: 'unavailable',
-  database_closed: 'unavailable',
-  database_locked: 'conflict',
-  database_behind: 'unavailable',
-  commit_conflict: 'conflict',
-  outcome_unknown: 'unavailable',
-  row_too_large: 'limit',
-  record_too_large: 'limit',
-  snapshot_corrupt: 'internal',
-  snapshot_impossible: 'unavailable',
-  maintenance: 'unavailable',
-  import_invalid: 'invalid',
-  import_refused: 'conflict',
-  backend_unavailable: 'unavailable',
-  backend_auth_failed: 'invalid',
-  backend_full: 'unavailable',
-  backend_failed: 'internal',
-  backend_unfit: 'invalid',
-  module_missing: 'invalid',
+  database_corrupt: error('internal', 'Rows, log or index of a database do not fit together.'),
+  database_failed: error('internal', 'The database could not be read or written.'),
+  database_too_new: error('conflict', 'The database was written by a newer version of Slipway.'),
+  history_collected: error('notfound', 'Changes from that position on are not kept any more: read the rows again.'),
+  database_foreign: error('conflict', 'The file or store belongs to another installation.'),
+  database_overloaded: error('unavailable', 'Too many writers wait already; try again later.'),
+  database_closed: error('unavailable', 'The database is being closed; try again later.'),
+  database_locked: error('conflict', 'Another process has the database open.'),
+  database_behind: error('unavailable', 'This instance has not yet seen what the caller wrote; try again.'),
+  commit_conflict: error('conflict', 'The transaction lost too many races against others; try again.'),
+  outcome_unknown: error('unavailable', 'Whether the transaction was committed is not known; ask by its id.'),
+  row_too_large: error('limit', 'One thing to be stored is larger than a row may be.'),
+  record_too_large: error('limit', 'One transaction writes more than a record may hold.'),
+  snapshot_corrupt: error('internal', 'A snapshot is damaged or incomplete.'),
+  snapshot_impossible: error('unavailable', 'No snapshot can be made now; the next one is tried later.'),
+  maintenance: error('unavailable', 'The installation is in maintenance; try again when it has ended.'),
+  import_invalid: error('invalid', 'The file to import is damaged or none of ours; nothing was changed.'),
+  import_refused: error('conflict', 'The state does not allow an import: it needs maintenance.'),
+  backend_unavailable: error(
+    'unavailable',
+    'The store of the change log or of coordination does not answer; try again later.',
+  ),
+  backend_auth_failed: error('invalid', 'The store refuses the credentials it was given.'),
+  backend_full: error('unavailable', 'The store has no room left.'),
+  backend_failed: error('internal', 'The store answered with an error of its own.'),
+  backend_unfit: error('invalid', 'The store cannot do what is needed of it: wrong version or settings.'),
+  module_missing: error('invalid', 'An optional package that this setting needs is not installed.'),
   // objectstorage
-  object_exists: 'conflict',
-  object_not_found: 'notfound',
-  object_corrupt: 'internal',
-  object_size_mismatch: 'invalid',
-  object_key_invalid: 'invalid',
-  disk_full: 'unavailable',
-  object_storage_failed: 'internal',
-  object_too_large: 'limit',
-  object_changed: 'conflict',
-  object_storage_config: 'invalid',
-  object_storage_unavailable: 'unavailable',
-  object_storage_denied: 'unavailable',
-  object_storage_no_bucket: 'unavailable',
-  object_storage_unsafe: 'internal',
+  object_exists: error('conflict', 'There is an object with that key already.'),
+  object_not_found: error('notfound', 'There is no object with that key.'),
+  object_corrupt: error('internal', 'The content of an object is not what was written.'),
+  object_size_mismatch: error('invalid', 'The content is shorter or longer than announced.'),
+  object_key_invalid: error('invalid', 'The key of an object is not a valid one.'),
+  disk_full: error('unavailable', 'A disk is full; nothing of the write stays.'),
+  object_storage_failed: error('internal', 'Object storage could not be read or written.'),
+  object_too_large: error('limit', 'The object is larger than the storage takes in this way.'),
+  object_changed: error('conflict', 'The object was replaced while it was read: begin again.'),
+  object_storage_config: error('invalid', 'The settings of the object storage are wrong.'),
+  object_storage_unavailable: error('unavailable', 'Object storage does not answer; try again later.'),
+  object_storage_denied: error('unavailable', 'Object storage refuses the credentials, or they may not do this.'),
+  object_storage_no_bucket: error('unavailable', 'The bucket does not exist.'),
+  object_storage_unsafe: error('internal', 'The object storage does not keep the promises Slipway relies on.'),
   // runservice
-  run_not_found: 'notfound',
-  run_group_invalid: 'invalid',
-  run_invalid: 'invalid',
-  run_not_queued: 'conflict',
-  run_not_running: 'conflict',
-  run_not_restartable: 'conflict',
-  task_not_found: 'notfound',
-  task_not_waiting_approval: 'conflict',
-  task_already_approved: 'conflict',
-  executor_not_found: 'notfound',
-  executor_task_gone: 'notfound',
-  status_impossible: 'conflict',
-  cache_key_invalid: 'invalid',
-  limit_exceeded: 'limit',
-  log_moved: 'conflict',
-  log_corrupt: 'internal',
-  key_missing: 'internal',
-  key_wrong: 'internal',
+  run_not_found: error('notfound', 'There is no such run.'),
+  run_group_invalid: error('invalid', 'The group of a run is not a path like `/project/ID/branch/NAME`.'),
+  run_invalid: error('invalid', 'The request to create a run cannot be right.'),
+  run_not_queued: error('conflict', 'The run has started or ended already.'),
+  run_not_running: error('conflict', 'The run has not started, or has ended.'),
+  run_not_restartable: error('conflict', 'The run cannot be restarted in this way; the message says why.'),
+  task_not_found: error('notfound', 'The run has no such task.'),
+  task_not_waiting_approval: error('conflict', 'The task does not wait for approval.'),
+  task_already_approved: error('conflict', 'Somebody approved the task before.'),
+  executor_not_found: error('notfound', 'There is no such executor.'),
+  executor_task_gone: error('notfound', 'The executor has no such task, or not any more.'),
+  status_impossible: error('conflict', 'An executor reported what cannot follow from what is known.'),
+  cache_key_invalid: error('invalid', 'A cache key is empty, too long, or its template is wrong.'),
+  limit_exceeded: error('limit', 'A limit of [limits](limits.md) was reached; the message names it.'),
+  log_moved: error('conflict', 'Somebody else wrote the log meanwhile.'),
+  log_corrupt: error('internal', 'A stored log is damaged.'),
+  key_missing: error('internal', 'A key that secrets are sealed under is not there.'),
+  key_wrong: error(
+    'internal',
+    'A secret is sealed under another key or for another place, or a key is not kept safely.',
+  ),
   // executor and drivers
-  setup_failed: 'invalid',
-  driver_unavailable: 'unavailable',
-  driver_unsupported: 'invalid',
-  image_pull: 'invalid',
-  pod_gone: 'notfound',
-  helper_protocol: 'internal',
-  helper_failed: 'invalid',
+  setup_failed: error('invalid', 'The pod of a task cannot be made as the task asks.'),
+  driver_unavailable: error('unavailable', 'A driver cannot be used here: Docker or the sandbox does not answer.'),
+  driver_unsupported: error('invalid', 'The driver cannot do what the task asks for.'),
+  image_pull: error('invalid', 'An image is missing or cannot be pulled; the message has the answer of the registry.'),
+  pod_gone: error('notfound', 'The pod of the task does not exist any more.'),
+  helper_protocol: error('internal', 'The helper in a pod answered what it should not.'),
+  helper_failed: error(
+    'invalid',
+    'What was asked of the pod failed: a file that is missing, a directory that is not empty.',
+  ),
   // command line
-  usage: 'invalid',
-  git_failed: 'invalid',
-  not_a_repository: 'invalid',
-} as const satisfies Record<string, ErrorKind>
+  usage: error('invalid', 'The command was called in a wrong way.'),
+  git_failed: error('invalid', 'Git could not do it; the message has what it said.'),
+  not_a_repository: error('invalid', 'The directory is not in a git repository.'),
+} as const satisfies Record<string, ErrorEntry>
 
-export type ErrorCode = keyof typeof errorKinds
+export type ErrorCode = keyof typeof errors
 
-/** Every error code with its kind; docs/errors.md is generated from it. */
-export const errorCodes: Readonly<Record<ErrorCode, ErrorKind>> = errorKinds
+/** Every error code with its kind and one line of meaning; docs/errors.md is generated from it. */
+export const errorCodes: Readonly<Record<ErrorCode, ErrorEntry>> = errors
 
 export class SlipwayError extends Error {
   readonly code: ErrorCode
@@ -114,7 +129,7 @@ export class SlipwayError extends Error {
   }
 
   get kind(): ErrorKind {
-    return errorKinds[this.code]
+    return errors[this.code].kind
   }
 }
 
