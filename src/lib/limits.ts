@@ -28,6 +28,7 @@ export const limits = {
   definitionDiagnosticCharacters: limit(300, 'characters', 'A longer message about a definition is cut.'),
   nameBytes: limit(100, 'bytes', 'A longer name of a run or task is an error.'),
   tasksPerRun: limit(10_000, 'count', 'A run with more tasks is an error of the definition.'),
+  stepsPerTask: limit(400, 'count', 'A run in which a task has more steps is refused.'),
   yamlAliasExpansions: limit(100_000, 'count', 'A document whose aliases expand to more nodes is an error.'),
   yamlNestingLevels: limit(200, 'count', 'A document nested deeper is an error.'),
   conditionPatternBytes: limit(1024, 'bytes', 'A longer regular expression in a condition is an error.'),
@@ -39,7 +40,7 @@ export const limits = {
   templateSteps: limit(100_000, 'count', 'A template whose evaluation takes more steps fails the step.'),
   templateQuestions: limit(1000, 'count', 'A template that asks for more files and variables fails the step.'),
   templateNestingLevels: limit(100, 'count', 'A template nested deeper fails the step.'),
-  digestFileBytes: limit(1 * MiB, 'bytes', 'md5sum and sha256sum of a larger file fail the step.'),
+  digestFileBytes: limit(1 * MiB, 'bytes', 'A larger file has no md5sum and sha256sum: the step fails.'),
 
   // datamanager
   rowBytes: limit(64 * KiB, 'bytes', 'A larger row is refused; it is an error of ours.'),
@@ -117,13 +118,11 @@ export const limits = {
   hostFileBytes: limit(100 * GiB, 'bytes', 'A process of a host task that writes a larger file is killed by SIGXFSZ.'),
   podStartMs: limit(10 * minutes, 'milliseconds', 'A pod that needs longer, image pulls included, fails the setup.'),
   podRemoveMs: limit(60 * seconds, 'milliseconds', 'A removal that needs longer is tried again later.'),
-  stopGraceMs: limit(10 * seconds, 'milliseconds', 'A stopped step that has not ended by then is killed.'),
   mirrorBytes: limit(20 * GiB, 'bytes', 'A repository whose mirror grows beyond it cannot be cloned.'),
   localRunsKept: limit(20, 'count', 'Older local runs are removed.'),
 
   // runservice
   setupErrorBytes: limit(16 * KiB, 'bytes', 'Further setup errors of a run are counted, not listed.'),
-  executorLeaseMs: limit(90 * seconds, 'milliseconds', 'An executor unseen for longer is lost and its tasks fail.'),
   logRetentionMs: limit(30 * days, 'milliseconds', 'Logs of runs that ended longer ago are removed; 0 keeps them.'),
   cacheRetentionMs: limit(7 * days, 'milliseconds', 'Caches not used for longer are removed; 0 keeps them.'),
   workspaceRetentionMs: limit(

@@ -160,6 +160,7 @@ describe('a request that is wrong', () => {
       { tasks: Array.from({ length: 10_001 }, (_, index) => ({ ...good, id: `t${index}` })) },
       'limit_exceeded',
     ],
+    ['a task with too many steps', { tasks: broken({ steps: Array(401).fill(good.steps[0]) }) }, 'limit_exceeded'],
   ] as const)('%s', (_, request, code) => {
     expect(codeOf(() => create(request))).toBe(code)
   })

@@ -177,6 +177,11 @@ function checkTasks(tasks: readonly RunConfigTask[]): void {
   for (const { name, depends, runtime, steps } of tasks) {
     // The compiler knows these are there; a request that came over a wire was only as good as its parser.
     if ((runtime?.containers?.length ?? 0) === 0) throw wrong(`task "${name}" has no container`)
+    if (steps.length > limits.stepsPerTask.value)
+      throw new SlipwayError(
+        'limit_exceeded',
+        `task "${name}" has ${steps.length} steps, at most ${limits.stepsPerTask.value} can be executed`,
+      )
     const unknownStep = steps.find((step) => !Object.hasOwn(stepTypes, step.type))
     if (unknownStep !== undefined) throw wrong(`task "${name}" has a step of unknown type "${unknownStep.type}"`)
     const parents = new Set(depends.map((depend) => depend.taskId))
