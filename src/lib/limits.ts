@@ -79,7 +79,7 @@ export const limits = {
   ),
   createdObjectBytes: limit(4 * GiB, 'bytes', 'A larger object can be put, but not created only if it does not exist.'),
   storageCallMs: limit(30 * seconds, 'milliseconds', 'An S3 server that does not answer in this time is asked again.'),
-  storageAttempts: limit(6, 'count', 'A call to S3 that failed as often fails with `object_storage_unavailable`.'),
+  storageAttempts: limit(8, 'count', 'A call to S3 that failed as often fails with `object_storage_unavailable`.'),
   temporaryFileAgeMs: limit(1 * days, 'milliseconds', 'Older temporary files are removed at start.'),
 
   // logs

@@ -20,6 +20,7 @@ export type CephServer = AsyncDisposable & {
   readonly secretAccessKey: string
 }
 
+const untilParentDies = ['--pdeathsig', 'KILL']
 const startMsMax = 90_000
 const stopMsMax = 10_000
 
@@ -67,7 +68,7 @@ rgw enable ops log = false
   )
   const configured = ['--conf', join(folder, 'ceph.conf')]
   const run = async (program: string, ...args: string[]) => {
-    const { code, stderr } = await runProcess(program, args, { signal })
+    const { code, stderr } = await runProcess('setpriv', [...untilParentDies, program, ...args], { signal })
     if (code !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`)
   }
   const start = (program: string, ...args: string[]) => {
@@ -108,7 +109,7 @@ rgw enable ops log = false
 
 function startDaemon(output: string, program: string, args: readonly string[]): ChildProcess {
   const file = openSync(output, 'a')
-  const daemon = spawn('setpriv', ['--pdeathsig', 'KILL', program, ...args], { stdio: ['ignore', file, file] })
+  const daemon = spawn('setpriv', [...untilParentDies, program, ...args], { stdio: ['ignore', file, file] })
   daemon.on('error', () => {}) // A program that is not there is missed by whoever waits for its service.
   return daemon
 }
