@@ -296,8 +296,10 @@ describe('an executor', () => {
     const [run] = await create(installation, [{ a: {}, begun: { ignoreFailure: true }, clean: { after: { a: 'F' } } }])
     const [a, begun] = [await executor.order('a'), await executor.order('begun')]
     await executor.report(begun, 'running', { steps: [{ phase: 'running', startedAt: 5 }] })
+    const followed = textOf(runservice.followLog(begun.runTaskId, 0, 0, never))
     clock.pass(1000)
     await runservice.removeExecutor('x1')
+    expect(await followed).toBe('')
     const view = runservice.findRun(run!.id)!
     const reason = { kind: 'executor_lost', executorId: 'x1', lastSeenAt: clock.now() - 1000 }
     expect(view.tasks.map(({ task }) => task)).toMatchObject([

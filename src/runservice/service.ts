@@ -243,12 +243,19 @@ class LocalRunservice implements Runservice {
   }
 
   async removeExecutor(executorId: string): Promise<void> {
-    await this.#settle((tx, { now }) => {
+    const failed = await this.#settle((tx, { now }) => {
       const executor = tx.get('executor', executorId)
       if (executor === undefined) throw new SlipwayError('executor_not_found', `there is no executor ${executorId}`)
       tx.delete('executor', executorId)
-      return { affected: failTasksOf(tx, executorId, { now, lastSeenAt: executor.lastSeenAt }), result: undefined }
+      const tasks = failTasksOf(tx, executorId, { now, lastSeenAt: executor.lastSeenAt })
+      return { affected: [...new Set(tasks.map(({ runId }) => runId))].map((runId) => ({ runId })), result: tasks }
     })
+    // Nobody else will: followers of what the executor was writing would wait for ever.
+    for (const { id: runTaskId, setupStep, steps } of failed) {
+      if (setupStep.phase !== 'notstarted') await this.#logs.finish({ runTaskId, log: 'setup' })
+      for (const [log, step] of steps.entries())
+        if (step.phase !== 'notstarted') await this.#logs.finish({ runTaskId, log })
+    }
   }
 
   async clean(retention: Retention): Promise<void> {
@@ -348,21 +355,22 @@ class LocalRunservice implements Runservice {
   }
 }
 
-/** Fails the tasks of an executor that was lost or removed; returns their runs. */
-export function failTasksOf(
+/** Fails the tasks of an executor that was lost or removed, and returns them. */
+function failTasksOf(
   tx: Tx,
   executorId: string,
   { now, lastSeenAt }: { readonly now: number; readonly lastSeenAt: number | undefined },
-): readonly Affected[] {
-  const runIds = new Set<string>()
+): readonly RunTask[] {
+  const failed: RunTask[] = []
   for (const { body: order } of tx.list('executortask', { index: 'byExecutor', prefix: [executorId] })) {
     const task = tx.get('runtask', runTaskRowId(order.runId, order.runTaskId))
-    if (task !== undefined)
-      putTask(tx, failLostTask(task, { executorId, now, ...(lastSeenAt === undefined ? {} : { lastSeenAt }) }))
     tx.delete('executortask', order.id)
-    runIds.add(order.runId)
+    invariant(task !== undefined, `order ${order.id} has no task`)
+    const lost = failLostTask(task, { executorId, now, ...(lastSeenAt === undefined ? {} : { lastSeenAt }) })
+    putTask(tx, lost)
+    failed.push(lost)
   }
-  return [...runIds].map((runId) => ({ runId }))
+  return failed
 }
 
 function matches(run: Run, { group, phases, results }: ListRunsOptions): boolean {

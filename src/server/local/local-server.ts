@@ -3,6 +3,7 @@
 
 import { join } from 'node:path'
 import { openDatabase } from '../../datamanager/open-database.ts'
+import { freePercent, readDiskSpace } from '../../executor/drivers/host/disk-watch.ts'
 import { Executor } from '../../executor/executor.ts'
 import { GitMirrors } from '../../executor/git/mirrors.ts'
 import { openJournal } from '../../executor/journal.ts'
@@ -108,6 +109,7 @@ export async function openLocalServer(
         drivers,
         mirrors: new GitMirrors({ dir: join(state.shared, 'mirrors') }, { clock }),
         journal,
+        freeDiskPercent: () => freePercent(readDiskSpace(invocation.dir)),
         clock,
         logger,
       },
