@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { SlipwayError } from '../lib/errors.ts'
+import { errorMessage, SlipwayError } from '../lib/errors.ts'
 import { type CheckedDefinition, checkDefinition } from '../pipeline/config/check.ts'
 import type { Config } from '../pipeline/config/config.ts'
 import { formatDiagnostic } from '../pipeline/config/diagnostic.ts'
@@ -33,7 +33,7 @@ function checkFile(file: string, path: string): CheckedDefinition & { readonly p
   try {
     text = readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new SlipwayError('config_not_found', `cannot read the definition ${path}`, { cause })
+    throw new SlipwayError('config_not_found', `cannot read the definition ${path}: ${errorMessage(cause)}`, { cause })
   }
   return { ...checkDefinition({ path, text }), path }
 }

@@ -15,5 +15,6 @@ const byKind: Readonly<Record<ErrorKind, number>> = {
 }
 
 export function exitStatusOf(error: unknown): number {
+  if (error instanceof SuppressedError) return exitStatusOf(error.suppressed)
   return isSlipwayError(error) ? byKind[error.kind] : exitStatus.trouble
 }

@@ -1,10 +1,10 @@
 // The command line: commands, usage errors and exit status.
 
 import { Command, CommanderError } from 'commander'
-import { isSlipwayError } from '../lib/errors.ts'
 import { addConfigCommand } from './commands/config.ts'
 import { addPlanCommand } from './commands/plan.ts'
 import { addRunCommand } from './commands/run.ts'
+import { describeError } from './describe-error.ts'
 import { exitStatus, exitStatusOf } from './exit-status.ts'
 import type { Io } from './io.ts'
 
@@ -32,14 +32,7 @@ The pipeline is .slipway/config.yml (or .agola/config.yml).`,
     return status
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitStatus.success : exitStatus.usage
-    io.stderr.write(
-      `slipway: ${isSlipwayError(error) && error.kind !== 'internal' ? error.message : internal(error)}\n`,
-    )
+    io.stderr.write(`slipway: ${describeError(error)}\n`)
     return exitStatusOf(error)
   }
-}
-
-function internal(error: unknown): string {
-  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return `internal error, please report it: ${detail}`
 }

@@ -166,13 +166,13 @@ export class Executor {
   }
 
   async #attempt(order: Order, requests: TaskRequests): Promise<void> {
-    const { api, clock } = this.#components
+    const { api, clock, logger } = this.#components
     requests.leaving.throwIfAborted()
     // Status was reported, but the journal knows nothing: what the steps did is as unknown as the pod.
     if (order.lastStatus > 0 && this.#components.journal.find(order.executorTaskId) === undefined)
       return await this.#giveUp(order, requests)
     const masking = createMasking(order.secrets.map(({ value }) => value))
-    const logs = new TaskLogs(order, { api, clock, masking, signal: requests.leaving })
+    const logs = new TaskLogs(order, { api, clock, logger, masking, signal: requests.leaving })
     const reporter = this.#reporterOf(order, requests)
     const components = { ...this.#components, logs, reporter, maskText: masking.maskText }
     await executeTask(order, this.#settings, components, requests)

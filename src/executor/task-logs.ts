@@ -4,6 +4,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
+import type { Logger } from '../lib/log.ts'
 import type { ExecutorApi, LogName, LogPosition, Order } from '../runservice/executor-api.ts'
 import { createLogWriter, type LogWriter } from '../runservice/logs/log-writer.ts'
 import type { PrintedSecret } from '../runservice/types.ts'
@@ -17,6 +18,7 @@ export type TaskLogsComponents = {
   readonly api: Pick<ExecutorApi, 'logPosition' | 'storeFrame' | 'offerLive' | 'finishLog'>
   readonly masking: Masking
   readonly clock: Clock
+  readonly logger: Logger
   /** Aborted when this executor has nothing to do with the task any more. */
   readonly signal: AbortSignal
 }
@@ -79,12 +81,13 @@ export class TaskLogs {
 
   /** Storage that is away comes back: a step is slowed meanwhile, and nothing is lost. */
   async #retry<T>(action: () => Promise<T>): Promise<T> {
-    const { clock, signal } = this.#components
+    const { clock, logger, signal } = this.#components
     for (let waitMs = retryMsMin; ; waitMs = Math.min(waitMs * 2, retryMsMax)) {
       try {
         return await action()
       } catch (error) {
         if (isSlipwayError(error) && error.kind !== 'unavailable') throw error
+        logger.warn('log not stored', { executorTaskId: this.#order.executorTaskId, error })
         await clock.sleep(waitMs, signal)
       }
     }

@@ -1,8 +1,10 @@
 // What stays on the machine: state per repository, no secret in clear, the newest 20 invocations.
 
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { temporaryDirectory } from '../support/git-repository.ts'
 import { commandRepository } from './command.ts'
 
 const secret = 'sw0rdfish-in-the-sea'
@@ -71,6 +73,22 @@ describe.concurrent('state and secrets', () => {
     const kept = invocationsOf(repository.stateHome)
     expect(kept).toHaveLength(20)
     expect(kept.filter((name) => name.startsWith('2001'))[0]).toBe('2001-01-01T00-00-17-000Z-abcdef')
+  })
+
+  // Only root can make a disk that is small.
+  test.skipIf(process.getuid?.() !== 0)('a full disk exits with 4 and says so', async () => {
+    using repository = commandRepository({ build: 'true' })
+    using disk = temporaryDirectory('full')
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=500k', 'tmpfs', disk.path])
+    try {
+      const { status, stderr } = await repository.slipway(['run', '--driver', 'host'], {
+        environment: { XDG_STATE_HOME: disk.path },
+      })
+      expect(status).toBe(4)
+      expect(stderr).toMatch(/^slipway: the disk is full \(.*\)\n$/)
+    } finally {
+      execFileSync('umount', [disk.path])
+    }
   })
 
   test('state is readable by its user only', async () => {

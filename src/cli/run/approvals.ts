@@ -10,6 +10,8 @@ export type ApprovalsComponents = {
   readonly output: RunEventSink
   /** Asks a person; undefined when there is no answer. */
   readonly ask: (question: string) => Promise<string | undefined>
+  /** Told of what goes wrong while nobody waits. */
+  readonly onFailure: (error: unknown) => void
   /** Aborted when the run is stopped: nothing is asked any more. */
   readonly signal: AbortSignal
 }
@@ -19,16 +21,18 @@ export class Approvals {
   readonly #runservice: Runservice
   readonly #output: RunEventSink
   readonly #askPerson: ApprovalsComponents['ask']
+  readonly #onFailure: ApprovalsComponents['onFailure']
   readonly #signal: AbortSignal
   readonly #seen = new Set<string>()
   /** One question at a time. */
   #asking: Promise<void> = Promise.resolve()
 
-  constructor(mode: ApproveMode, { runservice, output, ask, signal }: ApprovalsComponents) {
+  constructor(mode: ApproveMode, { runservice, output, ask, onFailure, signal }: ApprovalsComponents) {
     this.#mode = mode
     this.#runservice = runservice
     this.#output = output
     this.#askPerson = ask
+    this.#onFailure = onFailure
     this.#signal = signal
   }
 
@@ -37,8 +41,9 @@ export class Approvals {
     for (const { task, config } of view.tasks) {
       if (!task.waitingApproval || this.#seen.has(task.id)) continue
       this.#seen.add(task.id)
-      if (this.#mode === 'all') void this.#approve(view.run.id, task.id)
-      if (this.#mode === 'ask') this.#asking = this.#asking.then(() => this.#ask(view.run.id, task.id, config.name))
+      if (this.#mode === 'all') this.#approve(view.run.id, task.id).catch(this.#onFailure)
+      if (this.#mode === 'ask')
+        this.#asking = this.#asking.then(() => this.#ask(view.run.id, task.id, config.name)).catch(this.#onFailure)
     }
     if (this.#mode === 'none' && isWaitingForApprovalsOnly(view) && !this.#seen.has(view.run.id)) {
       this.#seen.add(view.run.id)
@@ -47,7 +52,7 @@ export class Approvals {
         type: 'notice',
         message: `${names.join(', ')} waits for approval: stopping; approve with --approve all or ask`,
       })
-      void this.#stop(view.run.id)
+      this.#stop(view.run.id).catch(this.#onFailure)
     }
   }
 

@@ -19,6 +19,8 @@ export async function followAll(
 ): Promise<number> {
   output.begin?.(runs.length)
   using answers = new AnswerReader(io.stdin)
+  // What goes wrong beside following ends it.
+  const trouble = Promise.withResolvers<never>()
   const approvals = new Approvals(options.approve ?? (io.stdin.isTTY && io.stdout.isTTY ? 'ask' : 'none'), {
     runservice,
     output,
@@ -28,16 +30,18 @@ export async function followAll(
       io.stderr.write(question)
       return await read()
     },
+    onFailure: trouble.reject,
     signal: stopping,
   })
+  const stop = (runId: string) => void stopRun(runservice, runId).catch(trouble.reject)
   const stopAll = () => {
-    for (const run of runs) void stopRun(runservice, run.id)
+    for (const run of runs) stop(run.id)
   }
   stopping.addEventListener('abort', stopAll, { once: true })
   const stuck = new Set<string>()
   try {
     if (stopping.aborted) stopAll()
-    const views = await Promise.all(
+    const following = Promise.all(
       runs.map((run) =>
         followRun(run.id, {
           runservice,
@@ -50,11 +54,12 @@ export async function followAll(
             if (why === undefined || runservice.listExecutors().length === 0 || stuck.has(run.id)) return
             stuck.add(run.id)
             void output.write({ type: 'notice', message: `${why}: stopping` })
-            void stopRun(runservice, run.id)
+            stop(run.id)
           },
         }),
       ),
     )
+    const views = await Promise.race([following, trouble.promise])
     if (stopping.aborted && views.some(({ run }) => run.result !== 'success')) return exitStatus.stopped
     return stuck.size > 0 ? exitStatus.runFailed : statusOf(views)
   } finally {

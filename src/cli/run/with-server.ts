@@ -2,7 +2,6 @@
 // while they are opened.
 
 import { invariant } from '../../lib/errors.ts'
-import { silentLogger } from '../../lib/log.ts'
 import type { Runservice } from '../../runservice/api.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
 import { openLocalServer } from '../../server/local/local-server.ts'
@@ -10,6 +9,7 @@ import type { Invocation } from '../../server/local/state-directory.ts'
 import type { Repository } from '../working-tree/repository.ts'
 import type { RunContext } from './run-context.ts'
 import type { Source } from './source.ts'
+import { troubleLogger } from './trouble-logger.ts'
 
 /** `freeze` is stopped when opening fails; it has ended when this returns or throws. */
 export async function withServer(
@@ -18,6 +18,7 @@ export async function withServer(
   freeze: (signal: AbortSignal) => Promise<Source>,
   work: (runservice: Runservice, source: Source) => Promise<number>,
 ): Promise<number> {
+  const notice = (message: string) => void output.write({ type: 'notice', message })
   let source: Source | undefined
   const leaving = new AbortController()
   const freezing = freeze(AbortSignal.any([stopping, leaving.signal]))
@@ -45,7 +46,7 @@ export async function withServer(
         },
       },
     },
-    { clock, logger: silentLogger, notice: (message) => void output.write({ type: 'notice', message }) },
+    { clock, logger: troubleLogger(notice), notice },
   )
   stopping.throwIfAborted()
   source = await freezing
