@@ -18,42 +18,46 @@ export type Io = {
   readonly exit: (status: number) => never
 }
 
-export const processIo = (): Io => ({
-  cwd: process.cwd(),
-  environment: process.env,
-  stdin: process.stdin,
-  stdout: process.stdout,
-  stderr: process.stderr,
-  onInterrupt: (listener) => {
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-    const onGone = () => listener('SIGPIPE')
-    for (const signal of signals) process.on(signal, listener)
-    process.stdout.on('error', onGone)
-    return {
-      [Symbol.dispose]: () => {
-        for (const signal of signals) process.off(signal, listener)
-        process.stdout.off('error', onGone)
-      },
-    }
-  },
-  onExit: (listener) => {
-    process.on('exit', listener)
-    return { [Symbol.dispose]: () => void process.off('exit', listener) }
-  },
-  onSuspend: ({ suspend, resume }) => {
-    const onStop = () => {
-      suspend()
-      // What the signal would have done by itself, for this process only.
-      process.kill(process.pid, 'SIGSTOP')
-    }
-    process.on('SIGTSTP', onStop)
-    process.on('SIGCONT', resume)
-    return {
-      [Symbol.dispose]: () => {
-        process.off('SIGTSTP', onStop)
-        process.off('SIGCONT', resume)
-      },
-    }
-  },
-  exit: (status) => process.exit(status),
-})
+export function processIo(): Io {
+  // A reader that has gone, as with `| head`, is no reason for a stack trace; what it means, `onInterrupt` decides.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  return {
+    cwd: process.cwd(),
+    environment: process.env,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    onInterrupt: (listener) => {
+      const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+      const onGone = () => listener('SIGPIPE')
+      for (const signal of signals) process.on(signal, listener)
+      process.stdout.on('error', onGone)
+      return {
+        [Symbol.dispose]: () => {
+          for (const signal of signals) process.off(signal, listener)
+          process.stdout.off('error', onGone)
+        },
+      }
+    },
+    onExit: (listener) => {
+      process.on('exit', listener)
+      return { [Symbol.dispose]: () => void process.off('exit', listener) }
+    },
+    onSuspend: ({ suspend, resume }) => {
+      const onStop = () => {
+        suspend()
+        // What the signal would have done by itself, for this process only.
+        process.kill(process.pid, 'SIGSTOP')
+      }
+      process.on('SIGTSTP', onStop)
+      process.on('SIGCONT', resume)
+      return {
+        [Symbol.dispose]: () => {
+          process.off('SIGTSTP', onStop)
+          process.off('SIGCONT', resume)
+        },
+      }
+    },
+    exit: (status) => process.exit(status),
+  }
+}

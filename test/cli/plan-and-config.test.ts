@@ -67,6 +67,16 @@ describe.concurrent('slipway plan', () => {
     expect(plan.runs[0]!.tasks[0]).toEqual({ name: 'build', level: 0, depends: [], needsApproval: false })
   })
 
+  test('a reader that goes away is no error', async () => {
+    using repository = commandRepository(
+      Object.fromEntries(Array.from({ length: 2000 }, (_, index) => [`task${index}`, 'true'])),
+    )
+    const { stderr } = await repository.slipway(['plan', '--output', 'json'], {
+      onOutput: (_, { closeOutput }) => closeOutput(),
+    })
+    expect(stderr).toBe('')
+  })
+
   test('a message that asks to skip is obeyed', async () => {
     using repository = commandRepository({ build: 'true' })
     const { stdout } = await repository.slipway(['plan', '--message', 'docs [ci skip]'])
