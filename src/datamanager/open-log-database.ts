@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
-import { isSlipwayError, type SlipwayError } from '../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { createPrivateFile } from '../lib/file-lock.ts'
 import type { ChangeLog } from './change-log.ts'
 import type { Position, RowTypes, Schema } from './database.ts'
@@ -72,6 +72,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   }
   const follower = new Follower({ model, log, clock, onBranch, onFailure })
   await follower.catchUp(closing.signal)
+  await checkLogEnd(log, model)
   const parts = { model, log, follower, clock, random, onBranch, closing: closing.signal, onFailure }
   const writer = new Writer({
     model,
@@ -126,4 +127,14 @@ async function openAgainIfCollected(
   }
   await restore()
   return openModel()
+}
+
+/** Rows that are newer than the log's end: the log has lost records that this instance had applied. */
+async function checkLogEnd(log: ChangeLog, model: ReadModel): Promise<void> {
+  const head = await log.head()
+  if (head >= model.position) return
+  throw new SlipwayError(
+    'database_corrupt',
+    `the change log ends at record ${head}, but this instance had record ${model.position}: the log has lost records, or is another one; stop all instances and restore`,
+  )
 }

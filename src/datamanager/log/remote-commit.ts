@@ -50,6 +50,7 @@ export class RemoteCommit implements CommitStrategy {
     try {
       return record ? await this.#commitRecord(record, prev) : await this.#confirmHead()
     } catch (cause) {
+      if (isContradiction(cause)) this.#components.onFailure(cause)
       return { kind: 'unknown', cause }
     }
   }
@@ -123,6 +124,7 @@ export class RemoteCommit implements CommitStrategy {
     try {
       return await append()
     } catch (cause) {
+      if (isContradiction(cause)) throw cause
       return { kind: 'unknown', cause }
     }
   }

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll } from 'vitest'
 import { type Etcd, startEtcd } from '../../../../test/support/etcd.ts'
 import { systemClock } from '../../../lib/clock.ts'
-import { EtcdClient } from '../../../lib/etcd/client.ts'
+import { EtcdClient, prefixEnd } from '../../../lib/etcd/client.ts'
 import { changeLogContract } from '../../change-log-contract.ts'
+import { serverLogContract } from '../server-log-contract.ts'
 import { EtcdChangeLog } from './etcd-log.ts'
 
 let etcd: Etcd
@@ -34,3 +35,31 @@ async function openTwo(prefix = `log ${++logs}/`) {
 }
 
 changeLogContract('etcd', openTwo)
+
+serverLogContract('etcd', async () => {
+  const prefix = `log ${++logs}/`
+  const stack = new AsyncDisposableStack()
+  const client = stack.use(await EtcdClient.open({ endpoints: [etcd.endpoint] }, systemClock))
+  const all = { key: prefix, end: prefixEnd(prefix) }
+  return {
+    join: async (payloads) =>
+      stack.use(new EtcdChangeLog({ client, prefix, clock: systemClock, ...(payloads ? { payloads } : {}) })),
+    storedBytes: async () => {
+      const entries = await client.range(all)
+      return entries.reduce((sum, { value }) => sum + value.length, 0)
+    },
+    goBack: async (record) => {
+      const { position, hash } = record ?? { position: 0, hash: '' }
+      const name = (number: number) => number.toString(16).padStart(16, '0')
+      const key = `${prefix}head`
+      await client.transact({
+        compare: [],
+        success: [
+          record ? { kind: 'put', key, value: Buffer.from(`${name(position)} ${hash}`) } : { kind: 'delete', key },
+          { kind: 'delete', key: `${prefix}log/${name(position + 1)}`, end: `${prefix}log0` },
+        ],
+      })
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+})

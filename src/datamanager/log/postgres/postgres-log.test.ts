@@ -2,7 +2,9 @@ import { afterAll, beforeAll } from 'vitest'
 import { type Postgres, startPostgres } from '../../../../test/support/postgres.ts'
 import { systemClock } from '../../../lib/clock.ts'
 import { PostgresClient } from '../../../lib/postgres.ts'
+import { genesisHash } from '../../change-log.ts'
 import { changeLogContract } from '../../change-log-contract.ts'
+import { serverLogContract } from '../server-log-contract.ts'
 import { PostgresChangeLog } from './postgres-log.ts'
 
 let postgres: Postgres
@@ -34,3 +36,25 @@ async function openTwo(schema = `log "${++logs}"`) {
 }
 
 changeLogContract('PostgreSQL', openTwo)
+
+serverLogContract('PostgreSQL', async () => {
+  const schema = `log_${++logs}`
+  const stack = new AsyncDisposableStack()
+  const client = stack.use(await PostgresClient.open({ url: postgres.url }))
+  return {
+    join: async (payloads) =>
+      stack.use(
+        await PostgresChangeLog.open({ client, schema, clock: systemClock, ...(payloads ? { payloads } : {}) }),
+      ),
+    storedBytes: async () => {
+      const text = `SELECT coalesce(sum(length(bytes)), 0)::int AS sum FROM ${schema}.log`
+      return (await client.query<{ sum: number }>(text, []))[0]!.sum
+    },
+    goBack: async (record) => {
+      await client.query(`DELETE FROM ${schema}.log WHERE position > $1`, [record?.position ?? 0])
+      const head = [record?.position ?? 0, record?.hash ?? genesisHash]
+      await client.query(`UPDATE ${schema}.head SET position = $1, hash = $2`, head)
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+})
