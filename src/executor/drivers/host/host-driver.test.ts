@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import {
   chmodSync,
@@ -16,6 +16,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../lib/clock.ts'
 import { runProcess } from '../../../lib/process.ts'
 import { identifyProcess } from '../../../lib/process-identity.ts'
+import { markOfThisProcess } from '../../../lib/process-mark.ts'
 import type { Driver, Pod, PodSpec } from '../../driver.ts'
 import { aContainer, aStep, run } from '../driver-contract.ts'
 import { groupText, lookAtHost, passwdText } from './host-view.ts'
@@ -107,6 +108,18 @@ describe('opening', () => {
     await using driver = await openTestHost({ dataDir: aDataDir() })
     expect(driver.facts.description).toMatch(/^bubblewrap \d+\.\d+\.\d+, /)
     expect(driver.facts).toMatchObject({ supportsServices: false, supportsPrivileged: false })
+  })
+
+  test('deletes files that a killed process was writing, and leaves those of processes that live', async () => {
+    const dataDir = aDataDir()
+    mkdirSync(join(dataDir, 'host'), { recursive: true })
+    const own = markOfThisProcess()
+    const killed = own.replace(/\.\d+\./, `.${spawnSync('true').pid}.`)
+    for (const mark of [own, killed]) writeFileSync(join(dataDir, 'host', `slipway-pod-x.${mark}.new`), '')
+    await (await openTestHost({ dataDir }))[Symbol.asyncDispose]()
+    expect(readdirSync(join(dataDir, 'host')).filter((name) => name.endsWith('.new'))).toEqual([
+      `slipway-pod-x.${own}.new`,
+    ])
   })
 
   test('deletes what earlier processes removed and could not delete', async () => {

@@ -12,6 +12,7 @@ import {
   mkdirSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -23,6 +24,7 @@ import { limits } from '../../../lib/limits.ts'
 import type { Logger } from '../../../lib/log.ts'
 import { runProcess } from '../../../lib/process.ts'
 import { isAlive, killProcess } from '../../../lib/process-identity.ts'
+import { hasMarkedProcessEnded, markOfThisProcess } from '../../../lib/process-mark.ts'
 import type { Arch } from '../../../pipeline/run-config.ts'
 import type { PlainEnvironment } from '../../../runservice/executor-api.ts'
 import type { Driver, DriverFacts, Pod, PodContainer, PodId, PodOptions, PodSpec, StepExit } from '../../driver.ts'
@@ -409,8 +411,8 @@ class HostDriver implements Driver {
     if (sandbox !== undefined) await endSandbox(sandbox, clock, signal)
     if (loadPodRecord(directory)?.isSandboxed === false) await endUnsandboxed(directory, clock, signal)
     if (controlGroups !== undefined) await removeControlGroup(controlGroups, this.#groupName(id), clock)
-    const uid = loadPodRecord(directory)?.uid
-    if (uid !== undefined) uids?.release(uid, directory.path)
+    // A pod that was cut off before it was recorded may have a uid as well.
+    uids?.release(loadPodRecord(directory)?.uid, directory.path)
     this.#pods.delete(id)
     this.#endMessages.delete(id)
     const removed = join(dirs.removed, `${id}-${randomUUID()}`)
@@ -475,6 +477,10 @@ function makeDirs({ dataDir, ownerId, helperFile }: HostDriverOptions): Dirs {
   const pods = join(dataDir, 'pods', shortHash(ownerId))
   const removed = join(dataDir, 'pods-removed')
   for (const path of [own, pods, removed]) mkdirSync(path, { recursive: true, mode: 0o700 })
+  for (const name of readdirSync(own)) {
+    const [, mark] = /\.([^.]+\.\d+\.\d+)\.new$/.exec(name) ?? []
+    if (mark !== undefined && hasMarkedProcessEnded(mark)) rmSync(join(own, name), { force: true })
+  }
   return {
     pods,
     removed,
@@ -497,9 +503,9 @@ function keepFile(path: string, text: string): string {
   return replaceFile(path, 0o644, (temporary) => writeFileSync(temporary, text))
 }
 
-/** By rename, as sandboxes of other processes may be using it. Returns `path`. */
+/** By rename, as sandboxes of other processes may be using it. Returns `path`. What a kill leaves goes at the next start. */
 function replaceFile(path: string, mode: number, write: (temporary: string) => void): string {
-  const temporary = `${path}.${randomUUID()}`
+  const temporary = `${path}.${markOfThisProcess()}.new`
   write(temporary)
   chmodSync(temporary, mode)
   renameSync(temporary, path)

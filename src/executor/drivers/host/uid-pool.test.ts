@@ -40,6 +40,16 @@ test('a released uid is given again, and releasing twice or for another pod chan
   expect(pool.claim(machine.pod('c'))).toBe(1000)
 })
 
+test('the uid of a pod that was not recorded is found and released', () => {
+  const machine = aMachine()
+  const pool = machine.pool()
+  const [a, b] = [machine.pod('a'), machine.pod('b')]
+  pool.claim(a)
+  pool.claim(b)
+  machine.pool().release(undefined, a)
+  expect(readdirSync(machine.claimsDir)).toEqual(['1001'])
+})
+
 test('claims of pods that are gone are dropped when all uids are taken', () => {
   const machine = aMachine()
   const pool = machine.pool(() => 0.99)

@@ -11,8 +11,8 @@ import { SlipwayError } from '../../../lib/errors.ts'
 export type UidPool = {
   /** Claims a uid for the pod in `podDir`, which exists. Its gid is the same number. Fails with `setup_failed`. */
   claim(podDir: string): number
-  /** Idempotent; leaves the claims of other pods alone. */
-  release(uid: number, podDir: string): void
+  /** Idempotent; leaves the claims of other pods alone. Without a uid, of a pod that was not recorded, all are looked at. */
+  release(uid: number | undefined, podDir: string): void
 }
 
 // Outside of what systemd and Debian give to people, services (below 65,536) and containers (from 524,288), see
@@ -38,8 +38,10 @@ export function openUidPool(options: {
       return claimFrom(podDir) ?? allTaken()
     },
     release(uid, podDir) {
-      const path = join(claimsDir, String(uid))
-      if (targetOf(path) === podDir) removeLink(path)
+      for (const name of uid === undefined ? readdirSync(claimsDir) : [String(uid)]) {
+        const path = join(claimsDir, name)
+        if (targetOf(path) === podDir) removeLink(path)
+      }
     },
   }
 
