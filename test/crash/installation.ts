@@ -63,6 +63,7 @@ async function main(settings: InstallationSettings): Promise<number> {
   const watch = new EffectWatch(settings.kill)
   const logger = loggerOf(settings.isVerbose)
   const at = paths(settings.dataDir)
+  const startedAt = clock.now()
   const stopping = new AbortController()
   process.once('SIGTERM', () => stopping.abort())
 
@@ -100,8 +101,10 @@ async function main(settings: InstallationSettings): Promise<number> {
       : [known]
   for await (const _ of runservice.watchRun(run!.id, stopping.signal));
   const isStopped = stopping.signal.aborted
-  // The run may have been finished before we were killed: then what is left is in the journal.
-  while (!isStopped && journal.ids().length > 0) {
+  // The run may have been finished before we were killed: then there is only to clean up, which comes before the first
+  // connection and with the answers to what the journal has.
+  const isConnected = () => runservice.listExecutors().some(({ connectedAt }) => connectedAt >= startedAt)
+  while (!isStopped && !(isConnected() && journal.ids().length === 0)) {
     await executor.idle()
     await clock.sleep(10)
   }
