@@ -7,7 +7,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,14 +21,15 @@ export type CephServer = AsyncDisposable & {
 }
 
 const untilParentDies = ['--pdeathsig', 'KILL']
-const startMsMax = 90_000
+const startMsMax = 110_000
 const stopMsMax = 10_000
+const gatewayAttempts = 3
 
 /** Starts the cluster in `folder`, which must be empty. Takes about 10 s. The folder is left to the caller. */
 export async function startCeph(folder: string): Promise<CephServer> {
   await using undo = new AsyncDisposableStack()
   const signal = AbortSignal.timeout(startMsMax)
-  const [monitor, monitorOld, gateway] = await freePorts(3)
+  const [monitor, monitorOld] = await freePorts(2)
   const fsid = randomUUID()
   const storeId = randomUUID()
   const keyring = join(folder, 'keyring')
@@ -61,7 +62,6 @@ osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
 rgw data = ${folder}/rgw
 rgw dns name = localhost
-rgw frontends = beast endpoint=127.0.0.1:${gateway}
 rgw enable usage log = false
 rgw enable ops log = false
 `,
@@ -97,12 +97,11 @@ rgw enable ops log = false
   // The same id as above, else the store never comes up.
   await run('ceph-osd', '--mkfs', '-i', '0', '--osd-uuid', storeId, ...configured)
   start('ceph-osd', '-f', '-i', '0')
-  const radosgw = start('radosgw', '-f', '-n', 'client.rgw')
   const [accessKeyId, secretAccessKey] = ['slipway-test', randomUUID()]
   const user = ['--uid', 'test', '--display-name', 'test', '--access-key', accessKeyId, '--secret-key', secretAccessKey]
-  await run('radosgw-admin', ...configured, '-n', 'client.rgw', 'user', 'create', ...user)
-  const endpoint = `http://localhost:${gateway}`
-  await untilAnswers(`http://127.0.0.1:${gateway}`, radosgw, folder, signal)
+  const creating = run('radosgw-admin', ...configured, '-n', 'client.rgw', 'user', 'create', ...user)
+  const [port] = await Promise.all([startGateway(start, signal), creating])
+  const endpoint = `http://localhost:${port}`
   const owned = undo.move()
   return { endpoint, accessKeyId, secretAccessKey, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
@@ -110,6 +109,7 @@ rgw enable ops log = false
 function startDaemon(output: string, program: string, args: readonly string[]): ChildProcess {
   const file = openSync(output, 'a')
   const daemon = spawn('setpriv', [...untilParentDies, program, ...args], { stdio: ['ignore', file, file] })
+  closeSync(file)
   daemon.on('error', () => {}) // A program that is not there is missed by whoever waits for its service.
   return daemon
 }
@@ -122,14 +122,24 @@ async function stopDaemon(daemon: ChildProcess): Promise<void> {
   await Promise.race([ended, sleep(stopMsMax, undefined, { ref: false })])
 }
 
-async function untilAnswers(url: string, gateway: ChildProcess, folder: string, signal: AbortSignal): Promise<void> {
-  while (true) {
-    const answer = await fetch(url, { signal }).catch(() => undefined)
-    if (answer !== undefined) return void (await answer.arrayBuffer())
-    if (gateway.exitCode !== null || signal.aborted)
-      throw new Error(`Ceph's gateway did not start: ${readFileSync(join(folder, 'radosgw.out'), 'utf8').slice(-2000)}`)
-    await sleep(50)
+/** Its port. Between choosing one and listening on it lie seconds, in which somebody else may take it. */
+async function startGateway(
+  start: (program: string, ...args: string[]) => ChildProcess,
+  signal: AbortSignal,
+): Promise<number> {
+  for (let attempt = 1; attempt <= gatewayAttempts; attempt++) {
+    const [port] = await freePorts(1)
+    const gateway = start('radosgw', '-f', '-n', 'client.rgw', '--rgw-frontends', `beast endpoint=127.0.0.1:${port}`)
+    while (gateway.exitCode === null && gateway.pid !== undefined) {
+      const answer = await fetch(`http://127.0.0.1:${port}`).then(
+        (response) => response.text(),
+        () => '',
+      )
+      if (answer.includes('ListAllMyBucketsResult')) return port!
+      await sleep(50, undefined, { signal })
+    }
   }
+  throw new Error("Ceph's gateway did not start")
 }
 
 /** Ports that were free a moment ago. */
