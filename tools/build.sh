@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 rm -rf dist
 esbuild src/main.ts --bundle --platform=node --target=node24 --format=esm --outfile=dist/main.js --log-level=warning \
-  '--external:@aws-sdk/*' \
+  '--external:@aws-sdk/*' '--external:@grpc/*' --external:pg \
   "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);"
 
 for name in commander re2js yaml; do

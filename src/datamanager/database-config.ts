@@ -192,9 +192,10 @@ async function openBucket(components: DatabaseBackendComponents, openSignal?: Ab
   const coordination = new BucketCoordination({ storage, prefix: `${base}/coordination/`, clock })
   return {
     coordination,
-    // Log and root are in one storage, so there is nothing to bind: another store has other keys.
+    // Log and root are in one storage, so there is nothing to bind: another store has other keys. Not below `log/`: what is
+    // there was shipped, and is deleted without a mark.
     openLog: async (service, identity) =>
-      new BucketChangeLog({ storage, prefix: `${base}/${service}/${identity.generation}/`, clock }),
+      new BucketChangeLog({ storage, prefix: `${base}/${service}/${identity.generation}/bucket/`, clock }),
     [Symbol.asyncDispose]: () => coordination[Symbol.asyncDispose](),
   }
 }
