@@ -51,6 +51,8 @@ const chunkBytes = 256 * 1024
  */
 const smallBytes = 64 * 1024
 const sync = promisify(fsync)
+/** A large object is synced while it is written, so that its end waits for little. */
+const syncEveryBytes = 32 * 1024 * 1024
 /** A directory may vanish again between making it and using it, but not for ever. */
 const vanishedRetries = 100
 /** Sizes and times of a listing are asked this many at once. */
@@ -232,7 +234,8 @@ class PosixObjectStorage implements ObjectStorage {
 
   async #writeTemporary(temporary: string, key: ObjectKey, data: ObjectData, options: PutOptions): Promise<PutResult> {
     await using file = await open(temporary, 'wx', 0o600)
-    const writer = new FileAppender(file)
+    const { persist = true } = options
+    const writer = new FileAppender(file, { persist })
     const meter = new DataMeter(key, options)
     for await (const chunk of chunksOf(data, options.signal)) {
       meter.add(chunk)
@@ -243,7 +246,7 @@ class PosixObjectStorage implements ObjectStorage {
     await writer.flush()
     const seconds = this.#clock.now() / 1000
     await file.utimes(seconds, seconds)
-    if (options.persist ?? true) await file.sync()
+    if (persist) await writer.sync()
     return result
   }
 
@@ -338,9 +341,15 @@ class FileAppender {
   #gathered: Uint8Array = new Uint8Array(0)
   #gatheredBytes = 0
   #offset = 0
+  readonly #persist: boolean
+  #syncedBytes = 0
+  #isSyncing = false
+  /** What was synced on the way; the kernel tells of a failure once, so it is kept for the end. */
+  #synced: Promise<void> = Promise.resolve()
 
-  constructor(file: FileHandle) {
+  constructor(file: FileHandle, { persist }: { readonly persist: boolean }) {
     this.#file = file
+    this.#persist = persist
   }
 
   async append(chunk: Uint8Array): Promise<void> {
@@ -362,12 +371,29 @@ class FileAppender {
     this.#gatheredBytes = 0
   }
 
+  async sync(): Promise<void> {
+    await this.#synced
+    await this.#file.sync()
+  }
+
+  #syncSome(): void {
+    this.#syncedBytes = this.#offset
+    this.#isSyncing = true
+    this.#synced = this.#synced
+      .then(() => this.#file.datasync())
+      .finally(() => {
+        this.#isSyncing = false
+      })
+    this.#synced.catch(() => {}) // Heard of by sync.
+  }
+
   async #write(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
       const { bytesWritten } = await this.#file.write(bytes, at, bytes.length - at, this.#offset)
       at += bytesWritten
       this.#offset += bytesWritten
     }
+    if (this.#persist && !this.#isSyncing && this.#offset - this.#syncedBytes >= syncEveryBytes) this.#syncSome()
   }
 }
 
