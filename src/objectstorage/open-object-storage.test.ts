@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,4 +22,27 @@ test('a bucket opens a storage in it, below its prefix', async () => {
   await using ost = await openObjectStorage({ type: 's3', ...double.settings, prefix: 'ci/' })
   await ost.put('a', Buffer.from('x'))
   expect([...double.objects.keys()]).toEqual(['ci/data/a'])
+})
+
+test('without the SDK of S3 a directory works, and a bucket says what is missing', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'slipway-ost-'))
+  const script = `
+    import { registerHooks } from 'node:module'
+    registerHooks({
+      resolve(name, context, next) {
+        if (name.startsWith('@aws-sdk/')) throw new Error('Cannot find package ' + name)
+        return next(name, context)
+      },
+    })
+    const { openObjectStorage } = await import(${JSON.stringify(join(import.meta.dirname, 'open-object-storage.ts'))})
+    await using ost = await openObjectStorage({ type: 'posix', path: ${JSON.stringify(folder)} })
+    const { sizeBytes } = await ost.put('a', Buffer.from('x'))
+    const failure = await openObjectStorage({ type: 's3', region: 'r', bucket: 'bucket' }).catch((error) => error)
+    console.log(sizeBytes, failure.code, failure.message)`
+  try {
+    const output = execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' })
+    expect(output).toMatch(/^1 object_storage_config .*npm install @aws-sdk\/client-s3$/m)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })

@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -508,15 +508,6 @@ test.each([
   await expect(
     openS3ObjectStorage({ endpoint: 'http://localhost:1', region: 'r', bucket: 'bucket', ...wrong }),
   ).rejects.toMatchObject({ code: 'object_storage_config', message: expect.stringMatching(message) })
-})
-
-test('the SDK is loaded by nothing but the opening of a storage on S3', () => {
-  const folder = join(import.meta.dirname, '..')
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  const loading = files
-    .filter((file) => /(?<!\.test)\.ts$/.test(file))
-    .filter((file) => /^import (?!type )[^']*from '@(aws-sdk|smithy)/m.test(readFileSync(join(folder, file), 'utf8')))
-  expect(loading).toEqual([])
 })
 
 function flipped(data: Buffer, at: number): Buffer {
