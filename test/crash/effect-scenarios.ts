@@ -24,7 +24,7 @@ const middles: Partial<Readonly<Record<Effect, number>>> = {
   'pod created': 2,
   'pod removed': 2,
   'step started': 3,
-  'output read': 100,
+  'output read': 20,
   'output released': 3,
   'step ended': 3,
   'files packed': 2,
