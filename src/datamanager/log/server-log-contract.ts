@@ -6,7 +6,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { startLossyProxy } from '../../../test/support/lossy-proxy.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { limits } from '../../lib/limits.ts'
 import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
 import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
 import { type ChangeLog, type EncodedRecord, genesisHash } from '../change-log.ts'
@@ -15,6 +17,9 @@ import { openLogDatabase } from '../open-log-database.ts'
 import { Payloads } from './payloads.ts'
 
 export type ServerLog = AsyncDisposable & {
+  readonly port: number
+  /** A writer that reaches the server at another port and waits for an answer for 1 s. */
+  joinAt(port: number): Promise<ChangeLog>
   /** One more writer's view of the log. */
   join(payloads?: Payloads): Promise<ChangeLog>
   /** Bytes the server itself holds for the records. */
@@ -81,6 +86,50 @@ export function serverLogContract(name: string, open: () => Promise<ServerLog>):
       await append(log, aRecord(3, second.hash), second.hash)
       await log.collect(2)
       expect(await keysOf(storage)).toEqual([])
+    })
+  })
+
+  test(`${name}: an answer that is lost leaves the outcome unknown, and the slot tells`, async () => {
+    await using opened = await open()
+    await using proxy = await startLossyProxy(opened.port)
+    const log = await opened.joinAt(proxy.port)
+    const first = await append(log, aRecord(1, genesisHash), genesisHash)
+    const second = aRecord(2, first.hash)
+    proxy.loseAnswers()
+    expect(await log.append(second, first.hash)).toMatchObject({ kind: 'unknown' })
+    expect(proxy.lostBytes).toBeGreaterThan(0)
+    expect((await (await opened.join()).read(0, 5)).map(({ hash }) => hash)).toEqual([first.hash, second.hash])
+    proxy.recover()
+    expect((await log.read(1, 5)).map(({ hash }) => hash)).toEqual([second.hash])
+    expect(await log.append(second, first.hash)).toEqual({ kind: 'exists' })
+    await append(log, aRecord(3, second.hash), second.hash)
+  })
+
+  test(`${name}: a server that cannot be reached leaves the outcome unknown and reads fail`, async () => {
+    await using opened = await open()
+    const log = await (async () => {
+      await using proxy = await startLossyProxy(opened.port)
+      const joined = await opened.joinAt(proxy.port)
+      await append(joined, aRecord(1, genesisHash), genesisHash)
+      return joined
+    })()
+    const first = aRecord(1, genesisHash)
+    expect(await log.append(aRecord(2, first.hash), first.hash)).toMatchObject({ kind: 'unknown' })
+    await expect(log.read(0, 5)).rejects.toMatchObject({ code: 'backend_unavailable' })
+    await expect(log.head()).rejects.toMatchObject({ code: 'backend_unavailable' })
+    expect(await (await opened.join()).head()).toBe(1)
+  })
+
+  test(`${name}: a record of up to inlineRecordBytes is in the server, a larger one on object storage`, async () => {
+    await withStorage(async (storage) => {
+      await using opened = await open()
+      const log = await opened.join(new Payloads(storage, 'payload/'))
+      const overhead = aRecord(1, genesisHash, 'x'.repeat(10_000)).bytes.length - 30_000 // the text is in it three times
+      const fitting = Math.floor((limits.inlineRecordBytes.value - overhead) / 3) - 10
+      const first = await append(log, aRecord(1, genesisHash, 'x'.repeat(fitting)), genesisHash)
+      expect(await keysOf(storage)).toEqual([])
+      await append(log, aRecord(2, first.hash, 'x'.repeat(fitting + 100)), first.hash)
+      expect(await keysOf(storage)).toHaveLength(1)
     })
   })
 

@@ -42,6 +42,12 @@ serverLogContract('etcd', async () => {
   const client = stack.use(await EtcdClient.open({ endpoints: [etcd.endpoint] }, systemClock))
   const all = { key: prefix, end: prefixEnd(prefix) }
   return {
+    port: Number(new URL(etcd.endpoint).port),
+    joinAt: async (port) => {
+      const settings = { endpoints: [`http://127.0.0.1:${port}`], callMs: 1000 }
+      const other = stack.use(await EtcdClient.open(settings, systemClock))
+      return stack.use(new EtcdChangeLog({ client: other, prefix, clock: systemClock }))
+    },
     join: async (payloads) =>
       stack.use(new EtcdChangeLog({ client, prefix, clock: systemClock, ...(payloads ? { payloads } : {}) })),
     storedBytes: async () => {

@@ -42,6 +42,12 @@ serverLogContract('PostgreSQL', async () => {
   const stack = new AsyncDisposableStack()
   const client = stack.use(await PostgresClient.open({ url: postgres.url }))
   return {
+    port: Number(new URL(postgres.url).port),
+    joinAt: async (port) => {
+      const url = Object.assign(new URL(postgres.url), { port }).href
+      const other = stack.use(await PostgresClient.open({ url, statementMs: 1000 }))
+      return stack.use(await PostgresChangeLog.open({ client: other, schema, clock: systemClock }))
+    },
     join: async (payloads) =>
       stack.use(
         await PostgresChangeLog.open({ client, schema, clock: systemClock, ...(payloads ? { payloads } : {}) }),
