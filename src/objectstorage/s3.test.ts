@@ -6,8 +6,9 @@ import type { LookupFunction } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { newBucket } from '../../test/support/ceph-server.ts'
+import { startCuttingProxy } from '../../test/support/cutting-proxy.ts'
 import { collectBytes } from '../lib/bytes.ts'
 import { objectStorageContract } from './object-storage-contract.ts'
 import { openS3ObjectStorage } from './s3.ts'
@@ -191,4 +192,54 @@ test.each([
   const failure = await openS3ObjectStorage(wrong).catch((error: unknown) => error)
   expect(failure).toMatchObject({ code, message: expect.stringMatching(message) })
   expect(String(failure)).not.toContain(where.credentials!.secretAccessKey)
+})
+
+describe('when an answer of the real server is cut', () => {
+  async function openThroughProxy() {
+    await using undo = new AsyncDisposableStack()
+    const proxy = undo.use(await startCuttingProxy(Number(new URL(shared.endpoint).port)))
+    const endpoint = `http://127.0.0.1:${proxy.port}`
+    const ost = undo.use(await openS3ObjectStorage({ ...settings(), endpoint }))
+    const owned = undo.move()
+    return { proxy, ost, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  }
+
+  test('a reader goes on where it was', async () => {
+    await using through = await openThroughProxy()
+    const data = randomBytes(9 * MiB)
+    await through.ost.put('key', data)
+    through.proxy.cutOnce(/^GET .*key/, 5 * MiB)
+    expect((await collectBytes(through.ost.read('key'))).equals(data)).toBe(true)
+    expect(through.proxy.cuts).toBe(1)
+  })
+
+  test('a reader of an object that was replaced is told so', async () => {
+    await using through = await openThroughProxy()
+    await through.ost.put('key', randomBytes(9 * MiB))
+    through.proxy.cutOnce(/^GET .*key/, 5 * MiB)
+    const reader = through.ost.read('key')[Symbol.asyncIterator]()
+    await reader.next()
+    await through.ost.put('key', randomBytes(9 * MiB))
+    const rest = async () => {
+      while (!(await reader.next()).done);
+    }
+    await expect(rest()).rejects.toMatchObject({ code: 'object_changed' })
+  })
+
+  test('a creation knows that the object is its own', async () => {
+    await using through = await openThroughProxy()
+    through.proxy.cutOnce(/^PUT /, 0)
+    expect(await through.ost.create('key', bytes('mine'))).toMatchObject({ sizeBytes: 4 })
+    expect(through.proxy.cuts).toBe(1)
+    await expect(through.ost.create('key', bytes('mine'))).rejects.toMatchObject({ code: 'object_exists' })
+  })
+
+  test('an upload in parts knows that it ended', async () => {
+    await using through = await openThroughProxy()
+    const data = randomBytes(17 * MiB)
+    through.proxy.cutOnce(/^POST .*uploadId=/, 0)
+    await through.ost.put('key', data)
+    expect(through.proxy.cuts).toBe(1)
+    expect((await collectBytes(through.ost.read('key'))).equals(data)).toBe(true)
+  })
 })
