@@ -16,6 +16,7 @@ const names = [
   'log-bytes',
   'masking',
   'datamanager',
+  'snapshot',
   'tasks',
   'host',
   'command',

@@ -72,6 +72,16 @@ export type Operation =
  */
 export type Change = { readonly position: Position; readonly operations: readonly Operation[] }
 
+/** Why nothing is written: an exact cut of the log, the same on every instance and after every restart. */
+export type Maintenance = {
+  readonly by: string
+  readonly why: string
+  /** Milliseconds, by the clock of the instance that was asked. */
+  readonly since: number
+  /** The generation that an import has put in the place of this one, which stays frozen for ever. */
+  readonly replacedBy?: string
+}
+
 export interface Database<S extends Schema> extends AsyncDisposable {
   /**
    * Runs `closure` and commits what it wrote, durably, before it resolves. The closure is synchronous, may run more than

@@ -10,6 +10,7 @@ import type {
   Committed,
   Database,
   DoOptions,
+  Maintenance,
   Operation,
   Position,
   ReadTransaction,
@@ -17,7 +18,7 @@ import type {
   Transaction,
 } from './database.ts'
 import { Wakeups } from './log/wakeups.ts'
-import type { ReadModel } from './read-model/read-model.ts'
+import { maintenanceId, maintenanceType, type ReadModel } from './read-model/read-model.ts'
 import { decodeRecord } from './record.ts'
 import type { Writer } from './writer.ts'
 
@@ -55,8 +56,56 @@ export class LogDatabase<S extends Schema> implements Database<S> {
     components.model.onApplied = () => this.#applied.wake()
   }
 
-  do<T>(closure: (tx: Transaction<S>) => T, options?: DoOptions): Promise<Committed<T>> {
-    return this.#components.writer.do(closure, options)
+  do<T>(closure: (tx: Transaction<S>) => T, options: DoOptions = {}): Promise<Committed<T>> {
+    const { signal, transactionId } = options
+    return this.#components.writer.do(closure, {
+      ...(signal ? { signal } : {}),
+      ...(transactionId === undefined ? {} : { transactionId }),
+    })
+  }
+
+  /** Set while the database is frozen, as of `position`. */
+  get maintenance(): Maintenance | undefined {
+    return this.#components.model.maintenance
+  }
+
+  /**
+   * Begins maintenance: what comes after this in the log is refused with `maintenance`, on every instance, until `unfreeze`.
+   * Closures that only read go on. A database that is frozen already stays as it is; its state is the result.
+   */
+  freeze(by: string, why: string): Promise<Committed<Maintenance>> {
+    const since = this.#components.clock.now()
+    return this.#maintain((current) => current ?? { by, why, since })
+  }
+
+  /** Ends maintenance. `import_refused` when an import has replaced this generation. */
+  async unfreeze(): Promise<Position> {
+    const { position } = await this.#maintain((current) => {
+      if (current?.replacedBy === undefined) return undefined
+      throw new SlipwayError('import_refused', `unfreeze: generation ${current.replacedBy} has replaced this one`)
+    })
+    return position
+  }
+
+  /** The last record of a generation: only in maintenance (`import_refused`), and never undone. */
+  closeGeneration(replacedBy: string): Promise<Committed<Maintenance>> {
+    return this.#maintain((current) => {
+      if (current) return { ...current, replacedBy }
+      throw new SlipwayError('import_refused', 'import: the database is not in maintenance')
+    })
+  }
+
+  #maintain<M extends Maintenance | undefined>(next: (current: Maintenance | undefined) => M): Promise<Committed<M>> {
+    type State = { readonly [maintenanceType]: Maintenance }
+    return this.#components.writer.do<State, M>(
+      (tx) => {
+        const state = next(tx.get(maintenanceType, maintenanceId))
+        if (state) tx.put(maintenanceType, maintenanceId, state)
+        else tx.delete(maintenanceType, maintenanceId)
+        return state
+      },
+      { isMaintenance: true },
+    )
   }
 
   outcome(transactionId: string): Committed<Json | undefined> | undefined {

@@ -54,6 +54,7 @@ type Queued = {
   readonly signal: AbortSignal | undefined
   readonly transactionId: string | undefined
   readonly isIdGiven: boolean
+  readonly isMaintenance: boolean
   readonly settle: { resolve(committed: Committed<unknown>): void; reject(error: unknown): void }
   state: 'queued' | 'evaluated' | 'settled'
   rounds: number
@@ -81,8 +82,12 @@ export class Writer {
     this.#components = components
   }
 
-  do<S extends Schema, T>(closure: (tx: Transaction<S>) => T, options: DoOptions = {}): Promise<Committed<T>> {
-    const { signal, transactionId } = options
+  /** `isMaintenance`: may write while the database is frozen. */
+  do<S extends Schema, T>(
+    closure: (tx: Transaction<S>) => T,
+    options: DoOptions & { readonly isMaintenance?: boolean } = {},
+  ): Promise<Committed<T>> {
+    const { signal, transactionId, isMaintenance = false } = options
     if (this.#closed) return Promise.reject(this.#closed)
     if (signal?.aborted) return Promise.reject(signal.reason)
     if (this.#isOverloaded())
@@ -96,6 +101,7 @@ export class Writer {
         signal,
         transactionId: needsId ? this.#components.newId() : transactionId,
         isIdGiven: transactionId !== undefined,
+        isMaintenance,
         settle: { resolve: resolve as (committed: Committed<unknown>) => void, reject },
         state: 'queued',
         rounds: 0,
@@ -243,11 +249,15 @@ export class Writer {
       }
     }
     let resultText: string | undefined
-    const evaluation = model.evaluate((tx) => {
-      const result = queued.closure(tx)
-      if (transactionId !== undefined) resultText = encodeResult(result, queued.isIdGiven)
-      return result
-    }, position)
+    const evaluation = model.evaluate(
+      (tx) => {
+        const result = queued.closure(tx)
+        if (transactionId !== undefined) resultText = encodeResult(result, queued.isIdGiven)
+        return result
+      },
+      position,
+      queued.isMaintenance,
+    )
     if (evaluation.kind === 'threw') return { outcome: evaluation, line: undefined }
     const { result, operations } = evaluation
     if (operations.length === 0)

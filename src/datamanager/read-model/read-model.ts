@@ -11,7 +11,7 @@ import { invariant, SlipwayError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
 import { limits } from '../../lib/limits.ts'
 import { genesisHash, type RecordHash } from '../change-log.ts'
-import type { Position, RowTypes, Schema, Transaction } from '../database.ts'
+import type { Maintenance, Position, RowTypes, Schema, Transaction } from '../database.ts'
 import { type DecodedRecord, encodeDelete, encodePut, type RecordedTransaction } from '../record.ts'
 import {
   type Catalog,
@@ -44,7 +44,11 @@ export type ReadModelOptions = {
   readonly storageCalls?: StorageCalls | undefined
 }
 
-type State = { position: Position; hash: RecordHash; sum: bigint }
+/** A row of this type, of which there is at most one, says that the database is in maintenance: it is in log and snapshots. */
+export const maintenanceType = '$maintenance'
+export const maintenanceId = 'state'
+
+type State = { position: Position; hash: RecordHash; sum: bigint; maintenance: Maintenance | undefined }
 type StoredRow = { number: number; body: string; hash: Uint8Array }
 
 export type Remembered = { readonly position: Position; readonly at: number; readonly result: string | null }
@@ -82,7 +86,7 @@ export class ReadModel implements Disposable {
     this.#statements = new Statements(connection)
     this.#readStatements = new Statements(readConnection)
     this.#run('BEGIN IMMEDIATE')
-    this.#catalog = loadCatalog(connection, options.types)
+    this.#catalog = loadCatalog(connection, { ...options.types, [maintenanceType]: {} })
     for (const { type, index } of [...this.#catalog.changed, ...this.#staleIndexes()]) this.#rebuild(type, index)
     this.#run('COMMIT')
     this.#rows = new Rows(connection, this.#catalog)
@@ -93,7 +97,13 @@ export class ReadModel implements Disposable {
       content_hash: string
     }
     this.identity = { store: meta.store, generation: meta.generation }
-    this.#state = { position: meta.position, hash: meta.hash, sum: decodeSum(meta.content_hash) }
+    const maintenance = this.#find(this.#rows.type(maintenanceType), maintenanceId)
+    this.#state = {
+      position: meta.position,
+      hash: meta.hash,
+      sum: decodeSum(meta.content_hash),
+      maintenance: parseMaintenance(maintenance?.body),
+    }
   }
 
   /** Opens or makes the file. Errors: `database_foreign`, `database_too_new`, `database_corrupt`, `disk_full`. */
@@ -121,6 +131,11 @@ export class ReadModel implements Disposable {
 
   get contentHash(): string {
     return encodeSum((this.#committed ?? this.#state).sum)
+  }
+
+  /** Set while the database is frozen, as of the newest applied record. */
+  get maintenance(): Maintenance | undefined {
+    return (this.#committed ?? this.#state).maintenance
   }
 
   get isInTransaction(): boolean {
@@ -179,11 +194,17 @@ export class ReadModel implements Disposable {
 
   /**
    * Runs `closure` in the open transaction as part of record `position`. If it throws, nothing of it stays; if SQLite
-   * failed below it, this throws and the whole transaction must be rolled back.
+   * failed below it, this throws and the whole transaction must be rolled back. While the database is in maintenance only
+   * closures that are part of it (`isMaintenance`) may write.
    */
-  evaluate<S extends Schema, T>(closure: (tx: Transaction<S>) => T, position: Position): Evaluation<T> {
-    const tx = new RowsWriter<S>(this.#rows, this, position)
-    const before = this.#state.sum
+  evaluate<S extends Schema, T>(
+    closure: (tx: Transaction<S>) => T,
+    position: Position,
+    isMaintenance = false,
+  ): Evaluation<T> {
+    const refusing = isMaintenance ? undefined : this.#state.maintenance
+    const tx = new RowsWriter<S>(this.#rows, this, { position, refusing })
+    const before = { ...this.#state }
     let evaluation: Evaluation<T>
     try {
       const result = mustBeSynchronous(closure(tx), 'do')
@@ -290,11 +311,15 @@ export class ReadModel implements Disposable {
     return { rows, problems }
   }
 
-  /** The rows that differ from `expected`, which has the JSON text of each by its type and id with a zero byte between. */
+  /**
+   * The rows that differ from `expected`, which has the JSON text of each by its type and id with a zero byte between. Rows
+   * with which the generation began (those of an import) are in no record and not compared.
+   */
   compareRows(expected: ReadonlyMap<string, string>): string[] {
     const problems: string[] = []
     let rows = 0
-    const select = 'SELECT t.name AS type, r.id, r.body FROM stored_row r JOIN stored_type t ON t.number = r.type'
+    const select =
+      'SELECT t.name AS type, r.id, r.body FROM stored_row r JOIN stored_type t ON t.number = r.type WHERE r.changed_at > 0'
     for (const stored of this.connection.prepare(select).iterate()) {
       const row = stored as { type: string; id: string; body: string }
       rows++
@@ -318,6 +343,7 @@ export class ReadModel implements Disposable {
       this.touched?.add(`${type.name}\0${id}`)
       const hash = rowHash(type.name, id, body)
       this.#state.sum = moveSum(this.#state.sum, hash, found?.hash)
+      if (type.name === maintenanceType) this.#state.maintenance = parseMaintenance(body)
       if (found) {
         this.#statements
           .of('UPDATE stored_row SET body = ?, changed_at = ?, hash = ? WHERE number = ?')
@@ -340,6 +366,7 @@ export class ReadModel implements Disposable {
       if (!found) return false
       this.touched?.add(`${type.name}\0${id}`)
       this.#state.sum = moveSum(this.#state.sum, undefined, found.hash)
+      if (type.name === maintenanceType) this.#state.maintenance = undefined
       this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(found.number)
       this.#reindex(type, id, found.number, found.body, undefined)
       return true
@@ -351,9 +378,10 @@ export class ReadModel implements Disposable {
     this.#guard(() => this.#run('SAVEPOINT closure'))
   }
 
-  #undo(sum: bigint): void {
+  #undo({ sum, maintenance }: State): void {
     this.#run('ROLLBACK TO closure')
     this.#state.sum = sum
+    this.#state.maintenance = maintenance
   }
 
   #applyTransaction(transaction: RecordedTransaction, position: Position): void {
@@ -465,12 +493,18 @@ class RowsWriter<S extends Schema> extends RowsReader<S> implements Transaction<
   readonly #rows: Rows
   readonly #model: ReadModel
   readonly #position: Position
+  readonly #refusing: Maintenance | undefined
 
-  constructor(rows: Rows, model: ReadModel, position: Position) {
+  constructor(
+    rows: Rows,
+    model: ReadModel,
+    { position, refusing }: { readonly position: Position; readonly refusing: Maintenance | undefined },
+  ) {
     super(rows)
     this.#rows = rows
     this.#model = model
     this.#position = position
+    this.#refusing = refusing
   }
 
   put<T extends keyof S & string>(type: T, id: string, body: S[T]): void {
@@ -506,9 +540,17 @@ class RowsWriter<S extends Schema> extends RowsReader<S> implements Transaction<
 
   #beforeChange(): void {
     this.checkOpen()
+    if (this.#refusing) this.#refuse(this.#refusing)
     if (this.hasSavepoint) return
     this.#model.openSavepoint()
     this.hasSavepoint = true
+  }
+
+  /** Remembered, so that a closure which swallows it does not seem to have succeeded. */
+  #refuse(maintenance: Maintenance): never {
+    const error = inMaintenance(maintenance)
+    this.failure ??= error
+    throw error
   }
 
   #collect(operation: string): void {
@@ -517,6 +559,15 @@ class RowsWriter<S extends Schema> extends RowsReader<S> implements Transaction<
     if (this.bytes > limits.recordBytes.value)
       throw new SlipwayError('record_too_large', `one transaction wrote more than ${limits.recordBytes.value} bytes`)
   }
+}
+
+function inMaintenance({ by, why, replacedBy }: Maintenance): SlipwayError {
+  const what = replacedBy === undefined ? 'is in maintenance' : `was replaced by generation ${replacedBy}`
+  return new SlipwayError('maintenance', `write to the database: it ${what} (${by}: ${why})`)
+}
+
+function parseMaintenance(body: string | undefined): Maintenance | undefined {
+  return body === undefined ? undefined : (JSON.parse(body) as Maintenance) // LogDatabase.freeze wrote it
 }
 
 /** Ids are well-formed text without zero bytes, so that they come back from SQLite as they went in. */

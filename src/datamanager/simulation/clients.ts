@@ -19,6 +19,8 @@ export type ClientsOptions = {
   readonly coverage: Coverage
   /** An instance that lives, if there is one. */
   readonly findInstance: () => Instance | undefined
+  /** Between two orders of a client; default 4. */
+  readonly pauseMsMax?: number
 }
 
 export const clientEvents = [
@@ -78,7 +80,7 @@ export class Clients {
   async #client(orders: number): Promise<void> {
     const { random, clock } = this.#options
     for (let n = 0; n < orders; n++) {
-      await clock.sleep(random.below(pauseMsMax))
+      await clock.sleep(random.below(this.#options.pauseMsMax ?? pauseMsMax))
       await this.#give()
     }
   }

@@ -73,7 +73,7 @@ export function checkHistory(seen: readonly Seen[], records: readonly DecodedRec
   }
   checkRealTime(inOrder)
   checkReadTime(seen)
-  return contentHashOf(bank.rows)
+  return contentHashOfRows(bank.rows)
 }
 
 /** What ended before another began is earlier in the log. */
@@ -114,7 +114,7 @@ export function checkChanges(told: readonly Change[], records: readonly DecodedR
 }
 
 /** The content hash by its definition, from docs/storage.md. */
-function contentHashOf(rows: ReadonlyMap<string, string>): string {
+export function contentHashOfRows(rows: ReadonlyMap<string, string>): string {
   let sum = 0n
   for (const [key, body] of rows)
     sum += BigInt(`0x${createHash('sha256').update(key).update('\0').update(body).digest('hex')}`)

@@ -5,8 +5,9 @@ import type { Coverage } from './coverage.ts'
 import { simulateEmbedded } from './embedded.ts'
 import { SimulationFailure } from './history.ts'
 import { simulateShared } from './shared.ts'
+import { simulateStored } from './stored.ts'
 
-export const simulations = { embedded: simulateEmbedded, shared: simulateShared } as const
+export const simulations = { embedded: simulateEmbedded, shared: simulateShared, stored: simulateStored } as const
 export type SimulationKind = keyof typeof simulations
 
 /** Throws at the first seed that fails. */

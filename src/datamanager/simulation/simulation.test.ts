@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { embeddedCoverage } from './embedded.ts'
 import { runSeeds } from './run-seeds.ts'
 import { sharedCoverage } from './shared.ts'
+import { storedCoverage } from './stored.ts'
 
 // More seeds: node src/datamanager/simulation/main.ts --seeds 10000
 
@@ -14,6 +15,12 @@ test('an embedded database keeps its promises whenever the process dies, and eve
 test('databases over a shared log keep their promises on a bad network, and every recovery was needed', async () => {
   const coverage = sharedCoverage()
   await runSeeds('shared', 1, 60, coverage)
+  expect(coverage.missing).toEqual([])
+})
+
+test('over object storage nothing shipped is lost, every snapshot is exact, whoever dies or sleeps meanwhile', async () => {
+  const coverage = storedCoverage()
+  await runSeeds('stored', 1, 10, coverage)
   expect(coverage.missing).toEqual([])
 })
 

@@ -33,6 +33,10 @@ export type GarbageCollection = {
   readonly shipped: Position | undefined
   /** Up to where every consumer of changes has come; nothing after it leaves the log. */
   readonly consumed: Position
+  /** Snapshots that are being read here: they and what is newer stay. */
+  readonly held: readonly Position[]
+  readonly graceMs: number
+  readonly shippedKeptMs: number
   readonly signal: AbortSignal
 }
 
@@ -46,9 +50,10 @@ export async function collectGarbage(parts: GarbageCollection): Promise<Collecte
   const before = await readManifests(parts)
   const complete = before.filter(({ manifest }) => manifest && isComplete(manifest, objects))
   const kept = complete.slice(0, limits.snapshotsKept.value)
-  const oldest = kept.at(-1)?.position
+  const newest = kept.at(-1)?.position
   // Without as many as are to be kept, all stay: also those that cannot be read, for whoever looks into it.
-  if (oldest === undefined || kept.length < limits.snapshotsKept.value) return { manifests: 0, files: 0, shipped: 0 }
+  if (newest === undefined || kept.length < limits.snapshotsKept.value) return { manifests: 0, files: 0, shipped: 0 }
+  const oldest = Math.min(newest, ...parts.held)
   const old = before.filter(({ position }) => position < oldest)
   for (const { position } of old) await place.ost.delete(manifestKey(place.base, identity.generation, position), signal)
   const files = await collectFiles(parts, objects, now)
@@ -86,7 +91,7 @@ async function collectFiles(parts: GarbageCollection, objects: StoredData, now: 
   }
   let files = 0
   for (const [name, { modifiedAt }] of objects) {
-    if (named.has(name) || now - modifiedAt < limits.storageGraceMs.value) continue
+    if (named.has(name) || now - modifiedAt < parts.graceMs) continue
     await place.ost.delete(`${dataPrefix(place.base, identity.generation)}${name}`, signal)
     files++
   }
@@ -100,7 +105,7 @@ async function collectShipped(parts: GarbageCollection, oldest: Position, now: n
   for await (const { key, modifiedAt } of place.ost.list({ prefix, signal })) {
     const newest = positionOfKey(key)
     if (newest === undefined) continue
-    if (newest >= oldest || now - modifiedAt < limits.shippedRecordsKeptMs.value) break
+    if (newest >= oldest || now - modifiedAt < parts.shippedKeptMs) break
     old.push(key)
   }
   // In order, so that what is left has no gap whenever this ends.

@@ -10,6 +10,7 @@ import { compareUtf8 } from '../../lib/compare-utf8.ts'
 import { invariant } from '../../lib/errors.ts'
 import type { RecordHash } from '../change-log.ts'
 import type { Position } from '../database.ts'
+import { encodeExportRow } from '../export/export-format.ts'
 import { Statements } from '../read-model/rows.ts'
 import { openReadConnection } from '../read-model/sqlite.ts'
 import {
@@ -55,6 +56,8 @@ export interface RowSource {
   planPatches(files: readonly DataFile[]): Promise<readonly Patch[]>
   /** The files that take the place of `patch.file`, of which `rows` are the bytes; undefined when nothing differs. */
   patch(patch: Patch, rows: Uint8Array | undefined): Promise<readonly EncodedDataFile[] | undefined>
+  /** The rows of a data file as lines of an export, once they were compared with everything the manifest says. */
+  exportLines(file: DataFile, rows: Uint8Array): Promise<Uint8Array>
   /** Transaction ids up to `position`, the first of them or those after `after`. */
   encodeTransactions(position: Position, after: string): Promise<Piece>
   close(): Promise<void>
@@ -154,6 +157,14 @@ export class LocalRowSource implements RowSource {
       next += piece.length
     }
     return files
+  }
+
+  async exportLines(file: DataFile, rows: Uint8Array): Promise<Uint8Array> {
+    return Buffer.from(
+      decodeDataFile(file, rows)
+        .map(({ id, body }) => encodeExportRow(file.type, id, body))
+        .join(''),
+    )
   }
 
   async encodeTransactions(position: Position, after: string): Promise<Piece> {

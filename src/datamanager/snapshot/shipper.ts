@@ -126,26 +126,33 @@ export class Shipper {
     this.#isResumed = true
   }
 
-  /** Ships what the log has now; after `resume`. */
+  /** Ships what the log has now; after `resume`. What is committed meanwhile is gathered for the next object. */
   async shipAll(signal: AbortSignal): Promise<void> {
     const { log, clock } = this.#components
     for (;;) {
       if (this.#components.isShared) await this.#adopt(signal)
-      let records: readonly EncodedRecord[]
+      const readAt = clock.now()
+      let found: readonly EncodedRecord[]
       try {
-        records = firstBytes(await log.read(this.#position, limits.shippingRecords.value, signal))
+        found = await log.read(this.#position, limits.shippingRecords.value, signal)
       } catch (error) {
         if (!isSlipwayError(error, 'history_collected')) throw error
         await this.#skipCollected(error, signal)
         continue
       }
+      const records = firstBytes(found)
       const newest = records.at(-1)
-      if (newest === undefined) break
+      if (newest === undefined) {
+        this.#waitingSince = undefined
+        break
+      }
       this.#head = Math.max(this.#head, newest.position)
-      this.#waitingSince ??= clock.now()
+      this.#waitingSince ??= readAt
       await this.#ship(records, newest, signal)
+      // What is not shipped now came after it was read.
+      this.#waitingSince = (await log.head(signal)) > this.#position ? readAt : undefined
+      if (records.length === found.length && found.length < limits.shippingRecords.value) break
     }
-    this.#waitingSince = undefined
     this.#isWarned = false
   }
 

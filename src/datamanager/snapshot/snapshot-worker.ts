@@ -31,12 +31,14 @@ function asFailure(call: WorkerCall, thrown: unknown): WorkerAnswer {
 
 /** Small buffers are parts of a shared one, which must not leave this thread. */
 function owned(result: unknown): unknown {
+  if (result instanceof Uint8Array) return new Uint8Array(result)
   if (Array.isArray(result)) return result.map(owned)
   if (!isEncoded(result)) return isPiece(result) ? { ...result, encoded: owned(result.encoded) } : result
   return { ...result, rows: new Uint8Array(result.rows), index: new Uint8Array(result.index) }
 }
 
 function buffersOf(result: unknown): ArrayBuffer[] {
+  if (result instanceof Uint8Array) return [result.buffer as ArrayBuffer]
   if (Array.isArray(result)) return result.flatMap(buffersOf)
   if (isPiece(result)) return buffersOf(result.encoded)
   return isEncoded(result) ? [result.rows.buffer as ArrayBuffer, result.index.buffer as ArrayBuffer] : []

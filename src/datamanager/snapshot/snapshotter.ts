@@ -44,7 +44,9 @@ export type SnapshotterComponents = {
   readonly newId: () => string
   /** Resolves when the records up to `position` are in object storage, or at once when the log is there anyway. */
   readonly untilShipped: (position: Position, signal: AbortSignal) => Promise<void>
-  readonly fileBytesMax?: number
+  readonly fileBytesMax: number
+  /** How long files stay that no manifest names. */
+  readonly graceMs: number
 }
 
 export type SnapshotResult = {
@@ -112,7 +114,7 @@ export class Snapshotter {
     const touched = new Set<string>()
     model.touched = touched
     const namePrefix = `${encodePosition(model.position)}-${newId()}`
-    const fileBytesMax = this.#components.fileBytesMax ?? limits.snapshotFileBytes.value
+    const { fileBytesMax, graceMs } = this.#components
     const source = openSource({ path, namePrefix, fileBytesMax })
     let isOffered = false
     try {
@@ -132,7 +134,7 @@ export class Snapshotter {
         throw new SlipwayError('snapshot_corrupt', `the files of snapshot ${cut.position} are not its content`)
       await untilShipped(cut.position, signal)
       // Files carried over may be collected once nothing names them for that long.
-      if (Math.abs(clock.now() - startedAt) > limits.storageGraceMs.value / 2)
+      if (Math.abs(clock.now() - startedAt) > graceMs / 2)
         throw new SlipwayError('snapshot_impossible', `snapshot ${cut.position} took too long`)
       const manifest: Manifest = {
         ...model.identity,

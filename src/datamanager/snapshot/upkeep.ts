@@ -10,6 +10,7 @@ import type { Position } from '../database.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
 import { type Collected, collectGarbage } from './collect-garbage.ts'
 import type { StoragePlace } from './keys.ts'
+import type { Manifest } from './manifest.ts'
 import type { RowSource, RowSourceOptions } from './row-source.ts'
 import { Shipper, type ShippingLag } from './shipper.ts'
 import { type SnapshotResult, Snapshotter } from './snapshotter.ts'
@@ -26,7 +27,7 @@ const failedPauseMs = 60_000
 export type DatabaseStorage = {
   readonly place: StoragePlace
   readonly logger?: Logger
-  /** Defaults: limits.snapshotRecords, snapshotLogBytes, snapshotMs, snapshotPauseMs, snapshotFileBytes. */
+  /** Defaults: limits.snapshotRecords, snapshotLogBytes, snapshotMs, snapshotPauseMs, and so on. */
   readonly snapshots?: Partial<SnapshotSettings>
   /** Only for tests and the simulation. */
   readonly openSource?: (options: RowSourceOptions) => RowSource
@@ -38,6 +39,10 @@ export type SnapshotSettings = {
   readonly ms: number
   readonly pauseMs: number
   readonly fileBytes: number
+  /** Younger objects that nothing names are left alone; snapshots that take more than half of it are given up. */
+  readonly graceMs: number
+  /** Younger shipped records stay, whatever snapshots there are. */
+  readonly shippedKeptMs: number
 }
 
 export type UpkeepComponents = {
@@ -65,6 +70,8 @@ export class Upkeep {
   readonly #stop = new AbortController()
   readonly #signal: AbortSignal
   readonly #running: Promise<unknown>[] = []
+  /** Positions of snapshots that are being read. */
+  readonly #held: Position[] = []
 
   constructor(components: UpkeepComponents) {
     const { storage, model, path, log, clock, newId, isShared, shipsLog, closing, onFailure } = components
@@ -76,6 +83,8 @@ export class Upkeep {
       ms: limits.snapshotMs.value,
       pauseMs: limits.snapshotPauseMs.value,
       fileBytes: limits.snapshotFileBytes.value,
+      graceMs: limits.storageGraceMs.value,
+      shippedKeptMs: limits.shippedRecordsKeptMs.value,
       ...storage.snapshots,
     }
     this.#signal = AbortSignal.any([this.#stop.signal, closing])
@@ -101,6 +110,7 @@ export class Upkeep {
       newId,
       untilShipped: (position, signal) => this.#shipper?.waitFor(position, signal) ?? Promise.resolve(),
       fileBytesMax: this.#settings.fileBytes,
+      graceMs: this.#settings.graceMs,
     })
   }
 
@@ -127,6 +137,26 @@ export class Upkeep {
     return this.#snapshotter.snapshot(this.#signal)
   }
 
+  /**
+   * A snapshot of the newest state, whose files this instance does not collect before it is disposed, and
+   * a source that reads them.
+   */
+  async hold(): Promise<AsyncDisposable & { readonly manifest: Manifest; readonly source: RowSource }> {
+    const { storage, path, newId } = this.#components
+    const { openSource = (options) => new WorkerRowSource(options) } = storage
+    const { manifest } = await this.snapshot()
+    this.#held.push(manifest.position)
+    const source = openSource({ path, namePrefix: newId(), fileBytesMax: this.#settings.fileBytes })
+    return {
+      manifest,
+      source,
+      [Symbol.asyncDispose]: async () => {
+        this.#held.splice(this.#held.indexOf(manifest.position), 1)
+        await source.close()
+      },
+    }
+  }
+
   /** As collectGarbage. */
   async collect(): Promise<Collected> {
     const { storage, model, log, isShared, consumed } = this.#components
@@ -136,7 +166,10 @@ export class Upkeep {
       collectLog: isShared ? (position) => log.collect(position, this.#signal) : undefined,
       logger: storage.logger ?? silentLogger,
       shipped: this.#shipper ? this.#shipper.position : undefined,
+      held: this.#held,
       consumed: consumed(),
+      graceMs: this.#settings.graceMs,
+      shippedKeptMs: this.#settings.shippedKeptMs,
       signal: this.#signal,
     })
   }

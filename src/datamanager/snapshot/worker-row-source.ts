@@ -65,6 +65,9 @@ export class WorkerRowSource implements RowSource {
   patch(patch: Patch, rows: Uint8Array | undefined): Promise<readonly EncodedDataFile[] | undefined> {
     return this.#call('patch', patch, rows)
   }
+  exportLines(file: DataFile, rows: Uint8Array): Promise<Uint8Array> {
+    return this.#call('exportLines', file, rows)
+  }
   encodeTransactions(position: Position, after: string): Promise<Piece> {
     return this.#call('encodeTransactions', position, after)
   }
