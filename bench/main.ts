@@ -40,17 +40,16 @@ const figures: Figure[] = []
 for (const name of asked.length > 0 ? asked : names) {
   const benchmark = (await import(`./${name}.ts`)) as { readonly run: () => Promise<readonly Figure[]> }
   try {
-    for (const figure of await benchmark.run()) {
-      figures.push(figure)
-      console.log(line(figure))
-    }
+    const measured = await benchmark.run()
+    for (const figure of measured) console.log(line(figure))
+    figures.push(...measured)
+    save(measured)
   } catch (error) {
     // What could not be measured is not met.
     console.error(`bench: ${name}:`, error)
     process.exitCode = 1
   }
 }
-save(figures)
 if (args.includes('--strict') && figures.some(({ met }) => !met)) process.exitCode = 1
 // Some benchmarks leave kept connections behind.
 process.exit()
