@@ -37,8 +37,9 @@ export class PostgresClient implements AsyncDisposable {
       statement_timeout: statementMs,
       query_timeout: statementMs + 500,
       keepAlive: true,
-      // A commit that is answered is on the disk, whatever the default of the server.
-      options: '-c synchronous_commit=on',
+      // A commit that is answered is on the disk, and a statement that waited for a row sees it as it is then, whatever the
+      // defaults of the server.
+      options: '-c synchronous_commit=on -c default_transaction_isolation=read\\ committed',
     }
     this.#pool = new pg.Pool({ ...this.#config, max: connectionsMax })
     this.#pool.on('error', () => {}) // an idle connection was lost: the next query makes a new one

@@ -6,8 +6,8 @@ export type LossyProxy = AsyncDisposable & {
   readonly port: number
   /** From now on answers are swallowed; connections stay open. */
   loseAnswers(): void
-  /** Ends all connections; new ones work. */
-  recover(): void
+  /** Ends all connections; new ones work, and go to another port if that is given. */
+  recover(port?: number): void
   /** Bytes of answers that were swallowed since `loseAnswers`. */
   readonly lostBytes: number
 }
@@ -15,21 +15,22 @@ export type LossyProxy = AsyncDisposable & {
 /** Forwards to a port of the loopback interface. */
 export async function startLossyProxy(targetPort: number): Promise<LossyProxy> {
   const sockets = new Set<Socket>()
+  let target = targetPort
   let isLosing = false
   let lostBytes = 0
   const server = createServer((client) => {
-    const target = connectTo(targetPort, '127.0.0.1')
-    for (const socket of [client, target]) {
+    const upstream = connectTo(target, '127.0.0.1')
+    for (const socket of [client, upstream]) {
       sockets.add(socket)
       socket.on('error', () => {}) // either end may vanish
       socket.on('close', () => {
         sockets.delete(socket)
         client.destroy()
-        target.destroy()
+        upstream.destroy()
       })
     }
-    client.on('data', (chunk) => target.write(chunk))
-    target.on('data', (chunk) => {
+    client.on('data', (chunk) => upstream.write(chunk))
+    upstream.on('data', (chunk) => {
       if (isLosing) lostBytes += chunk.length
       else client.write(chunk)
     })
@@ -46,8 +47,9 @@ export async function startLossyProxy(targetPort: number): Promise<LossyProxy> {
       isLosing = true
       lostBytes = 0
     },
-    recover: () => {
+    recover: (port) => {
       isLosing = false
+      target = port ?? target
       destroyAll()
     },
     get lostBytes() {

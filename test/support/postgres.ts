@@ -16,29 +16,39 @@ export type Postgres = AsyncDisposable & {
   resume(): void
 }
 
+export type PostgresStandby = Postgres & {
+  /** Makes it the primary, with what it has. */
+  promote(): void
+}
+
 const nobody = 65_534
+const user = 'slipway'
 
 /** Starts one; fails when PostgreSQL is not installed. */
-export async function startPostgres(): Promise<Postgres> {
-  const bin = join('/usr/lib/postgresql', newestVersion(), 'bin')
+export function startPostgres(): Promise<Postgres> {
+  return start((folder, data) => {
+    const args = ['-D', data, '-U', user, '--auth=trust', '--no-sync', '-E', 'UTF8']
+    run(folder, 'initdb', ...args)
+  })
+}
+
+/** A standby that follows `primary` and takes part in no commit. */
+export async function startStandby(primary: Postgres): Promise<PostgresStandby> {
+  const standby = await start((folder, data) => {
+    const { port } = new URL(primary.url)
+    const source = ['-h', '127.0.0.1', '-p', port, '-U', user]
+    run(folder, 'pg_basebackup', ...source, '-D', data, '--write-recovery-conf', '--checkpoint=fast', '--no-sync')
+  })
+  return Object.assign(standby, { promote: () => run(standby.folder, 'pg_ctl', 'promote', '-D', standby.data, '-w') })
+}
+
+async function start(
+  prepare: (folder: string, data: string) => void,
+): Promise<Postgres & { folder: string; data: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-postgres-'))
-  const isRoot = process.getuid?.() === 0
-  if (isRoot) chownSync(folder, nobody, nobody)
-  const asUser = isRoot ? ['setpriv', '--reuid', String(nobody), '--regid', String(nobody), '--clear-groups'] : []
-  const command = (program: string, ...args: string[]) => [...asUser, join(bin, program), ...args]
+  if (isRoot()) chownSync(folder, nobody, nobody)
   const data = join(folder, 'data')
-  const [initdb, ...initArgs] = command(
-    'initdb',
-    '-D',
-    data,
-    '-U',
-    'slipway',
-    '--auth=trust',
-    '--no-sync',
-    '-E',
-    'UTF8',
-  )
-  execFileSync(initdb!, initArgs, { cwd: folder, stdio: 'pipe', env: { ...process.env, LC_ALL: 'C.UTF-8' } })
+  prepare(folder, data)
   const port = await freePort()
   const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: '', shared_buffers: '16MB' }
   const [program, ...args] = command(
@@ -47,13 +57,15 @@ export async function startPostgres(): Promise<Postgres> {
     ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   )
   const isReady = async () => {
-    execFileSync(join(bin, 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)])
+    execFileSync(join(binaries(), 'pg_isready'), ['-q', '-h', '127.0.0.1', '-p', String(port)])
     return true
   }
   const server = new ServerProcess({ program: program!, args }, isReady)
   await server.start()
   return {
-    url: `postgres://slipway@127.0.0.1:${port}/postgres`,
+    folder,
+    data,
+    url: `postgres://${user}@127.0.0.1:${port}/postgres`,
     kill: () => kill(server),
     start: () => server.start(),
     pause: () => signalAll(server, 'SIGSTOP'),
@@ -63,6 +75,18 @@ export async function startPostgres(): Promise<Postgres> {
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+const isRoot = () => process.getuid?.() === 0
+
+function command(program: string, ...args: string[]): string[] {
+  const asNobody = ['setpriv', '--reuid', String(nobody), '--regid', String(nobody), '--clear-groups']
+  return [...(isRoot() ? asNobody : []), join(binaries(), program), ...args]
+}
+
+function run(folder: string, ...words: [string, ...string[]]): void {
+  const [program, ...args] = command(...words)
+  execFileSync(program!, args, { cwd: folder, stdio: 'pipe', env: { ...process.env, LC_ALL: 'C.UTF-8' } })
 }
 
 /** Its processes are in process groups of their own. */
@@ -95,8 +119,8 @@ function childrenOf(parent: number): number[] {
   })
 }
 
-function newestVersion(): string {
+function binaries(): string {
   const versions = readdirSync('/usr/lib/postgresql').sort((a, b) => Number(b) - Number(a))
   if (!versions[0]) throw new Error('PostgreSQL is not installed')
-  return versions[0]
+  return join('/usr/lib/postgresql', versions[0], 'bin')
 }

@@ -1,9 +1,10 @@
-import { afterAll, beforeAll } from 'vitest'
-import { type Postgres, startPostgres } from '../../../../test/support/postgres.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startLossyProxy } from '../../../../test/support/lossy-proxy.ts'
+import { type Postgres, startPostgres, startStandby } from '../../../../test/support/postgres.ts'
 import { systemClock } from '../../../lib/clock.ts'
 import { PostgresClient } from '../../../lib/postgres.ts'
 import { genesisHash } from '../../change-log.ts'
-import { changeLogContract } from '../../change-log-contract.ts'
+import { aRecord, changeLogContract } from '../../change-log-contract.ts'
 import { serverLogContract } from '../server-log-contract.ts'
 import { PostgresChangeLog } from './postgres-log.ts'
 
@@ -63,4 +64,32 @@ serverLogContract('PostgreSQL', async () => {
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
+})
+
+test('PostgreSQL: a standby is refused, and one that took over without the last commits stops those that know them', async () => {
+  await using primary = await startPostgres()
+  const port = (server: Postgres) => Number(new URL(server.url).port)
+  await using proxy = await startLossyProxy(port(primary))
+  const url = Object.assign(new URL(primary.url), { port: proxy.port }).href
+  await using client = await PostgresClient.open({ url })
+  await using log = await PostgresChangeLog.open({ client, schema: 'taken_over', clock: systemClock })
+  const first = aRecord(1, genesisHash)
+  expect(await log.append(first, genesisHash)).toEqual({ kind: 'created' })
+
+  await using standby = await startStandby(primary)
+  await using direct = await PostgresClient.open({ url: standby.url })
+  const onStandby = PostgresChangeLog.open({ client: direct, schema: 'taken_over', clock: systemClock })
+  await expect(onStandby).rejects.toMatchObject({ code: 'backend_unfit' })
+
+  await standby.kill() // stopped it would still get what is on the way
+  const second = aRecord(2, first.hash)
+  expect(await log.append(second, first.hash)).toEqual({ kind: 'created' })
+  await primary.kill()
+  await standby.start()
+  proxy.recover(port(standby))
+  await expect(log.read(0, 5)).rejects.toMatchObject({ code: 'backend_unavailable' }) // it lags, but nothing is lost yet
+  standby.promote()
+  await expect(log.read(0, 5)).rejects.toMatchObject({ code: 'database_corrupt' })
+  const third = aRecord(3, second.hash)
+  await expect(log.append(third, second.hash)).rejects.toMatchObject({ code: 'database_corrupt' })
 })

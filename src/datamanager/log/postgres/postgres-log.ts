@@ -13,7 +13,7 @@ import {
   type RecordHash,
 } from '../../change-log.ts'
 import type { Position } from '../../database.ts'
-import { HeadWatch } from '../head-watch.ts'
+import { type Head, HeadWatch } from '../head-watch.ts'
 import type { Payloads } from '../payloads.ts'
 
 export type PostgresChangeLogOptions = {
@@ -32,8 +32,10 @@ const reconnectMs = 500
 /** Records of one answer: each may have limits.batchBytes. */
 const pageRecords = 16
 
-type StoredHead = { position: string; hash: string }
-type StoredRecord = { position: string; hash: string; bytes: Buffer | null }
+type StoredHead = { head: string; head_hash: string; is_standby: boolean }
+type StoredRecord = { position: string | null; hash: string; bytes: Buffer | null }
+
+const headColumns = 'h.position AS head, h.hash AS head_hash, pg_is_in_recovery() AS is_standby'
 
 export class PostgresChangeLog implements ChangeLog {
   readonly #options: PostgresChangeLogOptions
@@ -127,29 +129,33 @@ export class PostgresChangeLog implements ChangeLog {
     await this.#watching
   }
 
-  async #readHead(signal: AbortSignal | undefined): Promise<{ position: Position; hash: RecordHash }> {
-    const text = `SELECT position, hash FROM ${this.#schema}.head`
-    const [head] = await this.#options.client.query<StoredHead>(text, [], signal)
-    if (!head) throw new SlipwayError('database_corrupt', `${this.#schema}.head in PostgreSQL is empty`)
-    return { position: Number(head.position), hash: head.hash }
+  async #readHead(signal: AbortSignal | undefined): Promise<Head> {
+    const text = `SELECT ${headColumns} FROM ${this.#schema}.head h`
+    const [row] = await this.#options.client.query<StoredHead>(text, [], signal)
+    return this.#parseHead(row)
+  }
+
+  #parseHead(row: StoredHead | undefined): Head {
+    if (!row) throw new SlipwayError('database_corrupt', `${this.#schema}.head in PostgreSQL is empty`)
+    // Behind an address that moves from server to server this may be one that lags; it says nothing about what is lost.
+    if (row.is_standby) throw new SlipwayError('backend_unavailable', 'PostgreSQL: this server is a standby')
+    return { position: Number(row.head), hash: row.head_hash }
   }
 
   async #readPage(from: Position, limit: number, signal: AbortSignal | undefined): Promise<EncodedRecord[]> {
     const before = this.#head.newest
     // One statement, so head and records are of one moment.
-    const rows = await this.#options.client.query<StoredHead & { record: string | null } & StoredRecord>(
-      `SELECT h.position AS head, h.hash AS head_hash, l.position, l.hash, l.bytes
+    const rows = await this.#options.client.query<StoredHead & StoredRecord>(
+      `SELECT ${headColumns}, l.position, l.hash, l.bytes
        FROM ${this.#schema}.head h LEFT JOIN ${this.#schema}.log l ON l.position > $1 AND l.position <= $2
        ORDER BY l.position`,
       [from, from + limit],
       signal,
     )
-    const [first] = rows as unknown as readonly { head: string; head_hash: string }[]
-    if (!first) throw new SlipwayError('database_corrupt', `${this.#schema}.head in PostgreSQL is empty`)
-    const head = Number(first.head)
-    this.#head.check({ position: head, hash: first.head_hash }, before)
+    const head = this.#parseHead(rows[0])
+    this.#head.check(head, before)
     const found = rows.filter(({ position }) => position !== null)
-    const expected = Math.max(0, Math.min(limit, head - from))
+    const expected = Math.max(0, Math.min(limit, head.position - from))
     if (found.length < expected) {
       // Collecting deletes from the front: nothing else may be missing.
       if (Number(found[0]?.position) !== from + 1)
