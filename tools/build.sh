@@ -7,6 +7,9 @@ rm -rf dist
 esbuild src/main.ts --bundle --platform=node --target=node24 --format=esm --outfile=dist/main.js --log-level=warning \
   '--external:@aws-sdk/*' '--external:@grpc/*' --external:pg \
   "--banner:js=import{createRequire}from'node:module';const require=createRequire(import.meta.url);"
+# The thread that reads and encodes snapshots is a file of its own (src/datamanager/snapshot/worker-row-source.ts).
+esbuild src/datamanager/snapshot/snapshot-worker.ts --bundle --platform=node --target=node24 --format=esm \
+  --outfile=dist/snapshot-worker.js --log-level=warning
 
 for name in commander re2js yaml; do
   printf '%s %s\n\n' "$name" "$(node -p "require('./node_modules/$name/package.json').version")"
