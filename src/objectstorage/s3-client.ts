@@ -156,7 +156,9 @@ export class S3Client implements Disposable {
     try {
       return await send(this.#client, attempt.signal)
     } catch (error) {
-      throw attempt.signal.aborted ? attempt.signal.reason : error
+      if (attempt.signal.aborted) throw attempt.signal.reason
+      attempt.abort(error) // Whatever of the request is still under way.
+      throw error
     } finally {
       answered.abort()
       options.signal?.removeEventListener('abort', onAbort)
@@ -277,7 +279,8 @@ function explain(failure: S3Failure, settings: S3Settings): { code: SlipwayError
       code: 'object_storage_denied',
       text: `${place} denies it (${name}, ${status}): the credentials need the right for it on bucket ${settings.bucket}`,
     }
-  return { code: 'object_storage_failed', text: `${place} refuses it: ${name} (${status ?? messageOf(error)})` }
+  if (status === undefined) return { code: 'object_storage_failed', text: messageOf(error) }
+  return { code: 'object_storage_failed', text: `${place} refuses it: ${name} (${status})` }
 }
 
 function isCertificateError(error: unknown): boolean {

@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -210,6 +210,38 @@ describe('create', () => {
     const stored = createHash('sha256').update(setting.double.objects.get('data/key')!.data).digest('hex')
     const put = setting.double.requests.findLast(({ operation }) => operation === 'PutObject')
     expect(put?.headers['x-amz-content-sha256']).toBe(stored)
+  })
+
+  test('fails, and nothing else does, when the file is damaged in which the data waits', async () => {
+    await using setting = await openWith()
+    setting.double.fault = ({ operation }) => {
+      // It has no name any more, but the kernel still knows it.
+      if (operation === 'HeadObject')
+        for (const fd of readdirSync('/proc/self/fd'))
+          if (linkOf(`/proc/self/fd/${fd}`).startsWith('/slipway-')) truncateSync(`/proc/self/fd/${fd}`, 5 * MiB)
+      return undefined
+    }
+    const spoolFolder = mkdtempSync(join(tmpdir(), 'slipway-spool-'))
+    const linkOf = (path: string) => {
+      try {
+        return readlinkSync(path).replace(spoolFolder, '')
+      } catch {
+        return '' // Closed since it was listed.
+      }
+    }
+    try {
+      await using ost = await openS3ObjectStorage({ ...setting.double.settings, spoolFolder })
+      async function* source() {
+        for (let count = 0; count < 10; count++) yield randomBytes(MiB)
+      }
+      await expect(ost.create('key', source())).rejects.toMatchObject({
+        code: 'object_storage_failed',
+        message: expect.stringContaining('became shorter'),
+      })
+      expect(setting.double.objects.size).toBe(0)
+    } finally {
+      rmSync(spoolFolder, { recursive: true })
+    }
   })
 
   test('of more than one PUT may carry is refused before anything is sent', async () => {

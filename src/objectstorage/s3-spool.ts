@@ -75,9 +75,13 @@ async function* fromFile(file: FileHandle, { result, footer }: Measured): AsyncG
 
 async function openNameless(folder: string): Promise<FileHandle> {
   const path = join(folder, `slipway-${randomUUID()}`)
-  const file = await open(path, 'wx+', 0o600)
-  await unlink(path)
-  return file
+  try {
+    const file = await open(path, 'wx+', 0o600)
+    await unlink(path)
+    return file
+  } catch (cause) {
+    throw new SlipwayError('object_storage_failed', `make a file in ${folder} for data on its way to S3`, { cause })
+  }
 }
 
 async function write(file: FileHandle, chunk: Uint8Array): Promise<void> {

@@ -7,7 +7,7 @@
 
 import { createHash, randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import type { GetObjectCommandOutput, ListObjectsV2CommandInput } from '@aws-sdk/client-s3'
+import type { GetObjectCommandOutput, ListObjectsV2CommandInput, ListObjectsV2CommandOutput } from '@aws-sdk/client-s3'
 import { compareUtf8 } from '../lib/compare-utf8.ts'
 import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
@@ -146,7 +146,7 @@ class S3ObjectStorage implements ObjectStorage {
     }
     let previous: string | undefined
     do {
-      const page = await this.#list(input)(signal)
+      const page = await this.#listPage(input, { attempt: 'list objects', signal })
       for (const { Key = '', Size, LastModified } of page.Contents ?? []) {
         const key = decodeListed(Key).slice(this.#root.length)
         if (previous !== undefined && compareUtf8(previous, key) >= 0)
@@ -166,7 +166,8 @@ class S3ObjectStorage implements ObjectStorage {
 
   /** Throws when the bucket cannot be listed. */
   async check(): Promise<void> {
-    await this.#list({ Bucket: this.#client.bucket, Prefix: this.#root, MaxKeys: 1 }, 'open object storage')()
+    const input = { Bucket: this.#client.bucket, Prefix: this.#root, MaxKeys: 1 }
+    await this.#listPage(input, { attempt: 'open object storage' })
   }
 
   async removeOldUploads(): Promise<void> {
@@ -209,10 +210,13 @@ class S3ObjectStorage implements ObjectStorage {
     try {
       await this.#client.call(call, async (client, abortSignal) => {
         const body = spooled.open()
+        const sending = client.send(this.#createCommand(path, body, spooled, writeId), { abortSignal })
+        if (!(body instanceof Readable)) return await sending
         try {
-          await client.send(this.#createCommand(path, body, spooled, writeId), { abortSignal })
+          // The SDK does not listen to what goes wrong with the body itself.
+          return await Promise.race([sending, failureOfStream(body)])
         } finally {
-          if (body instanceof Readable) body.destroy()
+          body.destroy()
         }
       })
     } catch (error) {
@@ -354,15 +358,16 @@ class S3ObjectStorage implements ObjectStorage {
     }
   }
 
-  #list(input: ListObjectsV2CommandInput, attempt = 'list objects') {
-    return async (signal?: AbortSignal) =>
-      await this.#client
-        .call({ attempt, signal }, (client, abortSignal) =>
-          client.send(new this.#client.sdk.ListObjectsV2Command(input), { abortSignal }),
-        )
-        .catch((error: unknown) => {
-          throw error instanceof S3Refused ? this.#client.refused(attempt, error.failure) : error
-        })
+  async #listPage(
+    input: ListObjectsV2CommandInput,
+    call: { readonly attempt: string; readonly signal?: AbortSignal | undefined },
+  ): Promise<ListObjectsV2CommandOutput> {
+    const command = new this.#client.sdk.ListObjectsV2Command(input)
+    try {
+      return await this.#client.call(call, (client, abortSignal) => client.send(command, { abortSignal }))
+    } catch (error) {
+      throw error instanceof S3Refused ? this.#client.refused(call.attempt, error.failure) : error
+    }
   }
 
   /** For `catch`: undefined for a refusal with that status, all others for people. */
@@ -397,6 +402,10 @@ function openedBody({ Body, ContentRange, ContentLength, ETag }: GetObjectComman
   // Content-Range: bytes 0-99/1234
   const total = /\/(\d+)$/.exec(ContentRange ?? '')?.[1]
   return { body: Body as Readable, storedBytes: total === undefined ? (ContentLength ?? 0) : Number(total), etag: ETag }
+}
+
+function failureOfStream(stream: Readable): Promise<never> {
+  return new Promise((_, reject) => stream.on('error', reject))
 }
 
 /** The content of a whole object; the last chunk is handed out only when the checksum is right. */
