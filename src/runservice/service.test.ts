@@ -504,6 +504,27 @@ describe('a restart', () => {
   })
 })
 
+test('a task that cannot be kept after all is executed under another id, and so is what comes after it', async () => {
+  const installation = await anInstallation()
+  const { runservice, database } = installation
+  const executor = await anExecutor(installation, {}, async (order, { api }) => {
+    await writeLog(api, order, 0, `log ${order.executorTaskId}\n`)
+    if (order.steps.length > 1) await api.saveArchive(order.executorTaskId, 1, bytesOf('x'))
+    return 'success' as const
+  })
+  const request = aRequest({ lost: { savesWorkspace: true }, after: { after: { lost: 'S' } }, kept: {} })
+  const [run] = await runservice.createRuns([request])
+  await ended(runservice, run!.id)
+  await database.do((tx) => tx.delete('archive', 'lost-id.1'))
+  const [next] = await runservice.createRuns([{ ...request, keepFrom: run!.id }])
+  const view = await ended(runservice, next!.id)
+  expect(executor.failures).toEqual([])
+  expect(statuses(view)).toEqual({ lost: 'success', after: 'success', kept: 'success' })
+  expect(view.tasks.map(({ task }) => task.id.endsWith('-id'))).toEqual([false, false, true])
+  const [lost] = view.tasks
+  expect(await textOf(runservice.readLog(lost!.task.id, 0))).toBe(`log ${lost!.task.id}.1\n`)
+})
+
 describe('secrets', () => {
   const secret = 'correct horse battery staple'
   const request = [
@@ -630,29 +651,4 @@ describe('what is large', () => {
     await ended(installation.runservice, run!.id)
     expect(executor.orders[0]!.steps[0]).toMatchObject({ command })
   })
-
-  test('a run of 10,000 tasks is created and executed in reasonable time', async () => {
-    const installation = await anInstallation()
-    const begin = performance.now()
-    await anExecutor(installation, { taskLimit: 100 })
-    const width = 100
-    const specs = Object.fromEntries(
-      Array.from({ length: 10_000 }, (_, index) => [
-        `t${index}`,
-        index < width ? {} : { after: { [`t${index - width}`]: 'S' as const } },
-      ]),
-    )
-    const [run] = await create(installation, [specs])
-    await until60s(() => phaseOfRow(installation, run!.id) === 'finished')
-    expect(installation.runservice.findRun(run!.id)!.run.result).toBe('success')
-    nothingLeft(installation.database)
-    expect(performance.now() - begin).toBeLessThan(60_000)
-  }, 70_000)
 })
-
-const phaseOfRow = ({ database }: Installation, runId: string) => database.view((tx) => tx.get('run', runId)?.phase)
-
-async function until60s(condition: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + 60_000; !condition() && performance.now() < deadline; )
-    await new Promise((resolve) => setTimeout(resolve, 20))
-}

@@ -17,9 +17,15 @@ import { cleanArchives, cleanLogs, cleanOrphanedArchives } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
 import { approveTask, cancelRun, stopRun } from './scheduler/actions.ts'
-import { createRun, type KeptTasks } from './scheduler/create-run.ts'
+import {
+  type CreateRunRequest,
+  createRun,
+  type KeptTasks,
+  type NewRun,
+  type NewRunIds,
+} from './scheduler/create-run.ts'
 import { failLostTask } from './scheduler/hand-out.ts'
-import { restartRun } from './scheduler/restart-run.ts'
+import { renameTask, restartRun } from './scheduler/restart-run.ts'
 import { type SealingKey, seal, unseal } from './sealing.ts'
 import {
   type Affected,
@@ -88,15 +94,16 @@ class LocalRunservice implements Runservice {
         keepFrom,
         runId: newUuid(this.#now()),
         runConfigId,
+        newTaskId: stableIds(() => newUuid(this.#now())),
       }
     })
     return await this.#settle((tx, { now }) => {
-      const runs = prepared.map(({ request, keepFrom, runId, runConfigId }) => {
+      const runs = prepared.map(({ request, keepFrom, runId, runConfigId, newTaskId }) => {
         const ids = { runId, runConfigId, ...nextNumbers(tx, request.group) }
-        const created = createRun(request, ids, {
-          now,
-          ...(keepFrom === undefined ? {} : { keep: this.#kept(tx, keepFrom, request) }),
-        })
+        const created =
+          keepFrom === undefined
+            ? createRun(request, ids, { now })
+            : this.#createKeeping(tx, request, ids, { keepFrom, newTaskId, now })
         insertRun(tx, created, now)
         return created.run
       })
@@ -106,12 +113,7 @@ class LocalRunservice implements Runservice {
 
   async restartRun(runId: string, options: RestartRunOptions): Promise<Run> {
     const ids = { runId: newUuid(this.#now()), runConfigId: newUuid(this.#now()) }
-    const taskIds = new Map<string, string>()
-    const newTaskId = (taskId: string) => {
-      const id = taskIds.get(taskId) ?? newUuid(this.#now())
-      taskIds.set(taskId, id)
-      return id
-    }
+    const newTaskId = stableIds(() => newUuid(this.#now()))
     return await this.#settle((tx, { now }) => {
       const run = getRun(tx, runId)
       const config = tx.get('runconfig', run.runConfigId)
@@ -201,8 +203,8 @@ class LocalRunservice implements Runservice {
     // Rows come with the changes: a run of thousands of tasks is not loaded again at each of them.
     let { run } = last
     const tasks = new Map(last.tasks.map(({ task }) => [task.id, task]))
+    let concerns = false
     for await (const { position, operations } of database.changes(last.position, signal)) {
-      let concerns = false
       for (const operation of operations) {
         if (operation.kind !== 'put') continue
         if (operation.type === 'run' && operation.id === runId) run = operation.body as unknown as Run
@@ -212,7 +214,9 @@ class LocalRunservice implements Runservice {
         } else if (operation.type !== 'executor') continue
         concerns = true
       }
-      if (!concerns) continue
+      // Who lags behind is told where things stand, not each step of how they got there.
+      if (!concerns || (position < database.position && !isFinishedRun(run.phase))) continue
+      concerns = false
       last = { ...database.view((tx) => this.#viewOf(tx, run, [...tasks.values()])), position }
       yield last
       if (isFinishedRun(run.phase)) return
@@ -316,6 +320,24 @@ class LocalRunservice implements Runservice {
     )
   }
 
+  /** A task that was there, but cannot be kept after all, gets another id: logs and archives of then are those of the old one. */
+  #createKeeping(
+    tx: Tx,
+    request: CreateRunRequest,
+    ids: NewRunIds,
+    options: { readonly keepFrom: string; readonly newTaskId: (taskId: string) => string; readonly now: number },
+  ): NewRun {
+    const { keepFrom, newTaskId, now } = options
+    const keep = this.#kept(tx, keepFrom, request)
+    const created = createRun(request, ids, { now, keep })
+    const before = new Set(loadTasks(tx, keepFrom).map(({ id }) => id))
+    const again = created.tasks.filter(({ id, status }) => before.has(id) && status !== 'success')
+    if (again.length === 0) return created
+    const newIds = new Map(again.map(({ id }) => [id, newTaskId(id)]))
+    const tasks = (request.tasks ?? []).map((task) => renameTask(task, newIds))
+    return createRun({ ...request, tasks }, ids, { now, keep })
+  }
+
   #kept(tx: Tx, runId: string, request: Pick<NewRunRequest, 'tasks'>): KeptTasks {
     getRun(tx, runId)
     const lost = this.#lostArchives(tx, request.tasks ?? [])
@@ -371,6 +393,16 @@ function failTasksOf(
     failed.push(lost)
   }
   return failed
+}
+
+/** Ids made once per key: a closure that runs again finds the same. */
+function stableIds(make: () => string): (key: string) => string {
+  const ids = new Map<string, string>()
+  return (key) => {
+    const id = ids.get(key) ?? make()
+    ids.set(key, id)
+    return id
+  }
 }
 
 function matches(run: Run, { group, phases, results }: ListRunsOptions): boolean {

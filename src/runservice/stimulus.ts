@@ -124,7 +124,8 @@ function advanceRun(
             graph,
             task: (taskId) => getTask(tx, run.id, taskId),
             hasOrder: (taskId) => tx.get('executortask', executorTaskId(taskId, firstAttempt)) !== undefined,
-            unfinishedTasks: () => tx.count('runtask', { index: 'byUnfinished', prefix: [run.id] }),
+            hasUnfinishedBeyond: (count) =>
+              tx.list('runtask', { index: 'byUnfinished', prefix: [run.id], limit: count + 1 }).length > count,
             orders: () => tx.count('executortask', { index: 'byRun', prefix: [run.id] }),
             all,
           },

@@ -73,8 +73,9 @@ export type RunAccess = {
   /** A task of the run as it stands. */
   readonly task: (taskId: string) => RunTask
   readonly hasOrder: (taskId: string) => boolean
-  /** How many tasks of the run are not finished, and how many orders of it exist: as they stand. */
-  readonly unfinishedTasks: () => number
+  /** Whether more tasks of the run than so many are not finished, as they stand: need not read them all. */
+  readonly hasUnfinishedBeyond: (count: number) => boolean
+  /** How many orders of it exist, as they stand. */
   readonly orders: () => number
   /** Everything, for what concerns all tasks: a failure, a stop. */
   readonly all: () => Omit<RunState, 'run' | 'graph'>
@@ -99,7 +100,7 @@ export function advanceFrom(access: RunAccess, changedTaskIds: readonly string[]
     return advance({ run, graph, ...access.all() }, now)
 
   const { tasks, ready } = advanceAround(access, indexes)
-  const isDone = access.unfinishedTasks() === tasks.filter((task) => isFinishedTask(task.status)).length
+  const isDone = !access.hasUnfinishedBeyond(tasks.filter((task) => isFinishedTask(task.status)).length)
   // A failure that counts would have set the result when it was news.
   const completed = isDone && run.result === 'unknown' ? succeeded(run) : run
   const hasEnded = isDone && completed.result !== 'unknown' && access.orders() === 0

@@ -47,7 +47,7 @@ export function restartRun({ run, config, configTasks, tasks }: RestartInput, op
   const again = tasksAgain({ configTasks, tasks }, options)
   const newIds = new Map<string, string>()
   for (const task of configTasks) if (again.has(task.id)) newIds.set(task.id, options.newTaskId(task))
-  const renamed = configTasks.map((task) => rename(task, newIds))
+  const renamed = configTasks.map((task) => renameTask(task, newIds))
   invariant(
     new Set([...configTasks.map((task) => task.id), ...newIds.values()]).size === configTasks.length + newIds.size,
     'an id of a restarted task was used before',
@@ -84,7 +84,8 @@ function tasksAgain(
   return again
 }
 
-function rename(task: RunConfigTask, newIds: ReadonlyMap<string, string>): RunConfigTask {
+/** The task with new ids for itself and what it depends on, where there are any. */
+export function renameTask(task: RunConfigTask, newIds: ReadonlyMap<string, string>): RunConfigTask {
   return {
     ...task,
     id: newIds.get(task.id) ?? task.id,

@@ -215,7 +215,7 @@ export function accessTo(state: RunState): RunAccess & { readonly read: () => nu
       return tasks.get(id)!
     },
     hasOrder: (id) => orders.has(id),
-    unfinishedTasks: () => unfinished,
+    hasUnfinishedBeyond: (count) => unfinished > count,
     orders: () => state.executorTasks.length,
     all: () => state,
     read: () => read,
