@@ -4,6 +4,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import type { AppendResult, ChangeLog, EncodedRecord, RecordHash } from '../change-log.ts'
+import type { Position } from '../database.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
 import type { OnBranch } from '../recovery.ts'
 import type { CommitOutcome, CommitStrategy, EvaluatedBatch } from '../writer.ts'
@@ -13,6 +14,8 @@ import { type Follower, isContradiction } from './follower.ts'
 const retryMsMax = 1000
 /** Upper bound of the random wait after a lost race. */
 const jitterMsMax = 16
+/** So long after a record of somebody else a writer takes turns. */
+const rivalMs = 1000
 /** A log that says "taken" and then shows nothing there, so often in a row, has lost its end. */
 const phantomReadsMax = 20
 
@@ -34,14 +37,34 @@ type Slot = 'ours' | 'another' | 'nothing'
 export class RemoteCommit implements CommitStrategy {
   readonly namesTransactions = true
   readonly #components: RemoteCommitComponents
+  /** The newest record that is known to be this writer's, or was there before its first. */
+  #ownPosition: Position
+  #rivalSeenAt: number | undefined
+  #appendMs = 0
 
   constructor(components: RemoteCommitComponents) {
     this.#components = components
+    this.#ownPosition = components.model.position
   }
 
   /** While a committed record could not be applied here, nothing may be evaluated. */
   prepare(): Promise<void> | undefined {
-    return this.#components.follower.isBehind ? this.#retrying(() => this.#catchUp()) : undefined
+    if (this.#components.follower.isBehind) return this.#retrying(() => this.#catchUp())
+    return this.#takeTurns()
+  }
+
+  /**
+   * Whoever has just won is the first to know the newest record, so it would win again and again. While there are rivals it
+   * lets as much time pass as they need to catch up; what is called meanwhile goes into the same record.
+   */
+  #takeTurns(): Promise<void> | undefined {
+    const { model, clock, random, closing } = this.#components
+    const now = clock.now()
+    if (model.position > this.#ownPosition) this.#rivalSeenAt = now
+    const isFirst = model.position === this.#ownPosition
+    this.#ownPosition = model.position
+    if (!isFirst || this.#rivalSeenAt === undefined || now - this.#rivalSeenAt > rivalMs) return undefined
+    return clock.sleep(random() * Math.max(jitterMsMax, 4 * this.#appendMs), closing)
   }
 
   async commit({ record, prev }: EvaluatedBatch): Promise<CommitOutcome> {
@@ -57,7 +80,10 @@ export class RemoteCommit implements CommitStrategy {
 
   async #commitRecord(record: EncodedRecord, prev: RecordHash): Promise<CommitOutcome> {
     const { model, follower, clock, random, closing } = this.#components
-    if ((await this.#append(record, prev)) === 'another') {
+    const startedAt = clock.now()
+    const winner = await this.#append(record, prev)
+    this.#appendMs = Math.min(clock.now() - startedAt, retryMsMax)
+    if (winner === 'another') {
       await this.#retrying(() => this.#catchUp())
       await clock.sleep(random() * jitterMsMax, closing)
       return { kind: 'lost' }
@@ -77,6 +103,7 @@ export class RemoteCommit implements CommitStrategy {
       this.#components.onFailure(error)
       throw error
     }
+    if (this.#ownPosition === record.position - 1) this.#ownPosition = record.position
     return { kind: 'committed' }
   }
 
