@@ -1,9 +1,10 @@
 // Real backends, real processes: nothing that was acknowledged is missing or doubled, whoever is killed or stopped.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Etcd, startEtcd } from '../../../test/support/etcd.ts'
 import { type Postgres, startPostgres } from '../../../test/support/postgres.ts'
 import { systemClock } from '../../lib/clock.ts'
+import type { Json } from '../../lib/json.ts'
 import { race } from './race.ts'
 
 let etcd: Etcd
@@ -27,49 +28,38 @@ const backends = {
   },
 }
 
-describe.each(['etcd', 'PostgreSQL'] as const)('%s', (name) => {
-  test('the server is killed and started again, and stands still for longer than a call may take', async () => {
+// Both at once: they mostly wait.
+test.concurrent.each(['etcd', 'PostgreSQL'] as const)(
+  '%s: the server is killed and started again, and stands still for longer than a call may take',
+  async (name) => {
     const { settings, server } = backends[name]
     const report = await race({
       settings: settings('server'),
       writers: 2,
       largeBytes: 400_000,
       disturb: async ({ writers: [first, second] }) => {
-        await Promise.all([first!.progress(30), second!.progress(30)])
+        const both = () => Promise.all([first!.progress(30), second!.progress(30)])
+        await both()
         await server().kill()
         await server().start()
-        await Promise.all([first!.progress(30), second!.progress(30)])
+        await both()
         server().pause()
         await systemClock.sleep(6000)
         server().resume()
-        await Promise.all([first!.progress(30), second!.progress(30)])
+        await both()
       },
     })
     expect(report.acknowledged).toBeGreaterThan(180)
-  })
+  },
+)
 
-  test('writers are killed, and one that stood still wakes up after the others went on', async () => {
-    const report = await race({
-      settings: backends[name].settings('writers'),
-      writers: 3,
-      disturb: async ({ writers: [first, second, third] }) => {
-        await Promise.all([first!.progress(15), second!.progress(15), third!.progress(15)])
-        third!.pause()
-        await first!.progress(30)
-        await first!.restart()
-        await first!.progress(15)
-        third!.resume()
-        await second!.restart()
-        await Promise.all([second!.progress(30), third!.progress(30)])
-      },
-    })
-    expect(report.acknowledged).toBeGreaterThan(120)
-  })
-})
-
-test('object storage: writers are killed, and one that stood still wakes up after the others went on', async () => {
+test.each<[string, () => Json]>([
+  ['etcd', () => backends.etcd.settings('writers')],
+  ['PostgreSQL', () => backends.PostgreSQL.settings('writers')],
+  ['object storage', () => ({ log: 'bucket' })],
+])('%s: writers are killed, and one that stood still wakes up after the others went on', async (_, settings) => {
   const report = await race({
-    settings: { log: 'bucket' },
+    settings: settings(),
     writers: 3,
     disturb: async ({ writers: [first, second, third] }) => {
       await Promise.all([first!.progress(15), second!.progress(15), third!.progress(15)])

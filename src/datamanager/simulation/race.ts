@@ -77,7 +77,16 @@ export class RacingWriter {
     this.#ended = this.#follow()
   }
 
-  /** Lets it come to its end. */
+  /** Resolves when it commits nothing any more. */
+  async stop(): Promise<void> {
+    this.#child.stdin?.write('stop\n')
+    while (this.#lines.at(-1) !== 'done') {
+      if (this.#child.exitCode !== null) throw new SimulationFailure(`a writer has ended: ${this.#errors}`)
+      await systemClock.sleep(20)
+    }
+  }
+
+  /** Lets it come to its end, when all have stopped. */
   async finish(): Promise<void> {
     this.#child.stdin?.end()
     const code = await this.#ended
@@ -121,6 +130,7 @@ export async function race(options: RaceOptions): Promise<RaceReport> {
   })
   try {
     await disturb({ writers })
+    await Promise.all(writers.map((writer) => writer.stop()))
     await Promise.all(writers.map((writer) => writer.finish()))
     return await compare(options, writers, storagePath, join(folder, 'judge.db'))
   } finally {

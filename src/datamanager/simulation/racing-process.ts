@@ -1,9 +1,10 @@
-// One instance of several that write to one shared log: commits as fast as it can until its standard input ends, then waits
-// for the head and ends. Lines on stdout, each whole:
+// One instance of several that write to one shared log: commits as fast as it can until something comes on its standard
+// input; when that ends, all have stopped, and it waits for the head and ends. Lines on stdout, each whole:
 //
 //   open
 //   ok <id> <position> <number>       an acknowledged transaction, and the value of the counter it made
 //   at <position> <content hash>      a state it had
+//   done                              it commits nothing any more
 //   end <position> <content hash>     the last one
 //
 // Each transaction reads the counter they all share, adds one, and puts a row named after itself: a lost or doubled
@@ -39,13 +40,12 @@ await using db = await openLogDatabase<RacingRows>({
 })
 print('open')
 let isEnding = false
-process.stdin.resume()
-process.stdin.on('end', () => {
+const ended = Promise.withResolvers<void>()
+process.stdin.on('data', () => {
   isEnding = true
 })
-process.stdin.on('error', () => {
-  isEnding = true
-})
+process.stdin.on('end', () => ended.resolve())
+process.stdin.on('error', () => ended.resolve())
 
 async function call(caller: number): Promise<void> {
   for (let number = 0; !isEnding; number++) {
@@ -70,8 +70,8 @@ async function call(caller: number): Promise<void> {
   }
 }
 await Promise.all(Array.from({ length: callers }, (_, caller) => call(caller)))
-// A moment in which the others come to an end as well; then everything that was committed must arrive here.
-await systemClock.sleep(300)
+print('done')
+await ended.promise
 const head = await log.head()
 while (db.position < head) await systemClock.sleep(20)
 print('end', db.position, db.contentHash)
