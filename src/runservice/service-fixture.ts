@@ -68,6 +68,8 @@ export type InstallationOptions = {
   readonly storeId?: string
   readonly logger?: Logger
   readonly cloneSource?: CloneSource
+  /** Records that stay in the log of changes. */
+  readonly recordsKept?: number
 }
 
 /** Disposing closes it; a directory that it made itself is removed. */
@@ -76,7 +78,12 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
   await using undo = new AsyncDisposableStack()
   const dir = options.dir ?? aDirectory(undo)
   const database = undo.use(
-    await openDatabase<RunserviceSchema>({ path: join(dir, 'database'), types: runserviceRowTypes, clock }),
+    await openDatabase<RunserviceSchema>({
+      path: join(dir, 'database'),
+      types: runserviceRowTypes,
+      clock,
+      ...(options.recordsKept === undefined ? {} : { recordsKept: options.recordsKept }),
+    }),
   )
   const ost = undo.use(await openPosixObjectStorage({ root: join(dir, 'objects'), clock }))
   const caches = new Caches({ ost, clock })

@@ -105,6 +105,21 @@ describe('a run', () => {
     await expect(ended(installation.runservice, 'nobody')).rejects.toMatchObject({ code: 'run_not_found' })
   })
 
+  test('is watched to its end by a reader who is slower than changes are kept', async () => {
+    const installation = await anInstallation({ recordsKept: 5 })
+    const { runservice } = installation
+    const executor = await anExecutor(installation, {}, () => undefined)
+    const [run] = await create(installation, [{ a: {} }])
+    const views = runservice.watchRun(run!.id, never)[Symbol.asyncIterator]()
+    await views.next()
+    for (let index = 0; index < 300; index++)
+      await create(installation, [{}, { ids: `r${index}`, group: `/project/p1/branch/b${index}` }])
+    await executor.report(await executor.order('a'), 'success')
+    const phases: string[] = []
+    for (let next = await views.next(); !next.done; next = await views.next()) phases.push(next.value.run.phase)
+    expect(phases).toEqual(['finished'])
+  })
+
   test('that nobody executes is watched until the watcher leaves', async () => {
     const installation = await anInstallation()
     const [run] = await create(installation, [{ a: {} }])
@@ -390,6 +405,38 @@ describe('an executor', () => {
       code: 'object_not_found',
     })
   })
+})
+
+test('caches of a project are found by runs of its forks, which save only for their own pull request', async () => {
+  const installation = await anInstallation()
+  const executor = await anExecutor(installation, {}, () => undefined)
+  const orderOf = async (ids: string, fields: Parameters<typeof aRequest>[1]) => {
+    const [run] = await create(installation, [{ a: {} }, { ids, ...fields }])
+    return (await executor.message('execute', ({ order }) => order.runId === run!.id)).order.executorTaskId
+  }
+  const own = await orderOf('1', {})
+  const fork = await orderOf('2', { group: '/project/p1/pr/7', trust: 'fork' })
+  const otherFork = await orderOf('3', { group: '/project/p1/pr/8', trust: 'fork' })
+  const stranger = await orderOf('4', { group: '/project/p2/branch/main' })
+  const { api } = executor
+  const found = async (order: string, key: string, exactOnly = false) => {
+    const cache = await api.findCache(order, key, { exactOnly })
+    return cache === undefined ? undefined : await textOf(api.readCache(order, cache))
+  }
+  await api.saveCache(own, 'shared', bytesOf('of the project'))
+  expect(await api.saveCache(fork, 'poison', bytesOf('of the fork'))).toBe('stored')
+  expect(await api.saveCache(fork, 'shared-2', bytesOf('newer'))).toBe('stored')
+  const all = [own, fork, otherFork, stranger]
+  expect(await Promise.all(all.map((order) => found(order, 'shared')))).toEqual([
+    ...['of the project', 'of the project', 'of the project'],
+    undefined,
+  ])
+  expect(await Promise.all(all.map((order) => found(order, 'poison')))).toEqual([
+    undefined,
+    'of the fork',
+    undefined,
+    undefined,
+  ])
 })
 
 describe('reports', () => {

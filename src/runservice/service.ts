@@ -2,7 +2,7 @@
 
 import type { Database, ReadTransaction } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
-import { invariant, SlipwayError } from '../lib/errors.ts'
+import { invariant, isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
@@ -195,6 +195,17 @@ class LocalRunservice implements Runservice {
   }
 
   async *watchRun(runId: string, signal: AbortSignal): AsyncIterable<RunView> {
+    for (;;) {
+      try {
+        return yield* this.#watchFromNow(runId, signal)
+      } catch (error) {
+        // A reader so slow that the changes are gone begins again with the rows.
+        if (!isSlipwayError(error, 'history_collected')) throw error
+      }
+    }
+  }
+
+  async *#watchFromNow(runId: string, signal: AbortSignal): AsyncGenerator<RunView, void, undefined> {
     const { database } = this.#components
     let last = this.findRun(runId)
     if (last === undefined) throw new SlipwayError('run_not_found', `there is no run ${runId}`)
