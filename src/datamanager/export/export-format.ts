@@ -38,9 +38,9 @@ export function encodeExportHeader(header: ExportHeader): string {
   return `${JSON.stringify({ kind: exportKind, format: exportFormat, ...header })}\n`
 }
 
-/** `body` is JSON text. */
+/** All three are JSON text. */
 export function encodeExportRow(type: string, id: string, body: string): string {
-  return `{"type":${JSON.stringify(type)},"id":${JSON.stringify(id)},"body":${body}}\n`
+  return `{"type":${type},"id":${id},"body":${body}}\n`
 }
 
 export function encodeExportTrailer(trailer: ExportTrailer): string {

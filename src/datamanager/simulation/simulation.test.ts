@@ -20,7 +20,7 @@ test('databases over a shared log keep their promises on a bad network, and ever
 
 test('over object storage nothing shipped is lost, every snapshot is exact, whoever dies or sleeps meanwhile', async () => {
   const coverage = storedCoverage()
-  await runSeeds('stored', 1, 10, coverage)
+  await runSeeds('stored', 1, 16, coverage)
   expect(coverage.missing).toEqual([])
 })
 

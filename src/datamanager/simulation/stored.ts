@@ -83,7 +83,7 @@ const clients = 4
 const ordersEach = 40
 const faultRate = 0.05
 /** Calls that are made seldom fail more often. */
-const rarity: Partial<Record<BucketCall, number>> = { stat: 6, delete: 2, put: 1.5, create: 1.5 }
+const rarity: Partial<Record<BucketCall, number>> = { stat: 6, delete: 3, put: 1.5, create: 1.5 }
 const delayMsMax = 3
 const lateMsMax = 60
 /** Of the small world: everything below is in proportion to it. */

@@ -106,25 +106,15 @@ export function encodeDataFile(name: string, type: string, sorted: readonly Snap
 /** The rows of a data file, after everything the manifest says of it was compared. Errors: `snapshot_corrupt`. */
 export function decodeDataFile(file: DataFile, bytes: Uint8Array): SnapshotRow[] {
   const fail = failing(`data file ${file.name}`)
-  if (bytes.length !== file.bytes) throw fail(`it has ${bytes.length} bytes, not ${file.bytes}`)
-  if (hash('sha256', bytes) !== file.sha256) throw fail('its hash is another')
   const rows: SnapshotRow[] = []
   let sum = 0n
-  const { table, start } = decodeTrailer(bytes, rowsMagic, fail)
-  let at = 0
-  for (const [packed, raw] of pairs(table)) {
-    const lines = decompress(bytes.subarray(at, at + packed), raw, fail).split('\n')
-    if (lines.pop() !== '') throw fail('a block does not end with a row')
-    for (const line of lines) {
-      const row = parseRow(line, fail)
-      const before = rows.at(-1)
-      if (before !== undefined && compareUtf8(before.id, row.id) >= 0) throw fail('its rows are not in order')
-      sum += hashNumber(rowHash(file.type, row.id, row.body))
-      rows.push(row)
-    }
-    at += packed
+  for (const line of linesOf(file, bytes, fail)) {
+    const row = parseRow(line, fail)
+    const before = rows.at(-1)
+    if (before !== undefined && compareUtf8(before.id, row.id) >= 0) throw fail('its rows are not in order')
+    sum += hashNumber(rowHash(file.type, row.id, row.body))
+    rows.push(row)
   }
-  if (at !== start) throw fail('its blocks do not fill it')
   const isAsTold =
     rows.length === file.count &&
     rows[0]?.id === file.first &&
@@ -132,6 +122,43 @@ export function decodeDataFile(file: DataFile, bytes: Uint8Array): SnapshotRow[]
     encodeSum(sum % (1n << 256n)) === file.sum
   if (!isAsTold) throw fail('its rows are not those of the manifest')
   return rows
+}
+
+/**
+ * `encode` of each row, its id and body as JSON text. Compares the hash of the file only, so that it is several times faster
+ * than decodeDataFile. Errors: `snapshot_corrupt`.
+ */
+export function mapDataFile(
+  file: DataFile,
+  bytes: Uint8Array,
+  encode: (type: string, id: string, body: string) => string,
+): string {
+  const fail = failing(`data file ${file.name}`)
+  const type = JSON.stringify(file.type)
+  let text = ''
+  let count = 0
+  for (const line of linesOf(file, bytes, fail)) {
+    const idEnd = line.indexOf('\t')
+    text += encode(type, line.slice(0, idEnd), line.slice(line.indexOf('\t', idEnd + 1) + 1))
+    count++
+  }
+  if (count !== file.count) throw fail('its rows are not those of the manifest')
+  return text
+}
+
+/** The lines of all blocks, after size and hash of the file were compared. */
+function* linesOf(file: DataFile, bytes: Uint8Array, fail: Fail): Generator<string> {
+  if (bytes.length !== file.bytes) throw fail(`it has ${bytes.length} bytes, not ${file.bytes}`)
+  if (hash('sha256', bytes) !== file.sha256) throw fail('its hash is another')
+  const { table, start } = decodeTrailer(bytes, rowsMagic, fail)
+  let at = 0
+  for (const [packed, raw] of pairs(table)) {
+    const lines = decompress(bytes.subarray(at, at + packed), raw, fail).split('\n')
+    if (lines.pop() !== '') throw fail('a block does not end with a row')
+    yield* lines
+    at += packed
+  }
+  if (at !== start) throw fail('its blocks do not fill it')
 }
 
 /** Where a row is: the bytes of the data file to read, and what to do with them. */

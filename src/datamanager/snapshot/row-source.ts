@@ -18,6 +18,7 @@ import {
   decodeDataFile,
   type EncodedDataFile,
   encodeDataFile,
+  mapDataFile,
   type SnapshotRow,
   transactionsType,
 } from './data-file.ts'
@@ -56,7 +57,7 @@ export interface RowSource {
   planPatches(files: readonly DataFile[]): Promise<readonly Patch[]>
   /** The files that take the place of `patch.file`, of which `rows` are the bytes; undefined when nothing differs. */
   patch(patch: Patch, rows: Uint8Array | undefined): Promise<readonly EncodedDataFile[] | undefined>
-  /** The rows of a data file as lines of an export, once they were compared with everything the manifest says. */
+  /** The rows of a data file as lines of an export. */
   exportLines(file: DataFile, rows: Uint8Array): Promise<Uint8Array>
   /** Transaction ids up to `position`, the first of them or those after `after`. */
   encodeTransactions(position: Position, after: string): Promise<Piece>
@@ -160,11 +161,7 @@ export class LocalRowSource implements RowSource {
   }
 
   async exportLines(file: DataFile, rows: Uint8Array): Promise<Uint8Array> {
-    return Buffer.from(
-      decodeDataFile(file, rows)
-        .map(({ id, body }) => encodeExportRow(file.type, id, body))
-        .join(''),
-    )
+    return Buffer.from(mapDataFile(file, rows, encodeExportRow))
   }
 
   async encodeTransactions(position: Position, after: string): Promise<Piece> {

@@ -16,9 +16,11 @@ export function shippedKey(base: string, generation: string, newest: Position): 
   return `${shippedPrefix(base, generation)}${encodePosition(newest)}`
 }
 
-/** The content of one object. */
+/** The content of one object: whole records, and a line that nobody can mistake for one. */
 export function encodeShipped(records: readonly EncodedRecord[]): Buffer {
-  return Buffer.concat(records.map(({ bytes }) => bytes))
+  const content = Buffer.concat(records.map(({ bytes }) => bytes))
+  const trailer = { end: true, count: records.length, sha256: hash('sha256', content) }
+  return Buffer.concat([content, Buffer.from(`${JSON.stringify(trailer)}\n`)])
 }
 
 /** The records of one object, each checked alone and to follow the one before. Errors: `database_corrupt`. */
@@ -26,7 +28,11 @@ export function decodeShipped(bytes: Uint8Array, newest: Position): EncodedRecor
   const fail = (what: string) =>
     new SlipwayError('database_corrupt', `the shipped records up to ${newest} are damaged: ${what}`)
   const records: EncodedRecord[] = []
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const trailerAt = whole.lastIndexOf('\n{"end":true,') + 1
+  if (trailerAt === 0) throw fail('they have no end')
+  const buffer = whole.subarray(0, trailerAt)
+  const count = checkTrailer(whole.toString('utf8', trailerAt), buffer, fail)
   for (let at = 0; at < buffer.length; ) {
     const headerEnd = buffer.indexOf(0x0a, at) + 1
     if (headerEnd === 0) throw fail('a header has no end')
@@ -40,8 +46,20 @@ export function decodeShipped(bytes: Uint8Array, newest: Position): EncodedRecor
     records.push(record)
     at = end
   }
-  if (records.at(-1)?.position !== newest) throw fail('it ends with another record')
+  if (records.at(-1)?.position !== newest || records.length !== count) throw fail('they are other records')
   return records
+}
+
+/** Returns how many records there are. */
+function checkTrailer(line: string, content: Buffer, fail: (what: string) => SlipwayError): number {
+  let trailer: { count?: unknown; sha256?: unknown } = {}
+  try {
+    trailer = JSON.parse(line) as typeof trailer
+  } catch {
+    // Said below.
+  }
+  if (typeof trailer.count !== 'number' || trailer.sha256 !== hash('sha256', content)) throw fail('the hash is another')
+  return trailer.count
 }
 
 function parseHeader(line: string, fail: (what: string) => SlipwayError): { position: number; length: number } {
