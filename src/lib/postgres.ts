@@ -29,8 +29,7 @@ export class PostgresClient implements AsyncDisposable {
     const statementMs = settings.statementMs ?? statementMsDefault
     this.#pg = pg
     this.#config = {
-      connectionString: settings.url,
-      ...(settings.ca === undefined ? {} : { ssl: { ca: settings.ca } }),
+      ...connectionOf(settings),
       application_name: 'slipway',
       connectionTimeoutMillis: statementMs,
       // The server ends what takes too long, and this process does not wait much longer for a server that is silent.
@@ -47,8 +46,8 @@ export class PostgresClient implements AsyncDisposable {
 
   /** Loads what it needs; connects with the first query. Errors: `module_missing`, `config_invalid`. */
   static async open(settings: PostgresSettings): Promise<PostgresClient> {
-    if (!/^postgres(ql)?:\/\//.test(settings.url))
-      throw new SlipwayError('config_invalid', 'the URL of PostgreSQL must begin with postgres://')
+    if (!/^postgres(ql)?:$/.test(URL.parse(settings.url)?.protocol ?? ''))
+      throw new SlipwayError('config_invalid', 'the URL of PostgreSQL is not postgres://user@host:port/database')
     let pg: PostgresModule
     try {
       pg = (await import('pg')).default
@@ -147,6 +146,14 @@ export class PostgresClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.end()
   }
+}
+
+/** What a URL says about TLS wins over other settings in `pg`, so with an authority of our own it must say nothing. */
+function connectionOf({ url, ca }: PostgresSettings): ClientConfig {
+  if (ca === undefined) return { connectionString: url }
+  const plain = new URL(url)
+  for (const name of ['ssl', 'sslmode', 'sslrootcert']) plain.searchParams.delete(name)
+  return { connectionString: plain.href, ssl: { ca } }
 }
 
 /** A name as it stands in a statement. */

@@ -1,7 +1,7 @@
 // A PostgreSQL of Debian's package, for one test file. It refuses to run as root, so root gives it to `nobody`.
 
 import { execFileSync } from 'node:child_process'
-import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, ServerProcess } from './server-process.ts'
@@ -21,14 +21,28 @@ export type PostgresStandby = Postgres & {
   promote(): void
 }
 
+export type PostgresOptions = {
+  /** PEM of a server certificate. */
+  readonly tls?: { readonly certificate: string; readonly key: string }
+}
+
 const nobody = 65_534
 const user = 'slipway'
 
 /** Starts one; fails when PostgreSQL is not installed. */
-export function startPostgres(): Promise<Postgres> {
+export function startPostgres({ tls }: PostgresOptions = {}): Promise<Postgres> {
   return start((folder, data) => {
     const args = ['-D', data, '-U', user, '--auth=trust', '--no-sync', '-E', 'UTF8']
     run(folder, 'initdb', ...args)
+    if (!tls) return
+    for (const [name, text] of [
+      ['server.crt', tls.certificate],
+      ['server.key', tls.key],
+    ] as const) {
+      writeFileSync(join(data, name), text, { mode: 0o600 })
+      if (isRoot()) chownSync(join(data, name), nobody, nobody)
+    }
+    appendFileSync(join(data, 'postgresql.conf'), 'ssl = on\n')
   })
 }
 
