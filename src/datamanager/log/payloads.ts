@@ -8,11 +8,7 @@ import { limits } from '../../lib/limits.ts'
 import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
 import type { EncodedRecord, RecordHash } from '../change-log.ts'
 import type { Position } from '../database.ts'
-
-/** A position as it stands in keys: 16 hex digits, so that keys are in the order of positions. */
-export function positionName(position: Position): string {
-  return position.toString(16).padStart(16, '0')
-}
+import { encodePosition } from '../snapshot/keys.ts'
 
 export class Payloads {
   readonly #storage: ObjectStorage
@@ -48,7 +44,7 @@ export class Payloads {
 
   /** Deletes those of records up to `position`, also of records that were never appended. */
   async collect(position: Position, signal?: AbortSignal): Promise<void> {
-    const end = `${this.#prefix}${positionName(position + 1)}`
+    const end = `${this.#prefix}${encodePosition(position + 1)}`
     for await (const { key } of this.#storage.list({ prefix: this.#prefix, ...(signal ? { signal } : {}) })) {
       if (key >= end) return
       await this.#storage.delete(key, signal)
@@ -56,6 +52,6 @@ export class Payloads {
   }
 
   #key(position: Position, hash: RecordHash): string {
-    return `${this.#prefix}${positionName(position)}-${hash}`
+    return `${this.#prefix}${encodePosition(position)}-${hash}`
   }
 }

@@ -19,8 +19,8 @@ import {
   type RecordHash,
 } from '../../change-log.ts'
 import type { Position } from '../../database.ts'
+import { encodePosition } from '../../snapshot/keys.ts'
 import { type Head, HeadWatch } from '../head-watch.ts'
-import { positionName } from '../payloads.ts'
 import { CollectedMark } from './collected-mark.ts'
 
 export type BucketChangeLogOptions = {
@@ -158,7 +158,7 @@ export class BucketChangeLog implements ChangeLog {
   }
 
   #key(position: Position): ObjectKey {
-    return `${this.#options.prefix}log/${positionName(position)}`
+    return `${this.#options.prefix}log/${encodePosition(position)}`
   }
 
   /** `position` was certainly taken, and so were all before it. */

@@ -6,7 +6,7 @@ import { collectBytes } from '../../../lib/bytes.ts'
 import { isSlipwayError, SlipwayError } from '../../../lib/errors.ts'
 import type { ObjectKey, ObjectStorage } from '../../../objectstorage/object-storage.ts'
 import type { Position } from '../../database.ts'
-import { positionName } from '../payloads.ts'
+import { encodePosition } from '../../snapshot/keys.ts'
 
 export class CollectedMark {
   readonly #storage: ObjectStorage
@@ -72,6 +72,6 @@ export class CollectedMark {
   }
 
   #key(number: number): ObjectKey {
-    return `${this.#prefix}${positionName(number)}`
+    return `${this.#prefix}${encodePosition(number)}`
   }
 }

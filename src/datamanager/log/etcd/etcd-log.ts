@@ -7,8 +7,9 @@ import type { EtcdClient, EtcdKeyValue, EtcdOperation } from '../../../lib/etcd/
 import type { AppendResult, ChangeLog, EncodedRecord, RecordHash } from '../../change-log.ts'
 import { genesisHash } from '../../change-log.ts'
 import type { Position } from '../../database.ts'
+import { encodePosition } from '../../snapshot/keys.ts'
 import { type Head, HeadWatch } from '../head-watch.ts'
-import { type Payloads, positionName } from '../payloads.ts'
+import type { Payloads } from '../payloads.ts'
 
 export type EtcdChangeLogOptions = {
   /** Shared with others; not closed here. */
@@ -114,7 +115,7 @@ export class EtcdChangeLog implements ChangeLog {
       {
         kind: 'delete',
         key: `${this.#options.prefix}part/`,
-        end: `${this.#options.prefix}part/${positionName(last + 1)}`,
+        end: `${this.#options.prefix}part/${encodePosition(last + 1)}`,
       },
     ]
     await client.transact({ compare: [], success }, signal, true)
@@ -132,7 +133,7 @@ export class EtcdChangeLog implements ChangeLog {
   }
 
   #recordKey(position: Position): string {
-    return `${this.#options.prefix}log/${positionName(position)}`
+    return `${this.#options.prefix}log/${encodePosition(position)}`
   }
 
   /** Puts what does not fit into the record's key elsewhere, and returns the value of that key. */
@@ -202,7 +203,7 @@ export class EtcdChangeLog implements ChangeLog {
   }
 
   #partPrefix(position: Position, hash: RecordHash): string {
-    return `${this.#options.prefix}part/${positionName(position)}/${hash}/`
+    return `${this.#options.prefix}part/${encodePosition(position)}/${hash}/`
   }
 
   /** Tells of new heads. What it misses the next poll finds. */
@@ -225,7 +226,7 @@ export class EtcdChangeLog implements ChangeLog {
 }
 
 function encodeHead({ position, hash }: Head): string {
-  return `${positionName(position)} ${hash}`
+  return `${encodePosition(position)} ${hash}`
 }
 
 function decodeHead(entry: EtcdKeyValue | undefined): Head {
