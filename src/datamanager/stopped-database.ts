@@ -60,14 +60,15 @@ export async function databaseStatus({ path, place, clock }: StoppedDatabase): P
 /** Verifies the file, when there is one, and everything in object storage. Errors: `database_locked`, those of opening. */
 export async function verifyStopped(
   stopped: StoppedDatabase,
-): Promise<{ readonly file: VerifyReport | undefined; readonly storage: StorageReport }> {
+): Promise<{ readonly file: VerifyReport | undefined; readonly storage: StorageReport | undefined }> {
   let file: VerifyReport | undefined
   if (describeFile(stopped.path)) {
     // Without its storage: nothing may be repaired before it was looked at.
     await using db = await openDatabase({ path: stopped.path, types: stopped.types, clock: stopped.clock })
     file = db.verify()
   }
-  return { file, storage: await verifyStorage(stopped.place) }
+  const hasStorage = (await findRoot(stopped.place)) !== undefined
+  return { file, storage: hasStorage ? await verifyStorage(stopped.place) : undefined }
 }
 
 /**
@@ -106,8 +107,8 @@ export async function* exportStopped(stopped: StoppedDatabase, signal: AbortSign
  * frozen for it; what `maintenance` says of it stays as it was when the import fails.
  */
 export async function importStopped(stopped: StoppedDatabase, stream: AsyncIterable<Uint8Array>): Promise<Imported> {
-  const { path, name, place, clock } = stopped
-  const common = { place, database: name, stream, now: clock.now() }
+  const { path, types, name, place, clock } = stopped
+  const common = { place, types, database: name, stream, now: clock.now() }
   let imported: Imported
   if (describeFile(path) === undefined && (await findRoot(place)) === undefined) {
     imported = await importDatabase(common)

@@ -63,6 +63,7 @@ test('what is exported is the same after its import into a new installation', as
   const imported = await importDatabase({
     place: world.place('copy'),
     database: 'test',
+    types,
     stream: streamOf(file, 97),
     now: 2,
     fileBytesMax: 4096,
@@ -90,6 +91,7 @@ test('an import replaces a database that is in maintenance, and only such a one'
       importDatabase({
         place: world.place('main'),
         database: 'test',
+        types,
         stream: streamOf(file),
         now: 2,
         closeOld: (generation) => db.closeGeneration(generation),
@@ -121,6 +123,7 @@ const damages: readonly (readonly [string, (file: Buffer) => Buffer, string, str
     'ends without its trailer',
   ],
   ['has another byte', replaced('"n":77', '"n":78'), 'import_invalid', 'do not have the hash'],
+  ['has a row that no index can take', replaced('{"n":0}', '{"m":0}'), 'import_invalid', 'does not fit the index "n"'],
   ['lacks a row', replaced(/\{"type":"thing","id":"thing 0100".*\n/, ''), 'import_invalid', 'do not have the hash'],
   ['is of a later version', replaced('"format":1', '"format":2'), 'database_too_new', 'upgrade'],
   ['is of another database', replaced('"database":"test"', '"database":"more"'), 'import_invalid', '"more"'],
@@ -145,6 +148,7 @@ test('a damaged, cut off, later or foreign file is refused with the reason, and 
     const importing = importDatabase({
       place: world.place('main'),
       database: 'test',
+      types,
       stream: streamOf(damage(file)),
       now: 2,
       closeOld: (generation) => db.closeGeneration(generation),

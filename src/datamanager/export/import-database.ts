@@ -7,6 +7,8 @@ import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import { genesisHash } from '../change-log.ts'
+import type { RowTypes } from '../database.ts'
+import { encodeIndexKey } from '../read-model/index-key.ts'
 import type { Identity } from '../read-model/sqlite.ts'
 import { contentHashOf, type DataFile, encodeDataFile, type SnapshotRow } from '../snapshot/data-file.ts'
 import { indexKey, rowsKey, type StoragePlace } from '../snapshot/keys.ts'
@@ -24,6 +26,8 @@ export type ImportOptions = {
   readonly stream: AsyncIterable<Uint8Array>
   /** Milliseconds. */
   readonly now: number
+  /** Rows of these types must be such that their indexes can be made, or the database could not be opened afterwards. */
+  readonly types: RowTypes
   readonly fileBytesMax?: number
   /**
    * Ends the log of the generation that is replaced, when there is one: LogDatabase.closeGeneration, which wants that it is
@@ -80,7 +84,7 @@ export async function importDatabase(options: ImportOptions): Promise<Imported> 
 
 /** Adds to `files` what it writes. Nothing is held but the rows of one file. */
 async function writeFiles(options: ImportOptions, identity: Identity, files: DataFile[]): Promise<ExportHeader> {
-  const { place, stream, database, signal, fileBytesMax = limits.snapshotFileBytes.value } = options
+  const { place, stream, database, types, signal, fileBytesMax = limits.snapshotFileBytes.value } = options
   const digest = createHash('sha256')
   const counts = new Map<string, number>()
   let header: ExportHeader | undefined
@@ -125,6 +129,7 @@ async function writeFiles(options: ImportOptions, identity: Identity, files: Dat
     digest.update(line).update('\n')
     const { row } = parsed
     checkRow(row, { type, id: rows.at(-1)?.id ?? (type === row.type ? files.at(-1)?.last : undefined) }, number)
+    checkIndexes(row, types, number)
     const body = JSON.stringify(row.body)
     if (Buffer.byteLength(body) > limits.rowBytes.value) throw invalid(`line ${number}: the row is too large`)
     if (row.type !== type || bytes >= fileBytesMax) await write()
@@ -153,6 +158,18 @@ function checkRow(
   const order = compareUtf8(before.type, row.type)
   const isAfter = order < 0 || (order === 0 && (before.id === undefined || compareUtf8(before.id, row.id) < 0))
   if (!isAfter) throw invalid(`line ${number} is not after the line before it`)
+}
+
+function checkIndexes({ type, id, body }: ExportRow, types: RowTypes, number: number): void {
+  // A name of an export must not find what every object has.
+  const indexes = Object.hasOwn(types, type) ? (types[type]?.indexes ?? {}) : {}
+  for (const [name, keyOf] of Object.entries(indexes))
+    try {
+      const key = keyOf(body as never) // its type is what is found out here
+      if (key !== undefined) encodeIndexKey(1, key, id)
+    } catch (cause) {
+      throw invalid(`line ${number}: ${type} ${id} does not fit the index "${name}" of this version`, cause)
+    }
 }
 
 /** Lines without their ends; a last one that has no end is none. */
