@@ -104,6 +104,35 @@ test('an instance whose next record was collected goes on with shipped records, 
   expect(fresh.contentHash).toBe(first.contentHash)
 })
 
+test('what one instance freezes every instance refuses to write, from the same record on', async () => {
+  using folder = temporaryFolder()
+  const { open } = await aCluster(folder.path)
+  await using first = await open('first')
+  await using second = await open('second')
+  const write = (db: typeof first, n: number) => db.do((tx) => tx.put('thing', `thing ${n}`, { n }))
+  const attempts = Array.from({ length: 40 }, (_, n) =>
+    write(n % 2 === 0 ? first : second, n).then(
+      ({ position }) => position,
+      (error: { code: string }) => error.code,
+    ),
+  )
+  const { position: frozenAt } = await first.freeze('anna', 'upgrade')
+  const late = await Promise.allSettled([write(first, 100), write(second, 101)])
+  expect(late).toMatchObject([{ reason: { code: 'maintenance' } }, { reason: { code: 'maintenance' } }])
+  for (const outcome of await Promise.all(attempts))
+    if (typeof outcome === 'number') expect(outcome).toBeLessThanOrEqual(frozenAt)
+    else expect(outcome).toBe('maintenance')
+  await second.waitFor(frozenAt)
+  expect(second.maintenance).toEqual(first.maintenance)
+  await first.upkeep!.snapshot()
+  await using third = await open('third')
+  expect(third.maintenance).toMatchObject({ by: 'anna' })
+  await expect(write(third, 102)).rejects.toMatchObject({ code: 'maintenance' })
+  await third.unfreeze()
+  await write(second, 103)
+  expect(second.maintenance).toBeUndefined()
+})
+
 test('a file that contradicts what was shipped is refused, whichever is right', async () => {
   using folder = temporaryFolder()
   await using ost = await openPosixObjectStorage({ root: join(folder.path, 'ost') })
