@@ -61,6 +61,7 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   hostOpenFiles: ['executor/drivers/host/host.security.test.ts', 'a process cannot open more files than its limit'],
   hostFileBytes: ['executor/drivers/host/host.security.test.ts', 'a file cannot be larger than its limit'],
   podStartMs: ['executor/executor.test.ts', 'for a pod that starts too slowly has the limit as its reason'],
+  stopGraceMs: ['executor/executor.test.ts', 'of a step that does not listen kills it when its grace is over'],
   podRemoveMs: ['executor/executor.test.ts', 'a pod that cannot be removed is tried again'],
   mirrorBytes: ['executor/git/mirrors.test.ts', 'of a repository whose mirror is too large fails'],
   localRunsKept: ['../test/cli/state.test.ts', 'the newest 20 invocations are kept'],

@@ -94,6 +94,8 @@ export interface StepProcess extends AsyncDisposable {
   readonly exit: Promise<StepExit>
   /** Everything before this offset of the output is stored elsewhere: the pod may forget it. Lets a slowed step go on. */
   release(offset: number): void
+  /** Asks the step and everything it started to end (SIGTERM); whether they do is theirs. */
+  interrupt(): Promise<void>
   /** Kills the step and everything it started. Idempotent. */
   kill(): Promise<void>
 }

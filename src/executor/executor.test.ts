@@ -395,6 +395,29 @@ describe('a timeout', () => {
 })
 
 describe('a stop', () => {
+  test('of a step that does not listen kills it when its grace is over', async () => {
+    // The grace passes at once.
+    const clock: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 50), signal) }
+    const bench = await aBench({ components: { clock } })
+    let wasForced = false
+    bench.driver.behaviour = async ({ print, killed, forced }) => {
+      print('begun\n')
+      await killed
+      print('not listening\n')
+      await forced
+      wasForced = true
+      return { kind: 'signaled', signal: 'SIGKILL' }
+    }
+    const runId = await bench.create({ steps: [run('x')] })
+    await until(() => bench.runservice.findRun(runId)!.tasks[0]!.task.steps[0]!.phase === 'running')
+    await bench.runservice.stopRun(runId)
+    const view = await finished(bench, runId)
+    expect(taskOf(view).status).toBe('stopped')
+    expect(wasForced).toBe(true)
+    expect(await bench.log(view, 0)).toBe('begun\nnot listening\nStopped\n')
+    nothingLeft(bench)
+  })
+
   test('of a running step ends it stopped, with its last words', async () => {
     const bench = await aBench()
     bench.driver.behaviour = hangs

@@ -21,8 +21,10 @@ import type {
 export type FakeStep = {
   readonly command: StepCommand
   print(text: string): void
-  /** Resolves when the step is told to end. */
+  /** Resolves when the step is told to end: asked, or killed. */
   readonly killed: Promise<void>
+  /** Resolves when it is killed, for one that does not listen. */
+  readonly forced: Promise<void>
 }
 
 export type Behaviour = (step: FakeStep) => Promise<StepExit> | StepExit
@@ -159,6 +161,7 @@ export class FakePod implements Pod {
 class RunningStep {
   readonly #exit: Promise<StepExit>
   readonly #killed = Promise.withResolvers<void>()
+  readonly #interrupted = Promise.withResolvers<void>()
   #output = ''
   #changed = Promise.withResolvers<void>()
   #isOver = false
@@ -168,7 +171,14 @@ class RunningStep {
       this.#output += text
       this.#wake()
     }
-    this.#exit = Promise.resolve(behaviour({ command, print, killed: this.#killed.promise })).finally(() => {
+    this.#exit = Promise.resolve(
+      behaviour({
+        command,
+        print,
+        killed: Promise.race([this.#interrupted.promise, this.#killed.promise]),
+        forced: this.#killed.promise,
+      }),
+    ).finally(() => {
       this.#isOver = true
       this.#wake()
     })
@@ -185,6 +195,7 @@ class RunningStep {
       output: () => this.#read(offset, signal),
       exit,
       release: () => {},
+      interrupt: async () => this.#interrupted.resolve(),
       kill: async () => this.kill(),
       [Symbol.asyncDispose]: async () => {},
     }

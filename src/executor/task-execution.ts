@@ -210,7 +210,7 @@ class TaskExecution {
 
   async #executeStep(index: number, isResumed: boolean): Promise<TaskEnd | undefined> {
     const pod = this.#pod!
-    const { api, mirrors, logs, logger } = this.#components
+    const { api, mirrors, logs, clock, logger } = this.#components
     if (!isResumed) this.#set(beginStep(this.#state, index, this.#now()))
     await using log = await logs.open(index, { isResumed })
     // Only a script goes on where it was; everything else is done anew.
@@ -222,6 +222,7 @@ class TaskExecution {
       log,
       api,
       mirrors,
+      clock,
       logger,
       isResumed,
       signal: this.#requests.ending,

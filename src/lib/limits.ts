@@ -117,6 +117,7 @@ export const limits = {
   hostOpenFiles: limit(65_536, 'count', 'A process of a host task cannot open more files.'),
   hostFileBytes: limit(100 * GiB, 'bytes', 'A process of a host task that writes a larger file is killed by SIGXFSZ.'),
   podStartMs: limit(10 * minutes, 'milliseconds', 'A pod that needs longer, image pulls included, fails the setup.'),
+  stopGraceMs: limit(5 * seconds, 'milliseconds', 'A stopped step that has not ended by then is killed.'),
   podRemoveMs: limit(60 * seconds, 'milliseconds', 'A removal that needs longer is tried again later.'),
   mirrorBytes: limit(20 * GiB, 'bytes', 'A repository whose mirror grows beyond it cannot be cloned.'),
   localRunsKept: limit(20, 'count', 'Older local runs are removed.'),

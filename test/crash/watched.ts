@@ -137,6 +137,7 @@ function watchedStep(step: StepProcess, watch: EffectWatch): StepProcess {
     },
     exit,
     release: (offset) => watch.sync('output released', () => step.release(offset)),
+    interrupt: () => step.interrupt(),
     kill: () => step.kill(),
     [Symbol.asyncDispose]: () => step[Symbol.asyncDispose](),
   }

@@ -171,6 +171,21 @@ export function driverContract(name: string, backend: ContractBackend): void {
         expect(later.output).toBe('quiet\n')
       })
 
+      test('that is asked to end first lets it do so in its own way', async () => {
+        const script = `
+          trap 'echo tidied; exit 9' TERM
+          echo ready
+          while :; do sleep 0.05; done`
+        const step = await pod.start(aStep({ script }), never)
+        const output = step.output()[Symbol.asyncIterator]()
+        expect(String((await output.next()).value)).toBe('ready\n')
+        await step.interrupt()
+        let rest = ''
+        for (let next = await output.next(); !next.done; next = await output.next()) rest += String(next.value)
+        expect(rest).toContain('tidied\n')
+        expect(await step.exit).toEqual({ kind: 'exited', code: 9 })
+      })
+
       test('that has ended, twice, is no error', async () => {
         const step = await pod.start(aStep({ script: 'exit 3' }), never)
         await read(step)

@@ -168,10 +168,10 @@ class HelperPod implements Pod {
   ): Promise<StepProcess> {
     const clock = this.#options.clock ?? systemClock
     const open = (from: number) => this.#request(request(from), signal)
-    const kill = async () => {
+    const kill = async (name: 'TERM' | 'KILL') => {
       // A signal of its own: what stops a step is often what aborted the signal it was started with.
       await this.#ask(
-        { ...this.#bare(), verb: 'kill', step: stepId },
+        { ...this.#bare(), verb: 'kill', step: stepId, signal: name },
         `kill step ${stepId}`,
         clock.timeout(limits.podRemoveMs.value),
       )
@@ -284,7 +284,7 @@ class RequestConnection implements Disposable {
 
 type HelperStepOptions = {
   readonly open: (offset: number) => Promise<RequestConnection>
-  readonly kill: () => Promise<void>
+  readonly kill: (signal: 'TERM' | 'KILL') => Promise<void>
   readonly offset: number
   readonly first: RequestConnection
   readonly signal: AbortSignal
@@ -354,9 +354,17 @@ class HelperStep implements StepProcess {
     void this.#acknowledge()
   }
 
-  async kill(): Promise<void> {
+  interrupt(): Promise<void> {
+    return this.#kill('TERM')
+  }
+
+  kill(): Promise<void> {
+    return this.#kill('KILL')
+  }
+
+  async #kill(signal: 'TERM' | 'KILL'): Promise<void> {
     try {
-      await this.#options.kill()
+      await this.#options.kill(signal)
     } catch (error) {
       // No pod, or no such step: nothing of it runs any more.
       if (!isSlipwayError(error, 'pod_gone')) throw error

@@ -1,6 +1,7 @@
 // `run`: a script in a shell, in the pod.
 
 import { isSlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
 import type { OrderStep } from '../../runservice/executor-api.ts'
 import type { StepExit, StepProcess } from '../driver.ts'
 import { failedStep, type StepContext, type StepOutcome } from './step-context.ts'
@@ -11,12 +12,12 @@ export async function executeRunStep(step: RunOrderStep, context: StepContext): 
   const { index, log, signal, leaving } = context
   await using process = await startOrAttach(step, context)
   log.onStored((offset) => process.release(offset))
-  // Told to end it is killed, and what it printed until then belongs into the log. Left alone it goes on: a successor of
-  // this executor attaches to it again.
+  // Told to end it may do so by itself for a while, then it is killed; what it prints until then belongs into the log. Left
+  // alone it goes on: a successor of this executor attaches to it again.
   const killed = Promise.withResolvers<never>()
   killed.promise.catch(() => undefined)
   const onEnd = () => {
-    if (!leaving.aborted) process.kill().catch(killed.reject)
+    if (!leaving.aborted) endProcess(process, context).catch(killed.reject)
   }
   if (signal.aborted) onEnd()
   else signal.addEventListener('abort', onEnd, { once: true })
@@ -28,6 +29,16 @@ export async function executeRunStep(step: RunOrderStep, context: StepContext): 
   } finally {
     signal.removeEventListener('abort', onEnd)
   }
+}
+
+async function endProcess(process: StepProcess, { clock, leaving }: StepContext): Promise<void> {
+  const over = new AbortController()
+  const ended = process.exit.catch(() => undefined).finally(() => over.abort())
+  await process.interrupt()
+  const signal = AbortSignal.any([over.signal, leaving])
+  await Promise.race([ended, clock.sleep(limits.stopGraceMs.value, signal).catch(() => undefined)])
+  // Also when the step has ended: what it left running may not have listened.
+  if (!leaving.aborted) await process.kill()
 }
 
 async function copyOutput(process: StepProcess, { log }: StepContext): Promise<StepExit> {

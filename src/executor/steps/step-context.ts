@@ -1,5 +1,6 @@
 // What every kind of step is given, and what it answers.
 
+import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { ExecutorApi, Order } from '../../runservice/executor-api.ts'
 import type { Reason } from '../../runservice/reasons.ts'
@@ -13,6 +14,7 @@ export type StepContext = {
   readonly log: StepLog
   readonly api: ExecutorApi
   readonly mirrors: GitMirrors
+  readonly clock: Clock
   readonly logger: Logger
   /** True when an executor before us had begun this step: what it left half done is overwritten. */
   readonly isResumed: boolean

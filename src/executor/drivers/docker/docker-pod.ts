@@ -88,6 +88,7 @@ function watched(step: StepProcess, endOf: () => Promise<ContainerEnd>): StepPro
     exit,
     output: () => step.output(),
     release: (offset) => step.release(offset),
+    interrupt: () => step.interrupt(),
     kill: () => step.kill(),
     [Symbol.asyncDispose]: () => step[Symbol.asyncDispose](),
   }

@@ -75,6 +75,10 @@ class HostStep implements StepProcess {
     this.#inner.release(offset)
   }
 
+  interrupt(): Promise<void> {
+    return this.#inner.interrupt()
+  }
+
   kill(): Promise<void> {
     return this.#inner.kill()
   }
