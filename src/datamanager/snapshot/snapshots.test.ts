@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { collectBytes } from '../../lib/bytes.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { silentLogger } from '../../lib/log.ts'
 import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
 import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
 import { type EmbeddedDatabase, openDatabase } from '../open-database.ts'
@@ -17,21 +18,26 @@ const base = 'database/test'
 type World = AsyncDisposable & {
   readonly ost: ObjectStorage
   readonly folder: string
+  /** What was logged as an error. */
+  readonly errors: readonly string[]
   open(name?: string): Promise<EmbeddedDatabase<Rows>>
 }
 
 async function aWorld(fileBytes = 4096): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-snapshot-'))
   const ost = await openPosixObjectStorage({ root: join(folder, 'ost') })
+  const errors: string[] = []
+  const logger = { ...silentLogger, error: (message: string) => void errors.push(message) }
   return {
     ost,
     folder,
+    errors,
     open: (name = 'main') =>
       openDatabase<Rows>({
         path: join(folder, `${name}.db`),
         types,
         clock: systemClock,
-        storage: { place: { ost, base }, snapshots: { fileBytes } },
+        storage: { place: { ost, base }, logger, snapshots: { fileBytes } },
       }),
     async [Symbol.asyncDispose]() {
       await ost[Symbol.asyncDispose]()
@@ -124,6 +130,18 @@ test('only files with changed rows are written again, and neighbours that deleti
   expect(last.manifest.contentHash).toBe(db.contentHash)
 })
 
+test('a row that is only deleted makes its file be written again, and no other', async () => {
+  await using world = await aWorld(8192)
+  await using db = await world.open()
+  await fill(db, 0, 500)
+  const { manifest: first } = await db.upkeep!.snapshot()
+  await db.do((tx) => tx.delete('thing', id(250)))
+  const { manifest: second } = await db.upkeep!.snapshot()
+  const names = new Set(first.files.map(({ name }) => name))
+  expect(second.files.filter(({ name }) => !names.has(name))).toHaveLength(1)
+  expect({ contentHash: second.contentHash, errors: world.errors }).toEqual({ contentHash: db.contentHash, errors: [] })
+})
+
 test('rows that change while a snapshot is made are in it exactly when they were before its cut', async () => {
   await using world = await aWorld(2048)
   await using db = await world.open()
@@ -143,6 +161,7 @@ test('rows that change while a snapshot is made are in it exactly when they were
   expect(manifest.position).toBeGreaterThan(1)
   const { manifest: next } = await db.upkeep!.snapshot()
   expect(next.contentHash).toBe(db.contentHash)
+  expect(world.errors).toEqual([])
 })
 
 test('one row is read by its place in the index file', async () => {
