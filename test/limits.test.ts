@@ -50,6 +50,7 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   logFrameMs: ['runservice/logs/logs.test.ts', 'a frame is closed after its time'],
   secretBytesMin: ['executor/masking/masker.test.ts', 'secrets of less than 6 bytes are not masked'],
   secretsPerTask: ['executor/masking/masker.test.ts', 'more secrets than can be masked are refused'],
+  secretBytes: ['runservice/service.test.ts', 'are a row each, and one that is too large is refused by its name'],
   printedSecretsPerTask: ['executor/executor.test.ts', 'once per log, and only so many'],
   spoolBytesPerTask: ['executor/helper/wire-contract.test.ts', 'is slowed at the limit of its spool'],
   archiveBytes: ['executor/helper/wire-contract.test.ts', 'larger or more than the limits allow fail, on both ways'],

@@ -395,6 +395,18 @@ describe('a timeout', () => {
 })
 
 describe('a stop', () => {
+  test('of a step is possible while its output is followed, long before a part of it is stored', async () => {
+    const bench = await aBench()
+    bench.driver.behaviour = hangs
+    const runId = await bench.create({ steps: [run('x')] })
+    await until(() => bench.runservice.findRun(runId)!.tasks[0]!.task.steps[0]!.phase === 'running')
+    const taskId = bench.runservice.findRun(runId)!.tasks[0]!.task.id
+    const log = bench.runservice.followLog(taskId, 0, 0, AbortSignal.timeout(4_000))[Symbol.asyncIterator]()
+    expect(Buffer.from((await log.next()).value!).toString()).toBe('begun\n')
+    await bench.runservice.stopRun(runId)
+    await finished(bench, runId)
+  })
+
   test('of a step that does not listen kills it when its grace is over', async () => {
     // The grace passes at once.
     const clock: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 50), signal) }

@@ -95,6 +95,7 @@ export const limits = {
     'A frame is closed after this time: what a lost executor disk can cost.',
   ),
   secretBytesMin: limit(6, 'bytes', 'Shorter secrets are not masked; setting one says so.'),
+  secretBytes: limit(32 * KiB, 'bytes', 'A run with a larger secret is refused.'),
   printedSecretsPerTask: limit(20, 'count', 'Further secrets that a task prints are masked, but not told one by one.'),
   secretsPerTask: limit(500, 'count', 'A task with more secrets is refused.'),
 

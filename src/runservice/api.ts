@@ -10,7 +10,7 @@ import type { Executor, Run, RunPhase, RunResult, RunTask } from './types.ts'
 export type { CreateRunRequest } from './scheduler/create-run.ts'
 
 /** As `CreateRunRequest`, but with secrets in clear: they are sealed before anything is stored. */
-export type NewRunRequest = Omit<CreateRunRequest, 'sealedSecrets'> & {
+export type NewRunRequest = CreateRunRequest & {
   readonly secrets: Readonly<Record<string, string>>
   /**
    * An earlier run: tasks of the request that have the id of a task which succeeded there are kept as they are, with

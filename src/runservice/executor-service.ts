@@ -119,9 +119,11 @@ export class ExecutorService implements ExecutorApi {
   }
 
   offerLive(executorTaskId: string, log: LogName, firstByte: number, bytes: Uint8Array): void {
-    // Asked for every few kilobytes: only what was checked when the log was opened is let through.
-    const runTaskId = this.#writing.get(executorTaskId)
-    if (runTaskId !== undefined) this.#components.logs.offerLive({ runTaskId, log }, firstByte, bytes)
+    // Called for every few kilobytes: whose log it is, is looked up once.
+    const runTaskId = this.#writing.get(executorTaskId) ?? this.#findOrder(executorTaskId)?.runTaskId
+    if (runTaskId === undefined) return
+    this.#writing.set(executorTaskId, runTaskId)
+    this.#components.logs.offerLive({ runTaskId, log }, firstByte, bytes)
   }
 
   async finishLog(executorTaskId: string, log: LogName, signal?: AbortSignal): Promise<void> {
@@ -279,9 +281,14 @@ export class ExecutorService implements ExecutorApi {
     return { runTaskId, log }
   }
 
-  #order(executorTaskId: string): ExecutorTask {
+  #findOrder(executorTaskId: string): ExecutorTask | undefined {
     const order = this.#components.database.view((tx) => tx.get('executortask', executorTaskId))
-    if (order === undefined || order.executorId !== this.#executorId) {
+    return order?.executorId === this.#executorId ? order : undefined
+  }
+
+  #order(executorTaskId: string): ExecutorTask {
+    const order = this.#findOrder(executorTaskId)
+    if (order === undefined) {
       throw new SlipwayError('executor_task_gone', `executor ${this.#executorId} has no task ${executorTaskId}`)
     }
     return order

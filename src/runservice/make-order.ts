@@ -9,22 +9,15 @@ import { isSecretRef } from '../pipeline/run-config.ts'
 import { archiveRowId } from './archives.ts'
 import type { CloneSource, Order, PlainEnvironment, PlainRegistryAuth, WorkspaceOperation } from './executor-api.ts'
 import type { RunserviceSchema } from './row-types.ts'
+import { findSecret, type Sealing } from './run-secrets.ts'
 import { counterName } from './scheduler/create-run.ts'
-import { type SealedPlace, type SealingKey, unseal } from './sealing.ts'
 import { type GraphCache, getRun, loadConfigTasks } from './stimulus.ts'
 import type { ExecutorTask, RunConfigRow } from './types.ts'
 
-export type OrderContext = {
+export type OrderContext = Sealing & {
   readonly graphs: GraphCache
-  readonly storeId: string
-  readonly keys: readonly SealingKey[]
   /** Where clone steps of a run fetch from. */
   readonly cloneSource: (config: RunConfigRow) => CloneSource
-}
-
-/** Place of a sealed secret of a run config, for `seal` and `unseal`. */
-export function secretPlace(storeId: string, runConfigId: string, name: string): SealedPlace {
-  return { storeId, type: 'runconfig', id: runConfigId, field: name }
 }
 
 export function makeOrder(
@@ -38,7 +31,7 @@ export function makeOrder(
   const task = tasks.find(({ id }) => id === executorTask.runTaskId)
   invariant(task !== undefined, `run config ${config.id} has no task ${executorTask.runTaskId}`)
   const run = getRun(tx, executorTask.runId)
-  const secrets = new Secrets(config, context)
+  const secrets = new Secrets((name) => findSecret(tx, config.id, name, context))
   const counter = String(run.counter)
   const order: Omit<Order, 'secrets'> = {
     executorTaskId: executorTask.id,
@@ -79,23 +72,19 @@ export function makeOrder(
 
 /** Resolves references, and remembers every value it gave out: those are masked. */
 class Secrets {
-  readonly #config: RunConfigRow
-  readonly #context: OrderContext
+  readonly #find: (name: string) => string | undefined
   readonly #values = new Map<string, string>()
 
-  constructor(config: RunConfigRow, context: OrderContext) {
-    this.#config = config
-    this.#context = context
+  constructor(find: (name: string) => string | undefined) {
+    this.#find = find
   }
 
   resolve(value: Value): string {
     if (!isSecretRef(value)) return value
     const known = this.#values.get(value.secret)
     if (known !== undefined) return known
-    const sealed = this.#config.sealedSecrets[value.secret]
-    if (sealed === undefined) return ''
-    const place = secretPlace(this.#context.storeId, this.#config.id, value.secret)
-    const opened = unseal(this.#context.keys, place, sealed)
+    const opened = this.#find(value.secret)
+    if (opened === undefined) return ''
     this.#values.set(value.secret, opened)
     return opened
   }

@@ -12,6 +12,7 @@ import {
   type RunConfigRow,
   type RunConfigTaskRow,
   type RunEvent,
+  type RunSecret,
   type RunTask,
   type Sequence,
   type WorkspaceArchive,
@@ -27,6 +28,8 @@ export type RunserviceSchema = {
   runconfig: RunConfigRow
   /** Id: `<run config id>/<task id>`. */
   runconfigtask: RunConfigTaskRow
+  /** Id: `<run config id>/<SHA-256 of the name>`. */
+  runsecret: RunSecret
   executortask: ExecutorTask
   /** Id: `runTaskRowId`. */
   ready: ReadyRow
@@ -59,6 +62,7 @@ export const runserviceRowTypes = {
     },
   },
   runconfig: {},
+  runsecret: { indexes: { byConfig: (secret: RunSecret) => [secret.runConfigId] } },
   runconfigtask: { indexes: { byConfig: (row: RunConfigTaskRow) => [row.runConfigId] } },
   executortask: {
     indexes: {

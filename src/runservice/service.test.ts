@@ -613,6 +613,15 @@ describe('secrets', () => {
     expect(executor.orders[0]!.environment.PASSWORD).toBe(secret)
   })
 
+  test('are a row each, and one that is too large is refused by its name', async () => {
+    const installation = await anInstallation()
+    const many = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`s${index}`, 'x'.repeat(2000)]))
+    await create(installation, [{ a: {} }, { secrets: many }])
+    await expect(create(installation, [{ a: {} }, { secrets: { TOKEN: 'x'.repeat(40_000) } }])).rejects.toThrow(
+      /secret TOKEN has 40000 bytes/,
+    )
+  })
+
   test.each([
     ['another store', { storeId: 'another' }],
     ['another key', { keys: [newSealingKey()] as [ReturnType<typeof newSealingKey>] }],

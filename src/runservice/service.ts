@@ -12,10 +12,10 @@ import type { Caches } from './caches.ts'
 import type { CloneSource, ExecutorApi, LogName } from './executor-api.ts'
 import { ExecutorService } from './executor-service.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
-import { secretPlace } from './make-order.ts'
 import { cleanArchives, cleanLogs, cleanOrphanedArchives } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
+import { openSecrets, type PlainSecrets, putSecrets, type Sealing } from './run-secrets.ts'
 import { approveTask, cancelRun, stopRun } from './scheduler/actions.ts'
 import {
   type CreateRunRequest,
@@ -26,7 +26,6 @@ import {
 } from './scheduler/create-run.ts'
 import { failLostTask } from './scheduler/hand-out.ts'
 import { renameTask, restartRun } from './scheduler/restart-run.ts'
-import { type SealingKey, seal, unseal } from './sealing.ts'
 import {
   type Affected,
   type GraphCache,
@@ -44,12 +43,7 @@ import {
 import { type Executor, isFinishedRun, type Run, type RunConfigRow, type RunTask } from './types.ts'
 import { runWaitingReasonOf, waitingReasonsOf } from './waiting.ts'
 
-export type RunserviceSettings = {
-  /** Names this store in the additional data of sealed secrets. */
-  readonly storeId: string
-  /** The first seals; all open. */
-  readonly keys: readonly [SealingKey, ...SealingKey[]]
-}
+export type RunserviceSettings = Sealing
 
 export type RunserviceComponents = {
   readonly database: Database<RunserviceSchema>
@@ -88,9 +82,9 @@ class LocalRunservice implements Runservice {
     const prepared = requests.map((request) => {
       const runConfigId = newUuid(this.#now())
       const { secrets, keepFrom, ...rest } = request
-      const all = keepFrom === undefined ? secrets : { ...this.#secretsOf(keepFrom), ...secrets }
       return {
-        request: { ...rest, sealedSecrets: this.#seal(runConfigId, all) },
+        request: rest,
+        secrets,
         keepFrom,
         runId: newUuid(this.#now()),
         runConfigId,
@@ -98,13 +92,15 @@ class LocalRunservice implements Runservice {
       }
     })
     return await this.#settle((tx, { now }) => {
-      const runs = prepared.map(({ request, keepFrom, runId, runConfigId, newTaskId }) => {
+      const runs = prepared.map(({ request, secrets, keepFrom, runId, runConfigId, newTaskId }) => {
         const ids = { runId, runConfigId, ...nextNumbers(tx, request.group) }
         const created =
           keepFrom === undefined
             ? createRun(request, ids, { now })
             : this.#createKeeping(tx, request, ids, { keepFrom, newTaskId, now })
         insertRun(tx, created, now)
+        const inherited = keepFrom === undefined ? {} : this.#secretsOf(tx, getRun(tx, keepFrom))
+        putSecrets(tx, runConfigId, { ...inherited, ...secrets }, this.#settings)
         return created.run
       })
       return { affected: runs.map((run) => ({ runId: run.id })), result: runs }
@@ -129,8 +125,8 @@ class LocalRunservice implements Runservice {
         lostArchives: this.#lostArchives(tx, configTasks),
       })
       // Sealed values name the run config they belong to: the new one gets them sealed anew.
-      const sealedSecrets = this.#seal(ids.runConfigId, this.#unsealAll(config))
-      insertRun(tx, { ...created, config: { ...created.config, sealedSecrets } }, now)
+      insertRun(tx, created, now)
+      putSecrets(tx, ids.runConfigId, this.#secretsOf(tx, run), this.#settings)
       return { affected: [{ runId: created.run.id }], result: created.run }
     })
   }
@@ -247,8 +243,7 @@ class LocalRunservice implements Runservice {
       ...this.#components,
       logs: this.#logs,
       graphs: this.#graphs,
-      storeId: this.#settings.storeId,
-      keys: this.#settings.keys,
+      ...this.#settings,
       settle: (stimulus) => this.#settle(stimulus),
     })
   }
@@ -358,29 +353,8 @@ class LocalRunservice implements Runservice {
     }
   }
 
-  #secretsOf(runId: string): Readonly<Record<string, string>> {
-    const config = this.#components.database.view((tx) => tx.get('runconfig', getRun(tx, runId).runConfigId))
-    return config === undefined ? {} : this.#unsealAll(config)
-  }
-
-  #seal(runConfigId: string, secrets: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-    const { storeId, keys } = this.#settings
-    return Object.fromEntries(
-      Object.entries(secrets).map(([name, value]) => [
-        name,
-        seal(keys[0], secretPlace(storeId, runConfigId, name), value),
-      ]),
-    )
-  }
-
-  #unsealAll(config: RunConfigRow): Readonly<Record<string, string>> {
-    const { storeId, keys } = this.#settings
-    return Object.fromEntries(
-      Object.entries(config.sealedSecrets).map(([name, sealed]) => [
-        name,
-        unseal(keys, secretPlace(storeId, config.id, name), sealed),
-      ]),
-    )
+  #secretsOf(tx: Tx, run: Run): PlainSecrets {
+    return openSecrets(tx, run.runConfigId, this.#settings)
   }
 
   #now(): number {

@@ -75,8 +75,6 @@ export type RunTask = {
   readonly timedOut: boolean
   readonly setupStep: TaskStep
   readonly steps: readonly TaskStep[]
-  /** Steps whose workspace archive is stored, ascending. */
-  readonly archivedSteps: readonly number[]
   readonly startedAt?: number
   readonly endedAt?: number
   readonly reason?: Reason
@@ -101,10 +99,11 @@ export type RunConfigRow = {
   readonly environment: Readonly<Record<string, Value>>
   /** Replaces the second element of the group as prefix of cache keys when not empty. */
   readonly cacheGroup: string
-  /** Sealed values by name that `{secret: name}` in this config refers to. */
-  readonly sealedSecrets: Readonly<Record<string, string>>
   readonly trust: Trust
 }
+
+/** A sealed value that `{secret: name}` in a run config refers to. */
+export type RunSecret = { readonly runConfigId: string; readonly name: string; readonly sealed: string }
 
 /** What a run may touch; kept when it is restarted, whoever does it. */
 export type Trust = 'trusted' | 'fork'

@@ -46,7 +46,6 @@ describe('a new run', () => {
       annotations: { branch: 'main' },
       staticEnvironment: { CI: 'true' },
       environment: { TOKEN: { secret: 'token' } },
-      sealedSecrets: { token: 'sealed' },
       cacheGroup: 'mine',
     })
     expect(run).toEqual({
@@ -72,7 +71,6 @@ describe('a new run', () => {
       staticEnvironment: { CI: 'true' },
       environment: { TOKEN: { secret: 'token' } },
       cacheGroup: 'mine',
-      sealedSecrets: { token: 'sealed' },
       trust: 'trusted',
     })
     expect(configTasks.map((task) => task.level)).toEqual([0, 1])
@@ -86,7 +84,6 @@ describe('a new run', () => {
       timedOut: false,
       setupStep: { phase: 'notstarted' },
       steps: [{ phase: 'notstarted' }, { phase: 'notstarted' }],
-      archivedSteps: [],
     })
     expect(events).toEqual([{ phase: 'queued', result: 'unknown', run }])
   })

@@ -16,10 +16,7 @@ export type CreateRunRequest = {
   /** May be left out only when there are setup errors; an empty list is a run that succeeds at once. */
   readonly tasks?: readonly RunConfigTask[]
 } & Partial<
-  Pick<
-    RunConfigRow,
-    'setupErrors' | 'annotations' | 'staticEnvironment' | 'environment' | 'cacheGroup' | 'sealedSecrets' | 'trust'
-  >
+  Pick<RunConfigRow, 'setupErrors' | 'annotations' | 'staticEnvironment' | 'environment' | 'cacheGroup' | 'trust'>
 >
 
 export type NewRunIds = {
@@ -73,7 +70,6 @@ export function createRun(
     staticEnvironment: request.staticEnvironment ?? {},
     environment: request.environment ?? {},
     cacheGroup: request.cacheGroup ?? '',
-    sealedSecrets: request.sealedSecrets ?? {},
     trust,
   }
   const tasks = setupErrors.length > 0 ? [] : keptWithAncestors(configTasks, keep?.tasks ?? [])
@@ -161,7 +157,6 @@ function newTask(task: RunConfigTask): Omit<RunTask, 'runId'> {
     timedOut: false,
     setupStep: notStarted,
     steps: task.steps.map(() => notStarted),
-    archivedSteps: [],
     ...(task.skip === undefined ? {} : { reason: { kind: 'skipped_when', ...task.skip } }),
   }
 }

@@ -13,7 +13,6 @@ const aFinishedRun = (specs: Readonly<Record<string, TaskSpec>>, fields: Partial
     annotations: { branch: 'main' },
     staticEnvironment: { CI: 'true' },
     environment: { OLD: '1' },
-    sealedSecrets: { token: 'sealed' },
     cacheGroup: 'mine',
     trust: 'fork' as const,
   }
@@ -123,12 +122,10 @@ test('a new environment replaces the old one, not the static one', () => {
   const again = restartRun(aFinishedRun({ A: { is: 'failed' } }), {
     ...options,
     environment: { NEW: { secret: 'other' } },
-    sealedSecrets: { other: 'sealed too' },
   })
   expect(again.config).toMatchObject({
     staticEnvironment: { CI: 'true' },
     environment: { NEW: { secret: 'other' } },
-    sealedSecrets: { token: 'sealed', other: 'sealed too' },
   })
   expect(again.config.environment).not.toHaveProperty('OLD')
 })

@@ -24,8 +24,6 @@ export type RestartOptions = {
   readonly now: number
   /** Replaces that of the run; kept when left out. */
   readonly environment?: RunConfigRow['environment']
-  /** Sealed values that `environment` refers to, besides those the run has. */
-  readonly sealedSecrets?: RunConfigRow['sealedSecrets']
   /** Succeeded tasks of which a stored archive is gone: they are executed again, or what follows could not restore it. */
   readonly lostArchives?: ReadonlySet<string>
 }
@@ -57,7 +55,6 @@ export function restartRun({ run, config, configTasks, tasks }: RestartInput, op
     ...config,
     id: options.ids.runConfigId,
     environment: options.environment ?? config.environment,
-    sealedSecrets: { ...config.sealedSecrets, ...options.sealedSecrets },
   }
   return newRun(newConfig, renamed, {
     ids: options.ids,

@@ -104,7 +104,6 @@ export function aRunTask(name: string, spec: TaskSpec = {}): RunTask {
     timedOut: spec.timedOut ?? false,
     setupStep: { phase: phase === 'notstarted' ? phase : 'success' },
     steps: [{ phase }, ...(spec.savesWorkspace ? [{ phase } as const] : [])],
-    archivedSteps: [],
     ...(status === 'running' || status === 'success' || status === 'failed' ? { startedAt: 3 } : {}),
     ...(status === 'success' || status === 'failed' ? { endedAt: 4 } : {}),
   }

@@ -450,7 +450,6 @@ describe('runs', () => {
           staticEnvironment: {},
           environment: {},
           cacheGroup: '',
-          sealedSecrets: {},
           trust: 'trusted',
         },
       },
