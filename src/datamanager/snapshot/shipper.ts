@@ -166,10 +166,14 @@ export class Shipper {
       this.#shippedBytes += bytes.length
     } catch (error) {
       if (!isSlipwayError(error, 'object_exists')) throw error
-      // Ours with a lost answer, or another shipper's: it must end with the same record and reach back far enough.
+      // Ours with a lost answer, or another shipper's: it must end with the same record.
       const found = decodeShipped(await collectBytes(place.ost.read(key, { signal })), newest.position)
       if (found.at(-1)?.hash !== newest.hash) throw forked(newest.position)
-      if ((found[0]?.position ?? 0) > this.#position + 1) throw forked(this.#position + 1)
+      if ((found[0]?.position ?? 0) > this.#position + 1) {
+        if (!this.#components.isShared) throw forked(this.#position + 1)
+        // Another shipper wrote what is before it, after it was looked at: that is taken over the next time.
+        return
+      }
     }
     this.#moveTo(newest.position, newest.hash)
   }
