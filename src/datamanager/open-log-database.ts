@@ -55,7 +55,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   using undo = new DisposableStack()
   undo.use(DatabaseLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
   const restore = storage && (await prepareSharedFile({ path, types, storage, identity }))
-  const log = storage ? new RecoveringLog(options.log, storage.place, identity) : options.log
+  const log = storage && shipsLog ? new RecoveringLog(options.log, storage.place, identity) : options.log
   const openModel = () => {
     createPrivateFile(path) // SQLite gives its other files the mode of this one
     return ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls })

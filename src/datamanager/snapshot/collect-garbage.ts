@@ -57,7 +57,8 @@ export async function collectGarbage(parts: GarbageCollection): Promise<Collecte
   const old = before.filter(({ position }) => position < oldest)
   for (const { position } of old) await place.ost.delete(manifestKey(place.base, identity.generation, position), signal)
   const files = await collectFiles(parts, objects, now)
-  const shipped = await collectShipped(parts, oldest, now)
+  // A log that is in object storage collects its own records.
+  const shipped = parts.shipped === undefined ? 0 : await collectShipped(parts, oldest, now)
   const collectable = Math.min(oldest - 1, parts.shipped ?? oldest, parts.consumed)
   if (collectable > 0) await parts.collectLog?.(collectable)
   return { manifests: old.length, files, shipped }
