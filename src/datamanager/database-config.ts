@@ -165,9 +165,9 @@ async function openPostgres(
   const coordination = undo.use(await PostgresCoordination.open({ client, schema: section.schema, clock }, openSignal))
   const openLog = async (service: string, identity: Identity, signal?: AbortSignal) => {
     const table = `${quoteName(section.schema)}.store`
-    await client.query(
-      `CREATE TABLE IF NOT EXISTS ${table} (service text PRIMARY KEY, store text NOT NULL)`,
-      [],
+    await client.define(
+      section.schema,
+      [`CREATE TABLE IF NOT EXISTS ${table} (service text PRIMARY KEY, store text NOT NULL)`],
       signal,
     )
     const values = [service, identity.store]

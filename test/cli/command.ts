@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { join, resolve } from 'node:path'
+import { endPodsBelow } from '../support/end-pods.ts'
 import { type TestRepository, temporaryDirectory, testRepository } from '../support/git-repository.ts'
 
 export const slipwayFile = resolve(import.meta.dirname, '../../bin/slipway')
@@ -58,6 +59,7 @@ export function commandRepository(
     slipway,
     run: (...args) => slipway(['run', '--driver', 'host', ...args]),
     [Symbol.dispose]: () => {
+      endPodsBelow(state.path)
       repository[Symbol.dispose]()
       state[Symbol.dispose]()
     },
