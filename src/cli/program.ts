@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { addConfigCommand } from './commands/config.ts'
+import { addDatabaseCommand } from './commands/database.ts'
 import { addPlanCommand } from './commands/plan.ts'
 import { addRunCommand } from './commands/run.ts'
 import { describeError } from './describe-error.ts'
@@ -26,6 +27,7 @@ The pipeline is .slipway/config.yml (or .agola/config.yml).`,
   addRunCommand(program, io, setStatus)
   addPlanCommand(program, io, setStatus)
   addConfigCommand(program, io, setStatus)
+  addDatabaseCommand(program, io, setStatus)
   for (const command of program.commands) command.copyInheritedSettings(program)
   try {
     await program.parseAsync([...args], { from: 'user' })
