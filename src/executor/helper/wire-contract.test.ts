@@ -443,7 +443,8 @@ describe('a process for each request', () => {
         return connectionOfStreams(child.stdout!, child.stdin!, () => child.kill('SIGKILL'))
       },
     }
-    const command = aCommand('i=0; while test $i -lt 2000; do echo line $i; i=$((i+1)); done; sleep 0.1; echo end')
+    // It goes on for longer than the client waits between its tries: the last one killed has not told of the end.
+    const command = aCommand('i=0; while test $i -lt 2000; do echo line $i; i=$((i+1)); done; sleep 2; echo end')
     await using step = await aPod({ ...reached, transport }).start(command, never)
     let output = ''
     let kills = 0
