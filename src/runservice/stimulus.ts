@@ -12,9 +12,10 @@ import { startRun } from './scheduler/actions.ts'
 import { advance, advanceFrom, type RunTransition } from './scheduler/advance.ts'
 import { counterName, type NewRun } from './scheduler/create-run.ts'
 import { buildGraph, type TaskGraph } from './scheduler/graph.ts'
+import { groupOrder } from './scheduler/group-order.ts'
 import { executorTaskId, handOut } from './scheduler/hand-out.ts'
 import { place } from './scheduler/place.ts'
-import { isFinishedRun, type Run, type RunTask } from './types.ts'
+import { isFinishedRun, type Run, type RunPhase, type RunTask } from './types.ts'
 
 /** A restarted run has new task ids, so every task is attempted once. */
 const firstAttempt = 1
@@ -148,13 +149,13 @@ function advanceRun(
 }
 
 function startNextOf(tx: Tx, group: string, now: number): string | undefined {
-  if (tx.count('run', { index: 'byGroupPhase', prefix: [group, 'running'] }) > 0) return undefined
-  const [next] = tx.list('run', { index: 'byGroupPhase', prefix: [group, 'queued'], limit: 1 })
-  if (next === undefined) return undefined
-  const started = startRun(next.body, now)
-  tx.put('run', next.id, started.run)
+  const oldest = (phase: RunPhase) => tx.list('run', { index: 'byGroupPhase', prefix: [group, phase], limit: 1 })
+  const [runId] = groupOrder([...oldest('running'), ...oldest('queued')].map((row) => row.body)).start
+  if (runId === undefined) return undefined
+  const started = startRun(getRun(tx, runId), now)
+  tx.put('run', runId, started.run)
   putEvents(tx, started.events, now)
-  return next.id
+  return runId
 }
 
 function placeReady(tx: Tx, { now, served }: StimulusContext): ReadonlyMap<string, number> {
