@@ -10,6 +10,7 @@ import { EtcdCoordination } from '../coordination/etcd.ts'
 import { LocalCoordination } from '../coordination/local.ts'
 import { PostgresCoordination } from '../coordination/postgres.ts'
 import type { Clock } from '../lib/clock.ts'
+import { ConfigSection } from '../lib/config-section.ts'
 import { errorMessage, SlipwayError } from '../lib/errors.ts'
 import { EtcdClient, type EtcdSettings } from '../lib/etcd/client.ts'
 import type { Json } from '../lib/json.ts'
@@ -50,7 +51,7 @@ export type PostgresSection = {
 
 /** Errors: `config_invalid`, with the member that is wrong. `undefined` is the default, the embedded log. */
 export function parseDatabaseSettings(value: Json | undefined): DatabaseSettings {
-  const section = new Section('database', value ?? {})
+  const section = new ConfigSection('database', value ?? {})
   const log = section.text('log') ?? 'embedded'
   switch (log) {
     case 'embedded':
@@ -93,6 +94,10 @@ export interface DatabaseBackend extends AsyncDisposable {
    * (openDatabase). The first call binds the place to the store of `identity`; another one is `database_foreign`.
    */
   openLog(service: string, identity: Identity, signal?: AbortSignal): Promise<ChangeLog | undefined>
+  /** The id that the place of the logs was bound to under this name; undefined before the first `bind`. */
+  findBinding(name: string, signal?: AbortSignal): Promise<string | undefined>
+  /** Binds it, or is `database_foreign` when it is bound to another id. Where the log is in object storage this is nothing. */
+  bind(name: string, id: string, signal?: AbortSignal): Promise<void>
 }
 
 export type DatabaseBackendComponents = {
@@ -115,6 +120,7 @@ export async function openDatabaseBackend(
       return {
         coordination,
         openLog: async () => undefined,
+        ...unbound,
         [Symbol.asyncDispose]: () => coordination[Symbol.asyncDispose](),
       }
     }
@@ -133,15 +139,21 @@ async function openEtcd(section: EtcdSection, components: DatabaseBackendCompone
   const client = undo.use(await EtcdClient.open(etcdSettings(section), clock))
   const prefix = `${section.prefix.replace(/\/+$/, '')}/`
   const coordination = undo.use(new EtcdCoordination({ client, prefix: `${prefix}coordination/`, clock }))
-  const openLog = async (service: string, identity: Identity, signal?: AbortSignal) => {
-    const key = `${prefix}${service}/store`
-    const bind = {
+  const keyOf = (name: string) => `${prefix}${name}/store`
+  const findBinding = async (name: string, signal?: AbortSignal) =>
+    (await client.range({ key: keyOf(name) }, signal))[0]?.value.toString()
+  const bind = async (name: string, id: string, signal?: AbortSignal) => {
+    const key = keyOf(name)
+    const creating = {
       compare: [{ kind: 'absent', key }],
-      success: [{ kind: 'put', key, value: Buffer.from(identity.store) }],
+      success: [{ kind: 'put', key, value: Buffer.from(id) }],
       failure: [{ kind: 'range', key }],
     } as const
-    const { succeeded, found } = await client.transact(bind, signal, true)
-    if (!succeeded) checkStore(`${key} in etcd`, found[0]?.[0]?.value.toString(), identity)
+    const { succeeded, found } = await client.transact(creating, signal, true)
+    if (!succeeded) checkBinding(`${key} in etcd`, found[0]?.[0]?.value.toString(), id)
+  }
+  const openLog = async (service: string, identity: Identity, signal?: AbortSignal) => {
+    await bind(service, identity.store, signal)
     return new EtcdChangeLog({
       client,
       prefix: `${prefix}${service}/${identity.generation}/`,
@@ -149,7 +161,7 @@ async function openEtcd(section: EtcdSection, components: DatabaseBackendCompone
       payloads: payloadsOf(storage, base, service, identity),
     })
   }
-  return withDispose({ coordination, openLog }, undo.move())
+  return withDispose({ coordination, openLog, findBinding, bind }, undo.move())
 }
 
 async function openPostgres(
@@ -163,27 +175,34 @@ async function openPostgres(
   await using undo = new AsyncDisposableStack()
   const client = undo.use(await PostgresClient.open({ url, ...(ca === undefined ? {} : { ca }) }))
   const coordination = undo.use(await PostgresCoordination.open({ client, schema: section.schema, clock }, openSignal))
-  const openLog = async (service: string, identity: Identity, signal?: AbortSignal) => {
-    const table = `${quoteName(section.schema)}.store`
-    await client.define(
+  const table = `${quoteName(section.schema)}.store`
+  const define = (signal: AbortSignal | undefined) =>
+    client.define(
       section.schema,
       [`CREATE TABLE IF NOT EXISTS ${table} (service text PRIMARY KEY, store text NOT NULL)`],
       signal,
     )
-    const values = [service, identity.store]
-    await client.query(`INSERT INTO ${table} VALUES ($1, $2) ON CONFLICT DO NOTHING`, values, signal)
-    const [row] = await client.query<{ store: string }>(
-      `SELECT store FROM ${table} WHERE service = $1`,
-      [service],
-      signal,
-    )
-    checkStore(`${table} in PostgreSQL`, row?.store, identity)
+  const find = async (name: string, signal: AbortSignal | undefined) => {
+    const select = `SELECT store FROM ${table} WHERE service = $1`
+    return (await client.query<{ store: string }>(select, [name], signal))[0]?.store
+  }
+  const findBinding = async (name: string, signal?: AbortSignal) => {
+    await define(signal)
+    return await find(name, signal)
+  }
+  const bind = async (name: string, id: string, signal?: AbortSignal) => {
+    await define(signal)
+    await client.query(`INSERT INTO ${table} VALUES ($1, $2) ON CONFLICT DO NOTHING`, [name, id], signal)
+    checkBinding(`${table} in PostgreSQL`, await find(name, signal), id)
+  }
+  const openLog = async (service: string, identity: Identity, signal?: AbortSignal) => {
+    await bind(service, identity.store, signal)
     // At most 63 bytes: a generation has 32 without its dashes, a service at most 13.
     const schema = `${section.schema}_${service}_${identity.generation.replaceAll('-', '')}`
     const payloads = payloadsOf(storage, base, service, identity)
     return PostgresChangeLog.open({ client, schema, clock, payloads }, signal)
   }
-  return withDispose({ coordination, openLog }, undo.move())
+  return withDispose({ coordination, openLog, findBinding, bind }, undo.move())
 }
 
 async function openBucket(components: DatabaseBackendComponents, openSignal?: AbortSignal): Promise<DatabaseBackend> {
@@ -192,6 +211,7 @@ async function openBucket(components: DatabaseBackendComponents, openSignal?: Ab
   const coordination = new BucketCoordination({ storage, prefix: `${base}/coordination/`, clock })
   return {
     coordination,
+    ...unbound,
     // Log and root are in one storage, so there is nothing to bind: another store has other keys. Not below `log/`: what is
     // there was shipped, and is deleted without a mark.
     openLog: async (service, identity) =>
@@ -200,8 +220,11 @@ async function openBucket(components: DatabaseBackendComponents, openSignal?: Ab
   }
 }
 
+/** Where log and object storage are one place, or the log is in the database's own file. */
+const unbound = { findBinding: async () => undefined, bind: async () => {} }
+
 function withDispose(
-  backend: Pick<DatabaseBackend, 'coordination' | 'openLog'>,
+  backend: Omit<DatabaseBackend, typeof Symbol.asyncDispose>,
   owned: AsyncDisposableStack,
 ): DatabaseBackend {
   return { ...backend, [Symbol.asyncDispose]: () => owned.disposeAsync() }
@@ -211,11 +234,11 @@ function payloadsOf(storage: ObjectStorage, base: string, service: string, { gen
   return new Payloads(storage, `${base}/${service}/${generation}/payload/`)
 }
 
-function checkStore(where: string, found: string | undefined, { store }: Identity): void {
-  if (found === store) return
+function checkBinding(where: string, found: string | undefined, id: string): void {
+  if (found === id) return
   throw new SlipwayError(
     'database_foreign',
-    `${where} belongs to store ${found}, the object storage to store ${store}: log and object storage of different installations are configured together`,
+    `${where} belongs to ${found}, the object storage to ${id}: log and object storage of different installations are configured together`,
   )
 }
 
@@ -245,68 +268,5 @@ function readOptional(path: string | undefined): string | undefined {
     return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
   } catch (cause) {
     throw new SlipwayError('config_invalid', `read ${path} of the database section: ${errorMessage(cause)}`, { cause })
-  }
-}
-
-/** One object of the configuration, whose members are all named by somebody or refused. */
-class Section {
-  readonly #path: string
-  readonly #members: Map<string, Json | undefined>
-
-  constructor(path: string, value: Json) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      throw new SlipwayError('config_invalid', `${path} must be an object`)
-    this.#path = path
-    this.#members = new Map(Object.entries(value))
-  }
-
-  text(name: string): string | undefined {
-    const value = this.#take(name)
-    if (value === undefined) return undefined
-    if (typeof value !== 'string' || value === '') throw this.#wrong(name, 'must be a text')
-    return value
-  }
-
-  name(name: string, pattern: RegExp): string | undefined {
-    const value = this.text(name)
-    if (value !== undefined && !pattern.test(value)) throw this.#wrong(name, `must match ${pattern.source}`)
-    return value
-  }
-
-  texts(name: string): readonly string[] {
-    const value = this.#take(name)
-    if (!Array.isArray(value) || value.length === 0 || !value.every((item) => typeof item === 'string'))
-      throw this.#wrong(name, 'must be a list of texts, with at least one')
-    return value
-  }
-
-  optional<N extends string>(...names: readonly N[]): { readonly [key in N]?: string } {
-    const found: { [key in N]?: string } = {}
-    for (const name of names) {
-      const value = this.text(name)
-      if (value !== undefined) found[name] = value
-    }
-    return found
-  }
-
-  section(name: string): Section {
-    const value = this.#take(name)
-    if (value === undefined) throw this.#wrong(name, 'is missing')
-    return new Section(`${this.#path}.${name}`, value)
-  }
-
-  end(): void {
-    const [unknown] = this.#members.keys()
-    if (unknown !== undefined) throw this.#wrong(unknown, 'is not known here')
-  }
-
-  #take(name: string): Json | undefined {
-    const value = this.#members.get(name)
-    this.#members.delete(name)
-    return value
-  }
-
-  #wrong(name: string, what: string): SlipwayError {
-    return new SlipwayError('config_invalid', `${this.#path}.${name} ${what}`)
   }
 }

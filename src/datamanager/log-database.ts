@@ -19,6 +19,7 @@ import type {
 } from './database.ts'
 import { Wakeups } from './log/wakeups.ts'
 import { maintenanceId, maintenanceType, type ReadModel } from './read-model/read-model.ts'
+import type { Identity } from './read-model/sqlite.ts'
 import { decodeRecord } from './record.ts'
 import type { Writer } from './writer.ts'
 
@@ -62,6 +63,11 @@ export class LogDatabase<S extends Schema> implements Database<S> {
       ...(signal ? { signal } : {}),
       ...(transactionId === undefined ? {} : { transactionId }),
     })
+  }
+
+  /** Which log this is. */
+  get identity(): Identity {
+    return this.#components.model.identity
   }
 
   /** Set while the database is frozen, as of `position`. */

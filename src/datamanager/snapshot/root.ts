@@ -3,6 +3,8 @@
 
 import { collectBytes } from '../../lib/bytes.ts'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import { newUuid } from '../../lib/uuid.ts'
+import { emptyContentHash } from '../read-model/content-hash.ts'
 import type { Identity } from '../read-model/sqlite.ts'
 import { encodePosition, positionOfKey, rootPrefix, type StoragePlace } from './keys.ts'
 
@@ -35,6 +37,21 @@ export async function createRoot({ ost, base }: StoragePlace, root: Root, signal
     // A lost answer: it may be ours.
     const found = (await collectBytes(ost.read(key, signal ? { signal } : {}))).toString()
     if (found !== text) throw new SlipwayError('import_refused', `somebody else made root ${root.number}`, { cause })
+  }
+}
+
+/** The newest root, or the first one, of a new and empty database; several may make it at once. Errors: as findRoot. */
+export async function findOrCreateRoot(place: StoragePlace, now: number, signal?: AbortSignal): Promise<Root> {
+  const found = await findRoot(place, signal)
+  if (found) return found
+  const root = { number: 1, store: newUuid(now), generation: newUuid(now), contentHash: emptyContentHash }
+  try {
+    await createRoot(place, root, signal)
+    return root
+  } catch (error) {
+    const other = isSlipwayError(error, 'import_refused') ? await findRoot(place, signal) : undefined
+    if (!other) throw error
+    return other
   }
 }
 
