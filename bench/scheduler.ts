@@ -183,7 +183,7 @@ function placementOf(length: number): { readonly placement: PlacementInput; read
     [...ready.projects(key)].map((project) => [...ready.tasks(key, project)][0]!.readySince),
   )
   return {
-    placement: { ready, executors, taken, served: new Map() },
+    placement: { ready, executors, taken, served: new Map(), nextTurn: 0 },
     bare: {
       since: Float64Array.from(heads),
       limit: Int32Array.from(executors, (executor) => executor.taskLimit),

@@ -23,6 +23,7 @@ import type {
 } from './executor-api.ts'
 import type { LogKey, LogStore } from './logs/log-store.ts'
 import { makeOrder, type OrderContext } from './make-order.ts'
+import { deleteOrder } from './orders.ts'
 import type { Reason } from './reasons.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { applyReport } from './scheduler/apply-report.ts'
@@ -97,8 +98,8 @@ export class ExecutorService implements ExecutorApi {
           throw new SlipwayError(outcome.code, outcome.message)
         case 'applied':
           putTask(tx, outcome.task)
-          if (outcome.executorTask === undefined) tx.delete('executortask', report.executorTaskId)
-          else tx.put('executortask', report.executorTaskId, outcome.executorTask)
+          if (outcome.executorTask !== undefined) tx.put('executortask', report.executorTaskId, outcome.executorTask)
+          else if (executorTask !== undefined) deleteOrder(tx, executorTask)
           // Only the end of a task can let another one start, or a run end.
           return { affected: isFinishedStep(report.phase) ? [affectedBy(outcome.task)] : [], result: 'applied' }
       }
@@ -262,7 +263,7 @@ export class ExecutorService implements ExecutorApi {
           return { affected: [], result: undefined }
         const failed = failTask(task, { reason, now })
         putTask(tx, failed)
-        tx.delete('executortask', order.id)
+        deleteOrder(tx, order)
         return { affected: [affectedBy(failed)], result: undefined }
       })
       return undefined

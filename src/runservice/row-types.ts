@@ -15,6 +15,8 @@ import {
   type RunSecret,
   type RunTask,
   type Sequence,
+  type ServedProject,
+  type TakenSlots,
   type WorkspaceArchive,
 } from './types.ts'
 
@@ -34,6 +36,10 @@ export type RunserviceSchema = {
   /** Id: `runTaskRowId`. */
   ready: ReadyRow
   executor: Executor
+  /** Id: the executor's. None when no slot is taken. */
+  takenslots: TakenSlots
+  /** Id: the project's, the second element of a group. */
+  served: ServedProject
   /** Id: the second element of the group. */
   counter: GroupCounter
   /** Ids: `run`, `runevent`. */
@@ -84,6 +90,8 @@ export const runserviceRowTypes = {
     },
   },
   executor: {},
+  takenslots: {},
+  served: { indexes: { byTurn: (row: ServedProject) => [row.turn] } },
   counter: {},
   sequence: {},
   runevent: {},

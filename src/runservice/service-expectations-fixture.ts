@@ -10,6 +10,7 @@ import { isFinishedRun, isFinishedStep, isFinishedTask } from './types.ts'
 export function nothingLeft(database: Database<RunserviceSchema>): void {
   database.view((tx) => {
     expect(tx.list('executortask')).toEqual([])
+    expect(tx.list('takenslots')).toEqual([])
     expect(tx.list('ready')).toEqual([])
     for (const { body: run } of tx.list('run')) expect(isFinishedRun(run.phase)).toBe(true)
     for (const { body: task } of tx.list('runtask')) {

@@ -98,6 +98,10 @@ function checkLimits({ database }: Installation): void {
       const taken = tx.count('executortask', { index: 'byExecutor', prefix: [executor.id] })
       if (executor.taskLimit > 0) expect(taken).toBeLessThanOrEqual(executor.taskLimit)
     }
+    const orders = Map.groupBy(tx.list('executortask'), ({ body }) => body.executorId)
+    expect(new Map(tx.list('takenslots').map(({ id, body }) => [id, body.count]))).toEqual(
+      new Map([...orders].map(([id, rows]) => [id, rows.length])),
+    )
     for (const { body: order } of tx.list('executortask')) expect(tx.get('executor', order.executorId)).toBeDefined()
     const running = tx.list('run', { index: 'byPhase', prefix: ['running'] }).map(({ body }) => body.group)
     expect(new Set(running).size).toBe(running.length)

@@ -12,6 +12,7 @@ import type { Caches } from './caches.ts'
 import type { CloneSource, ExecutorApi, LogName } from './executor-api.ts'
 import { ExecutorService } from './executor-service.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
+import { deleteOrder } from './orders.ts'
 import { cleanArchives, cleanLogs, cleanOrphanedArchives } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
@@ -70,7 +71,6 @@ class LocalRunservice implements Runservice {
   readonly #components: RunserviceComponents
   readonly #logs: LogStore
   readonly #graphs = graphCache()
-  #served: ReadonlyMap<string, number> = new Map()
 
   constructor(settings: RunserviceSettings, components: RunserviceComponents) {
     this.#settings = settings
@@ -299,13 +299,13 @@ class LocalRunservice implements Runservice {
   async #settle<T>(
     change: (tx: Tx, context: StimulusContext) => { readonly affected: readonly Affected[]; readonly result: T },
   ): Promise<T> {
-    const context: StimulusContext = { now: this.#now(), graphs: this.#graphs, served: this.#served }
+    const context: StimulusContext = { now: this.#now(), graphs: this.#graphs }
     const { result } = await this.#components.database.do((tx) => {
       const changed = change(tx, context)
-      return { result: changed.result, served: settle(tx, changed.affected, context) }
+      settle(tx, changed.affected, context)
+      return changed.result
     })
-    this.#served = result.served
-    return result.result
+    return result
   }
 
   /** Succeeded tasks that saved to the workspace and of which an archive is gone. */
@@ -371,7 +371,7 @@ function failTasksOf(
   const failed: RunTask[] = []
   for (const { body: order } of tx.list('executortask', { index: 'byExecutor', prefix: [executorId] })) {
     const task = tx.get('runtask', runTaskRowId(order.runId, order.runTaskId))
-    tx.delete('executortask', order.id)
+    deleteOrder(tx, order)
     invariant(task !== undefined, `order ${order.id} has no task`)
     const lost = failLostTask(task, { executorId, now, ...(lastSeenAt === undefined ? {} : { lastSeenAt }) })
     putTask(tx, lost)

@@ -6,7 +6,8 @@ import type { Transaction } from '../datamanager/database.ts'
 import { invariant, SlipwayError } from '../lib/errors.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
 import { fromConfigTaskRows, toConfigTaskRows } from './config-task-rows.ts'
-import { readyRows } from './ready-rows.ts'
+import { insertOrder } from './orders.ts'
+import { placementInput } from './placement-rows.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { startRun } from './scheduler/actions.ts'
 import { advance, advanceFrom, type RunTransition } from './scheduler/advance.ts'
@@ -31,8 +32,6 @@ export interface GraphCache {
 export type StimulusContext = {
   readonly now: number
   readonly graphs: GraphCache
-  /** Which project was served when, see `place`; replaced by what `settle` returns, once committed. */
-  readonly served: ReadonlyMap<string, number>
 }
 
 export function getRun(tx: Pick<Tx, 'get'>, runId: string): Run {
@@ -90,8 +89,8 @@ export function putTask(tx: Tx, task: RunTask): void {
 /** A run to look at. `changedTasks`: only these changed since it was looked at last; without it, anything may have. */
 export type Affected = { readonly runId: string; readonly changedTasks?: readonly string[] }
 
-/** Advances these runs, starts what may start in their groups, and places what is ready. Returns the new `served`. */
-export function settle(tx: Tx, affected: readonly Affected[], context: StimulusContext): ReadonlyMap<string, number> {
+/** Advances these runs, starts what may start in their groups, and places what is ready. */
+export function settle(tx: Tx, affected: readonly Affected[], context: StimulusContext): void {
   const queue = [...affected]
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const before = getRun(tx, next.runId)
@@ -102,7 +101,7 @@ export function settle(tx: Tx, affected: readonly Affected[], context: StimulusC
       if (started !== undefined) queue.push({ runId: started })
     }
   }
-  return placeReady(tx, context)
+  placeReady(tx, context.now)
 }
 
 function advanceRun(
@@ -158,26 +157,19 @@ function startNextOf(tx: Tx, group: string, now: number): string | undefined {
   return runId
 }
 
-function placeReady(tx: Tx, { now, served }: StimulusContext): ReadonlyMap<string, number> {
+function placeReady(tx: Tx, now: number): void {
   const [first] = tx.list('ready', { limit: 1 })
-  if (first === undefined) return served
-  const executors = tx.list('executor').map((row) => row.body)
-  const taken = new Map(
-    executors.map((executor) => [
-      executor.id,
-      tx.count('executortask', { index: 'byExecutor', prefix: [executor.id] }),
-    ]),
-  )
-  const placement = place({ ready: readyRows(tx), executors, taken, served })
+  if (first === undefined) return
+  const placement = place(placementInput(tx))
   for (const { task: ready, executorId } of placement.assignments) {
     const run = getRun(tx, ready.runId)
     const id = runTaskRowId(ready.runId, ready.taskId)
     const handed = handOut(run, getTask(tx, ready.runId, ready.taskId), { executorId, attempt: firstAttempt, now })
     putTask(tx, handed.task)
-    tx.put('executortask', handed.executorTask.id, handed.executorTask)
+    insertOrder(tx, handed.executorTask)
     tx.delete('ready', id)
   }
-  return placement.served
+  for (const [project, turn] of placement.served) tx.put('served', project, { turn, at: now })
 }
 
 /** Writes run events, numbered in their order. */

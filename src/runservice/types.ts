@@ -154,6 +154,12 @@ export type Executor = {
   readonly lastSeenAt?: number
 }
 
+/** How many orders an executor has: `executortask` rows, counted in the transactions that write and delete them. */
+export type TakenSlots = { readonly count: number }
+
+/** When a project was handed an executor last: the larger the turn, the later. */
+export type ServedProject = { readonly turn: number; readonly at: number }
+
 export type GroupCounter = { readonly value: number }
 export type Sequence = { readonly value: number }
 

@@ -1,7 +1,7 @@
 // Why the tasks of a run wait, told when somebody asks: what the run itself decides, and what the executors do.
 
 import type { ReadTransaction } from '../datamanager/database.ts'
-import { readyRows } from './ready-rows.ts'
+import { placementInput } from './placement-rows.ts'
 import type { Reason } from './reasons.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { waitingReasons } from './scheduler/advance.ts'
@@ -36,14 +36,7 @@ export function waitingReasonsOf(
   const reasons = new Map(waitingReasons({ run, tasks, graph }))
   const ready = tx.list('ready', { index: 'byRun', prefix: [run.id] })
   if (ready.length === 0) return reasons
-  const executors = tx.list('executor').map((row) => row.body)
-  const taken = new Map(
-    executors.map((executor) => [
-      executor.id,
-      tx.count('executortask', { index: 'byExecutor', prefix: [executor.id] }),
-    ]),
-  )
-  const { waiting } = place({ ready: readyRows(tx), executors, taken, served: new Map() })
+  const { waiting } = place(placementInput(tx))
   for (const { body } of ready) {
     const reason = waiting.get(body.requirement.key)
     if (reason !== undefined) reasons.set(body.taskId, reason)

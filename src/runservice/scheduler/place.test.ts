@@ -38,8 +38,13 @@ const aReady = (taskId: string, { project = 'p1', priority = 0, since = 0 }: Rea
   readySince: since,
 })
 
-const placed = (input: Partial<PlacementInput> & Pick<PlacementInput, 'ready' | 'executors'>): Placement =>
-  place({ taken: new Map(), served: new Map(), ...input })
+type Given = Partial<Omit<PlacementInput, 'served'>> &
+  Pick<PlacementInput, 'ready' | 'executors'> & { readonly served?: ReadonlyMap<string, number> }
+
+const placed = ({ served = new Map(), ...input }: Given): Placement =>
+  place({ taken: new Map(), served, nextTurn: nextTurnOf(served), ...input })
+
+const nextTurnOf = (served: ReadonlyMap<string, number>) => Math.max(-1, ...served.values()) + 1
 
 const names = ({ assignments }: Placement) => assignments.map(({ task, executorId }) => `${task.taskId}@${executorId}`)
 
@@ -124,7 +129,7 @@ describe('which task is next', () => {
         order.push(task.taskId)
         ready.remove(requirementOf(aConfigTask('any')).key, task)
       }
-      served = placement.served
+      served = new Map([...served, ...placement.served])
     }
     expect(order).toEqual(['b1', 'a1', 'b2', 'a2', 'b3', 'a3'])
   })
@@ -234,11 +239,12 @@ describe('always', () => {
         executors: executors.map(({ fields }, index) => anExecutor(`x${index}`, fields)),
         taken: new Map(executors.map(({ taken }, index) => [`x${index}`, taken])),
         served: new Map(Object.entries(served)),
+        nextTurn: Math.max(-1, ...Object.values(served)) + 1,
       },
     }
   }
 
-  const takenAfter = ({ taken }: PlacementInput, { assignments }: Placement) => {
+  const takenAfter = ({ taken }: { readonly taken: ReadonlyMap<string, number> }, { assignments }: Placement) => {
     const after = new Map(taken)
     for (const { executorId } of assignments) after.set(executorId, (after.get(executorId) ?? 0) + 1)
     return after
@@ -328,7 +334,7 @@ describe('always', () => {
       const { task: next } = placement.assignments[0]!
       turns.push(next.project)
       ready.remove(requirementOf(aConfigTask('any')).key, next)
-      served = placement.served
+      served = new Map([...served, ...placement.served])
     }
     for (let index = 0; index + 4 <= turns.length; index++) expect(new Set(turns.slice(index, index + 4)).size).toBe(4)
   })

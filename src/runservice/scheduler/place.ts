@@ -36,11 +36,15 @@ export type PlacementInput = {
   readonly ready: ReadyTasks
   /** All that exist; only connected ones get tasks. */
   readonly executors: readonly (Capabilities & Pick<Executor, 'id' | 'state' | 'taskLimit'>)[]
-  /** Unfinished executor tasks by executor id. */
-  readonly taken: ReadonlyMap<string, number>
-  /** A number that grew with every placement, by project: who was served when. A project without is served first. */
-  readonly served: ReadonlyMap<string, number>
+  /** Unfinished executor tasks by executor id; asked only about executors that could serve a ready task. */
+  readonly taken: Lookup
+  /** Who was served when, by project: the larger the later. A project without is served first. */
+  readonly served: Lookup
+  /** Larger than any number in `served`. */
+  readonly nextTurn: number
 }
+
+type Lookup = Pick<ReadonlyMap<string, number>, 'get'>
 
 export type Assignment = { readonly task: ReadyTask; readonly executorId: string }
 
@@ -49,7 +53,7 @@ export type Placement = {
   readonly assignments: readonly Assignment[]
   /** Why the rest of a class waits, by class key: `waiting_executor` or `waiting_slot`. */
   readonly waiting: ReadonlyMap<string, Reason>
-  /** For the next placement: `served` with what was placed now. */
+  /** What changes in `served` for the next placement: projects by their new numbers, from `nextTurn` on. */
   readonly served: ReadonlyMap<string, number>
 }
 
@@ -69,18 +73,21 @@ type ClassState = {
 }
 
 /** Places as many ready tasks as slots allow. */
-export function place({ ready, executors, taken, served }: PlacementInput): Placement {
+export function place({ ready, executors, taken, served, nextTurn }: PlacementInput): Placement {
   const connected = executors.filter((executor) => executor.state === 'connected')
   const requirements = [...ready.classes()]
-  const slots = connected.map((executor) => ({
-    executor,
-    slots: {
-      id: executor.id,
-      limit: executor.taskLimit === 0 ? Number.POSITIVE_INFINITY : executor.taskLimit,
-      choices: requirements.filter((requirement) => canServe(executor, requirement)).length,
-      taken: taken.get(executor.id) ?? 0,
-    },
-  }))
+  const slots = connected.map((executor) => {
+    const choices = requirements.filter((requirement) => canServe(executor, requirement)).length
+    return {
+      executor,
+      slots: {
+        id: executor.id,
+        limit: executor.taskLimit === 0 ? Number.POSITIVE_INFINITY : executor.taskLimit,
+        choices,
+        taken: choices === 0 ? 0 : (taken.get(executor.id) ?? 0),
+      },
+    }
+  })
   const classes = requirements.map(
     (requirement): ClassState => ({
       requirement,
@@ -89,28 +96,40 @@ export function place({ ready, executors, taken, served }: PlacementInput): Plac
     }),
   )
 
-  const order = new Map(served)
-  let turn = order.values().reduce((last, one) => Math.max(last, one), -1) + 1
+  const changed = new Map<string, number>()
+  const turnOf = turnsOf(served, changed)
+  let turn = nextTurn
   const assignments: Assignment[] = []
   for (;;) {
-    const choice = chooseTask(classes, ready, order)
+    const choice = chooseTask(classes, ready, turnOf)
     if (choice === undefined) break
     const executor = chooseExecutor(choice.class.executors)!
     assignments.push({ task: choice.head.task, executorId: executor.id })
     executor.taken++
-    order.set(choice.head.task.project, turn++)
+    // Who was the last one served stays it: nothing changes while one project is alone.
+    if (turn === 0 || turnOf(choice.head.task.project) !== turn - 1) changed.set(choice.head.task.project, turn++)
     const next = choice.head.rest.next()
     if (next.done) choice.class.heads = choice.class.heads!.filter((head) => head !== choice.head)
     else choice.head.task = next.value
   }
   for (const { heads } of classes) for (const head of heads ?? []) head.rest.return?.()
-  return { assignments, waiting: waitingReasons(classes), served: order }
+  return { assignments, waiting: waitingReasons(classes), served: changed }
+}
+
+/** The turn of a project, -1 when it was never served; what was served before is looked up once. */
+function turnsOf(served: Lookup, changed: Lookup): (project: string) => number {
+  const before = new Map<string, number>()
+  return (project) => {
+    const turn = changed.get(project) ?? before.get(project) ?? served.get(project) ?? -1
+    before.set(project, turn)
+    return turn
+  }
 }
 
 function chooseTask(
   classes: readonly ClassState[],
   ready: ReadyTasks,
-  served: ReadonlyMap<string, number>,
+  turnOf: (project: string) => number,
 ): { readonly class: ClassState; readonly head: Head } | undefined {
   let best: { readonly class: ClassState; readonly head: Head; readonly turn: number } | undefined
   for (const state of classes) {
@@ -118,7 +137,7 @@ function chooseTask(
     state.heads ??= openHeads(ready, state.requirement.key)
     const alternates = isMoreThanHalfTaken(state.executors)
     for (const head of state.heads) {
-      const turn = alternates ? (served.get(head.task.project) ?? -1) : -1
+      const turn = alternates ? turnOf(head.task.project) : -1
       if (best !== undefined && compareHeads({ head, turn }, best) >= 0) continue
       best = { class: state, head, turn }
     }

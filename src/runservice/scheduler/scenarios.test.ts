@@ -338,7 +338,7 @@ const queueOf = (...names: readonly (readonly [string, Parameters<typeof aConfig
 describe('executors', () => {
   test('31: a task that no executor can serve holds up nobody', () => {
     const ready = queueOf(['P', { arch: 'arm64' }], ['Q', { arch: 'amd64' }])
-    const placement = place({ ready, executors: [anExecutor('x1')], taken: new Map(), served: new Map() })
+    const placement = place({ ready, executors: [anExecutor('x1')], taken: new Map(), served: new Map(), nextTurn: 0 })
     expect(placement.assignments).toMatchObject([{ task: { taskId: 'Q-id' }, executorId: 'x1' }])
     expect([...placement.waiting.values()]).toEqual([
       { kind: 'waiting_executor', arch: 'arm64', labels: {}, privileged: false, matching: 0 },
@@ -348,7 +348,13 @@ describe('executors', () => {
   test('32: an executor takes as many tasks as its limit says, and without a limit any number', () => {
     const ready = queueOf(['P', {}], ['Q', {}], ['R', {}])
     const placed = (taskLimit: number, taken: number) =>
-      place({ ready, executors: [anExecutor('x1', { taskLimit })], taken: new Map([['x1', taken]]), served: new Map() })
+      place({
+        ready,
+        executors: [anExecutor('x1', { taskLimit })],
+        taken: new Map([['x1', taken]]),
+        served: new Map(),
+        nextTurn: 0,
+      })
     expect(placed(2, 2).assignments).toEqual([])
     expect([...placed(2, 2).waiting.values()]).toEqual([{ kind: 'waiting_slot', executors: ['x1'], limit: 2 }])
     expect(placed(2, 1).assignments).toHaveLength(1)
@@ -362,6 +368,7 @@ describe('executors', () => {
       executors: [anExecutor('x1', { state })],
       taken: new Map(),
       served: new Map(),
+      nextTurn: 0,
     })
     expect(placement.assignments).toEqual([])
     expect([...placement.waiting.values()]).toMatchObject([{ kind: 'waiting_executor', matching: 0 }])
