@@ -9,6 +9,7 @@ const source = resolve(import.meta.dirname, '../src')
 /** What a room may import besides itself; a path names a single file that is the interface of its room. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   lib: [],
+  http: ['lib'],
   coordination: ['objectstorage', 'lib'],
   objectstorage: ['lib'],
   datamanager: ['objectstorage', 'coordination', 'lib'],

@@ -30,9 +30,12 @@ function limitsPage(): string {
 
 const kinds: Readonly<Record<ErrorKind, string>> = {
   invalid: 'The request or definition is wrong; sending it again changes nothing.',
+  unauthenticated: 'Nobody is logged in, or the token or session is not valid.',
+  forbidden: 'The caller is known and may not do this.',
   notfound: 'What was named does not exist, or may not be known of.',
   conflict: 'The state does not allow it, or somebody was faster: look again and decide anew.',
   limit: 'A limit was reached.',
+  ratelimited: 'Too many requests; try again later.',
   unavailable: 'Cannot be answered now; trying later may help.',
   cancelled: 'The caller cancelled it.',
   internal: 'Trouble of the machinery itself: a bug, a broken disk, damaged data.',

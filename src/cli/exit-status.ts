@@ -6,9 +6,12 @@ export const exitStatus = { success: 0, runFailed: 1, usage: 2, stopped: 3, trou
 
 const byKind: Readonly<Record<ErrorKind, number>> = {
   invalid: exitStatus.usage,
+  unauthenticated: exitStatus.usage,
+  forbidden: exitStatus.usage,
   notfound: exitStatus.usage,
   conflict: exitStatus.usage,
   limit: exitStatus.usage,
+  ratelimited: exitStatus.trouble,
   unavailable: exitStatus.trouble,
   cancelled: exitStatus.stopped,
   internal: exitStatus.trouble,

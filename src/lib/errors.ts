@@ -5,12 +5,18 @@
 export type ErrorKind =
   /** The request or definition is wrong; sending it again changes nothing. */
   | 'invalid'
+  /** Nobody is logged in, or the token or session is not valid. */
+  | 'unauthenticated'
+  /** The caller is known and may not do this. */
+  | 'forbidden'
   /** What was named does not exist (or may not be known of). */
   | 'notfound'
   /** The state does not allow it, or somebody was faster: reload and decide again. */
   | 'conflict'
   /** A limit of docs/limits.md was reached. */
   | 'limit'
+  /** Too many requests; the answer says when to try again. */
+  | 'ratelimited'
   /** Cannot be answered now; trying later may help. */
   | 'unavailable'
   /** Cancelled by the caller. */
@@ -45,6 +51,7 @@ const errors = {
   outcome_unknown: error('unavailable', 'Whether the transaction was committed is not known; ask by its id.'),
   row_too_large: error('limit', 'One thing to be stored is larger than a row may be.'),
   record_too_large: error('limit', 'One transaction writes more than a record may hold.'),
+  row_cold: error('unavailable', 'What was asked for is in object storage only and was not read from there.'),
   snapshot_corrupt: error('internal', 'A snapshot is damaged or incomplete.'),
   snapshot_impossible: error('unavailable', 'No snapshot can be made now; the next one is tried later.'),
   maintenance: error('unavailable', 'The installation is in maintenance; try again when it has ended.'),
@@ -76,6 +83,7 @@ const errors = {
   object_storage_unsafe: error('internal', 'The object storage does not keep the promises Slipway relies on.'),
   // runservice
   run_not_found: error('notfound', 'There is no such run.'),
+  run_query_invalid: error('invalid', 'What was asked of the list of runs cannot be answered; the message says why.'),
   run_group_invalid: error('invalid', 'The group of a run is not a path like `/project/ID/branch/NAME`.'),
   run_invalid: error('invalid', 'The request to create a run cannot be right.'),
   run_not_queued: error('conflict', 'The run has started or ended already.'),
@@ -107,6 +115,16 @@ const errors = {
     'invalid',
     'What was asked of the pod failed: a file that is missing, a directory that is not empty.',
   ),
+  // http
+  request_invalid: error('invalid', 'The request does not have the form the operation needs; the message says where.'),
+  request_too_large: error('limit', 'The body of the request is larger than the operation takes.'),
+  route_not_found: error('notfound', 'There is no such address, or not with that method.'),
+  unauthenticated: error('unauthenticated', 'Nobody is logged in, or the token or session is not valid any more.'),
+  forbidden: error('forbidden', 'The caller may not do this.'),
+  rate_limited: error('ratelimited', 'Too many requests; the header Retry-After says when to try again.'),
+  service_unavailable: error('unavailable', 'Another service of the installation does not answer; try again later.'),
+  upstream: error('internal', 'Another service of the installation answered with trouble of its own.'),
+  address_in_use: error('conflict', 'Another process listens on that address.'),
   // command line
   usage: error('invalid', 'The command was called in a wrong way.'),
   git_failed: error('invalid', 'Git could not do it; the message has what it said.'),

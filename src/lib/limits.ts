@@ -82,6 +82,30 @@ export const limits = {
   storageAttempts: limit(8, 'count', 'A call to S3 that failed as often fails with `object_storage_unavailable`.'),
   temporaryFileAgeMs: limit(1 * days, 'milliseconds', 'Older temporary files are removed at start.'),
 
+  // http
+  requestBodyBytes: limit(
+    1 * MiB,
+    'bytes',
+    'A larger body is refused with `request_too_large`, where nothing else is said.',
+  ),
+  requestHeaderBytes: limit(16 * KiB, 'bytes', 'A request with longer headers or a longer address is refused.'),
+  requestHeadersMs: limit(
+    30 * seconds,
+    'milliseconds',
+    'A connection that has not sent its headers by then is closed.',
+  ),
+  rpcBodyBytes: limit(64 * MiB, 'bytes', 'A call between services that carries or answers more fails.'),
+  rpcConnectMs: limit(
+    3 * seconds,
+    'milliseconds',
+    'An instance of a service that has not accepted by then is passed over.',
+  ),
+  httpStopMs: limit(
+    10 * seconds,
+    'milliseconds',
+    'Requests that still run when a server stops are cut after this time.',
+  ),
+
   // logs
   logBytesPerStep: limit(
     20 * GiB,
