@@ -5,12 +5,12 @@ import { expect, test } from 'vitest'
 import { openDatabase } from '../datamanager/open-database.ts'
 import { systemClock as clock } from '../lib/clock.ts'
 import { silentLogger as logger } from '../lib/log.ts'
+import { newSealingKey } from '../lib/sealing.ts'
 import { openPosixObjectStorage } from '../objectstorage/posix.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
 import { Caches } from './caches.ts'
 import type { Order } from './executor-api.ts'
 import { type RunserviceSchema, runserviceRowTypes } from './row-types.ts'
-import { newSealingKey } from './sealing.ts'
 import { createRunservice } from './service.ts'
 
 function aTask(id: string, parents: readonly string[]): RunConfigTask {

@@ -5,8 +5,8 @@ import { createHash } from 'node:crypto'
 import type { ReadTransaction, Transaction } from '../datamanager/database.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
+import { type SealedPlace, type SealingKey, seal, unseal } from '../lib/sealing.ts'
 import type { RunserviceSchema } from './row-types.ts'
-import { type SealedPlace, type SealingKey, seal, unseal } from './sealing.ts'
 
 export type Sealing = {
   /** Names this store in the additional data. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { newSealingKey } from './sealing.ts'
+import { newSealingKey } from '../lib/sealing.ts'
 import { listRunsOf, nothingLeft } from './service-expectations-fixture.ts'
 import {
   aDirectory,

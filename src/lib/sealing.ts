@@ -6,7 +6,7 @@
 
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { existsSync, linkSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
-import { SlipwayError } from '../lib/errors.ts'
+import { SlipwayError } from './errors.ts'
 
 const version = 'v1'
 const keyBytes = 32
