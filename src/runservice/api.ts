@@ -40,6 +40,49 @@ export type ListRunsOptions = {
   readonly limit?: number
 }
 
+/** What is known of every run without reading the run itself, however old it is. */
+export type RunEntry = {
+  readonly id: string
+  /** Strictly increasing over the whole runservice, in order of creation. */
+  readonly sequence: number
+  readonly name: string
+  readonly group: string
+  readonly phase: RunPhase
+  readonly result: RunResult
+  /** Of the second element of the group, such as the project. */
+  readonly counter: number
+  /** Milliseconds since 1970. */
+  readonly enqueuedAt: number
+  readonly startedAt?: number
+  readonly endedAt?: number
+}
+
+export type FindRunsQuery = {
+  /** Runs of exactly this group; of all groups when absent. */
+  readonly group?: string
+  /** Runs of groups below it, too. */
+  readonly isSubtree?: boolean
+  readonly phases?: readonly RunPhase[]
+  readonly results?: readonly RunResult[]
+  /** Only the run with this number; needs a group of at least two elements. */
+  readonly counter?: number
+  /** Enqueued at this time or later, and before that one; milliseconds since 1970. */
+  readonly from?: number
+  readonly before?: number
+  readonly oldestFirst?: boolean
+  /** `next` of the page before, of the same query. */
+  readonly cursor?: string
+  /** At most 100; default 25. */
+  readonly limit?: number
+}
+
+export type RunPage = {
+  readonly runs: readonly RunEntry[]
+  /** Where the next page begins; absent on the last one. Runs that come meanwhile move nothing between pages. */
+  readonly next?: string
+  readonly position: Position
+}
+
 export interface Runservice extends AsyncDisposable {
   /** All in one transaction, in order. Errors: `run_group_invalid`, `run_invalid`, `limit_exceeded`. */
   createRuns(requests: readonly NewRunRequest[]): Promise<readonly Run[]>
@@ -51,8 +94,14 @@ export interface Runservice extends AsyncDisposable {
   cancelRun(runId: string, by?: string): Promise<void>
   approveTask(runId: string, taskId: string, approver: string): Promise<void>
 
+  /** Only what this process has at hand: a run that ended long ago is `row_cold`, which `loadRun` is not. */
   findRun(runId: string): RunView | undefined
+  /** As `findRun`, and runs that ended long ago are read from object storage. */
+  loadRun(runId: string, signal?: AbortSignal): Promise<RunView | undefined>
+  /** With their rows, as `findRun`. What lists many runs, or old ones, uses `findRuns`. */
   listRuns(options?: ListRunsOptions): readonly Run[]
+  /** A page of runs, in the order of their sequence; reads no bodies. Errors: `run_query_invalid`. */
+  findRuns(query?: FindRunsQuery): Promise<RunPage>
   /** The run now and after each change of it, until it is finished or `signal` is aborted. Slow readers miss states between. */
   watchRun(runId: string, signal: AbortSignal): AsyncIterable<RunView>
 

@@ -6,11 +6,21 @@ import { invariant, isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
-import type { ListRunsOptions, NewRunRequest, RestartRunOptions, Retention, Runservice, RunView } from './api.ts'
+import type {
+  FindRunsQuery,
+  ListRunsOptions,
+  NewRunRequest,
+  RestartRunOptions,
+  Retention,
+  RunPage,
+  Runservice,
+  RunView,
+} from './api.ts'
 import { archiveRowId } from './archives.ts'
 import type { Caches } from './caches.ts'
 import type { CloneSource, ExecutorApi, LogName } from './executor-api.ts'
 import { ExecutorService } from './executor-service.ts'
+import { findRuns } from './find-runs.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
 import { deleteOrder } from './orders.ts'
 import { cleanArchives, cleanLogs, cleanOrphanedArchives } from './retention.ts'
@@ -165,6 +175,14 @@ class LocalRunservice implements Runservice {
       const run = tx.get('run', runId)
       return run === undefined ? undefined : this.#viewOf(tx, run, loadTasks(tx, runId))
     })
+  }
+
+  async loadRun(runId: string): Promise<RunView | undefined> {
+    return this.findRun(runId)
+  }
+
+  async findRuns(query: FindRunsQuery = {}): Promise<RunPage> {
+    return findRuns(this.#components.database, query)
   }
 
   listRuns(options: ListRunsOptions = {}): readonly Run[] {
