@@ -6,10 +6,16 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ErrorKind, errorCodes } from '../src/lib/errors.ts'
 import { type Limit, limits } from '../src/lib/limits.ts'
+import { settingsPage, settingsSchemaFile } from './settings-page.ts'
 
 /** Pages by name, as they should be. */
 export function generatedPages(): Readonly<Record<string, string>> {
-  return { 'limits.md': limitsPage(), 'errors.md': errorsPage() }
+  return {
+    'limits.md': limitsPage(),
+    'errors.md': errorsPage(),
+    'settings.md': settingsPage(note),
+    'settings.schema.json': settingsSchemaFile(),
+  }
 }
 
 const note = 'This page is made from the sources by `npm run docs`.'
