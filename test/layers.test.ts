@@ -14,6 +14,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   objectstorage: ['lib'],
   datamanager: ['objectstorage', 'coordination', 'lib'],
   pipeline: ['lib'],
+  configstore: ['pipeline', 'datamanager', 'lib'],
   runservice: ['pipeline', 'datamanager', 'objectstorage', 'coordination', 'lib'],
   executor: [
     'runservice/executor-api.ts',
