@@ -79,6 +79,9 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   logRetentionMs: ['runservice/retention.test.ts', 'logs go when the run ended longer ago than asked'],
   cacheRetentionMs: ['runservice/caches.test.ts', 'removes what was not used for long'],
   workspaceRetentionMs: ['runservice/retention.test.ts', 'archives go when nobody used them for long'],
+  runEventRetentionMs: ['runservice/run-events.test.ts', 'go when they are old and every consumer has passed them'],
+  cleaningMs: ['server/cleaning-rounds.test.ts', 'begins at once, and again so long after each end'],
+  cleaningEndMs: ['server/cleaning-rounds.test.ts', 'is broken off when it does not end soon'],
 }
 
 /** Still without a test of their own; nothing may be added. */

@@ -157,3 +157,14 @@ export const limits = {
     'Workspace archives not used for longer are removed; 0 keeps them.',
   ),
 } as const satisfies Record<string, Limit>
+  runEventRetentionMs: limit(
+    7 * days,
+    'milliseconds',
+    'Older run events that every registered consumer has passed are removed; 0 keeps them.',
+  ),
+  cleaningMs: limit(1 * hours, 'milliseconds', 'Between two rounds in which what is old is removed.'),
+  cleaningEndMs: limit(
+    1 * seconds,
+    'milliseconds',
+    'A round that goes on for longer than what it cleans is broken off.',
+  ),

@@ -3,9 +3,10 @@
 import type { Position } from '../datamanager/database.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
 import type { ExecutorApi, LogName } from './executor-api.ts'
+import type { ExecutorAdmin } from './executors/executor-admin.ts'
 import type { Reason } from './reasons.ts'
 import type { CreateRunRequest } from './scheduler/create-run.ts'
-import type { Executor, Run, RunPhase, RunResult, RunTask } from './types.ts'
+import type { Executor, Run, RunEvent, RunPhase, RunResult, RunTask } from './types.ts'
 
 export type { CreateRunRequest } from './scheduler/create-run.ts'
 
@@ -83,7 +84,7 @@ export type RunPage = {
   readonly position: Position
 }
 
-export interface Runservice extends AsyncDisposable {
+export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   /** All in one transaction, in order. Errors: `run_group_invalid`, `run_invalid`, `limit_exceeded`. */
   createRuns(requests: readonly NewRunRequest[]): Promise<readonly Run[]>
   /** From its start, or only what did not succeed and what comes after it. `run_not_restartable` says why not. */
@@ -110,14 +111,32 @@ export interface Runservice extends AsyncDisposable {
   /** As `readLog`, then what is added until the log is complete. */
   followLog(runTaskId: string, log: LogName, fromByte: number, signal: AbortSignal): AsyncIterable<Uint8Array>
 
-  /** The protocol for one executor. */
-  executorApi(executorId: string): ExecutorApi
-  listExecutors(): readonly Executor[]
-  /** Removes an executor; its tasks fail with `executor_lost`. */
-  removeExecutor(executorId: string): Promise<void>
 
-  /** Removes logs and archives older than their retention, and what a crash left of uploads. Rows of runs stay. */
-  clean(retention: Retention): Promise<void>
+  /** Run events after a sequence, in order; at most 100. */
+  listEvents(after: number): readonly RunEvent[]
+  /**
+   * From now on events are kept until this consumer has passed them. Returns the sequence it has passed: that of the
+   * newest event when it is new. It reads what follows, makes its own part durable, and then tells with `passEvents`.
+   */
+  registerEventConsumer(name: string): Promise<number>
+  /** The consumer is done with events up to `sequence`; `event_consumer_not_found` when it is not registered. */
+  passEvents(name: string, sequence: number): Promise<void>
+  /** Events are not kept for it any more. Nothing happens when it was not registered. */
+  removeEventConsumer(name: string): Promise<void>
+
+  /**
+   * Removes logs, archives and run events older than their retention, and what a crash left of uploads. Rows of runs stay.
+   * Ends between two of them, with the reason of `signal`, when that is aborted; the next one goes on.
+   */
+  clean(retention: Retention, signal?: AbortSignal): Promise<void>
+}
+
+/** A runservice in this process, which executors reach. */
+export interface RunserviceHost extends Runservice {
+  /** The protocol for one executor in this process. */
+  executorApi(executorId: string): ExecutorApi
+  /** The protocol for the executor with that token. Errors: `unauthenticated`. */
+  admitExecutor(token: string): RegisteringExecutorApi
 }
 
 export type RestartRunOptions = { readonly fromStart: boolean }
@@ -126,4 +145,6 @@ export type Retention = {
   /** Milliseconds; 0 keeps for ever. Logs count from the end of the run, archives from their last use. */
   readonly logsMs: number
   readonly workspacesMs: number
+  /** Counts from the event; one that a registered consumer has not passed stays. */
+  readonly eventsMs: number
 }

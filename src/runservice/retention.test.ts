@@ -12,7 +12,7 @@ import {
 import type { StepPhase } from './types.ts'
 
 const day = 24 * 60 * 60 * 1000
-const forEver = { logsMs: 0, workspacesMs: 0 }
+const forEver = { logsMs: 0, workspacesMs: 0, eventsMs: 0 }
 
 /** Every task writes a log, and saves what it says to the workspace if it has such a step. */
 async function anInstallation(): Promise<Installation & { executor: FakeExecutor; ofB: { phase: StepPhase } }> {

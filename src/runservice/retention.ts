@@ -17,6 +17,7 @@ const pageSize = 100
 export async function cleanLogs(
   { database, logs }: { readonly database: Database<RunserviceSchema>; readonly logs: LogStore },
   before: number,
+  signal?: AbortSignal,
 ): Promise<void> {
   for (;;) {
     // Cleaned runs leave the index, so the next page begins where this one ended.
@@ -24,6 +25,7 @@ export async function cleanLogs(
       .view((tx) => tx.list('run', { index: 'byEnd', limit: pageSize }))
       .filter(({ body }) => (body.endedAt ?? before) < before)
     for (const { body: run } of page) {
+      signal?.throwIfAborted()
       await deleteLogs({ database, logs }, run)
       await database.do((tx) => {
         const current = tx.get('run', run.id)
@@ -48,13 +50,18 @@ async function deleteLogs(
 }
 
 /** Deletes archives that were used last before `before`, unless a run that has not ended could still restore them. */
-export async function cleanArchives({ database, ost }: Components, before: number): Promise<void> {
+export async function cleanArchives(
+  { database, ost }: Components,
+  before: number,
+  signal?: AbortSignal,
+): Promise<void> {
   let after: readonly (string | number)[] | undefined
   for (;;) {
     const page = database
       .view((tx) => tx.list('archive', { index: 'byUse', limit: pageSize, ...(after === undefined ? {} : { after }) }))
       .filter(({ body }) => body.lastUsedAt < before)
     for (const { id, body } of page) {
+      signal?.throwIfAborted()
       after = [body.lastUsedAt, id]
       const { result: isDeleted } = await database.do((tx) => {
         // It may have been used, or a run that uses it been restarted, since the page was read.
@@ -70,10 +77,29 @@ export async function cleanArchives({ database, ost }: Components, before: numbe
 }
 
 /** Deletes archives that no row names and that were written before `before`: uploads that a crash broke off. */
-export async function cleanOrphanedArchives({ database, ost }: Components, before: number): Promise<void> {
-  for await (const { key, modifiedAt } of ost.list({ prefix: archivesFolder })) {
+export async function cleanOrphanedArchives(
+  { database, ost }: Components,
+  before: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  for await (const { key, modifiedAt } of ost.list({
+    prefix: archivesFolder,
+    ...(signal === undefined ? {} : { signal }),
+  })) {
     if (modifiedAt >= before) continue
     if (database.view((tx) => findArchive(tx, key)) === undefined) await ost.delete(key)
+  }
+}
+
+/** Forgets the turns of projects served last before `before`: such a project comes first, as one that never was served. */
+export async function cleanTurns(database: Database<RunserviceSchema>, before: number): Promise<void> {
+  for (let isMore = true; isMore; ) {
+    const { result } = await database.do((tx) => {
+      const oldest = tx.list('served', { index: 'byTurn', limit: pageSize }).filter(({ body }) => body.at < before)
+      for (const { id } of oldest) tx.delete('served', id)
+      return oldest.length
+    })
+    isMore = result === pageSize
   }
 }
 

@@ -4,6 +4,7 @@ import type { RowTypes } from '../datamanager/database.ts'
 import type { ReadyTask } from './scheduler/place.ts'
 import type { Requirement } from './scheduler/requirement.ts'
 import {
+  type EventConsumer,
   type Executor,
   type ExecutorTask,
   type GroupCounter,
@@ -50,6 +51,8 @@ export type RunserviceSchema = {
   archive: WorkspaceArchive
 }
 
+  /** Id: its name. */
+  eventconsumer: EventConsumer
 export const runserviceRowTypes = {
   run: {
     indexes: {
@@ -102,3 +105,4 @@ export const runserviceRowTypes = {
 export function runTaskRowId(runId: string, taskId: string): string {
   return `${runId}/${taskId}`
 }
+  eventconsumer: {},

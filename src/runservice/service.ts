@@ -23,9 +23,10 @@ import { ExecutorService } from './executor-service.ts'
 import { findRuns } from './find-runs.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
 import { deleteOrder } from './orders.ts'
-import { cleanArchives, cleanLogs, cleanOrphanedArchives } from './retention.ts'
+import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
+import { cleanEvents, listEvents, passEvents, registerConsumer } from './run-events.ts'
 import { openSecrets, type PlainSecrets, putSecrets, type Sealing } from './run-secrets.ts'
 import { approveTask, cancelRun, stopRun } from './scheduler/actions.ts'
 import {
@@ -51,7 +52,7 @@ import {
   settle,
   type Tx,
 } from './stimulus.ts'
-import { type Executor, isFinishedRun, type Run, type RunConfigRow, type RunTask } from './types.ts'
+import { type Executor, isFinishedRun, type Run, type RunConfigRow, type RunEvent, type RunTask } from './types.ts'
 import { runWaitingReasonOf, waitingReasonsOf } from './waiting.ts'
 
 export type RunserviceSettings = Sealing
@@ -71,6 +72,8 @@ const listLimitMax = 100
 const listLimitDefault = 25
 /** What an upload that is on its way has not named yet is younger. */
 const orphanAgeMs = 24 * 60 * 60 * 1000
+/** A project that was served longer ago counts as one that never was. */
+const turnAgeMs = 24 * 60 * 60 * 1000
 
 export function createRunservice(settings: RunserviceSettings, components: RunserviceComponents): Runservice {
   return new LocalRunservice(settings, components)
@@ -286,12 +289,31 @@ class LocalRunservice implements Runservice {
     }
   }
 
-  async clean(retention: Retention): Promise<void> {
+  listEvents(after: number): readonly RunEvent[] {
+    return this.#components.database.view((tx) => listEvents(tx, after, listLimitMax))
+  }
+
+  async registerEventConsumer(name: string): Promise<number> {
+    const now = this.#now()
+    return (await this.#components.database.do((tx) => registerConsumer(tx, name, now))).result
+  }
+
+  async passEvents(name: string, sequence: number): Promise<void> {
+    await this.#components.database.do((tx) => passEvents(tx, name, sequence))
+  }
+
+  async removeEventConsumer(name: string): Promise<void> {
+    await this.#components.database.do((tx) => tx.delete('eventconsumer', name))
+  }
+
+  async clean(retention: Retention, signal?: AbortSignal): Promise<void> {
     const { database, ost } = this.#components
     const now = this.#now()
-    if (retention.logsMs !== 0) await cleanLogs({ database, logs: this.#logs }, now - retention.logsMs)
-    if (retention.workspacesMs !== 0) await cleanArchives({ database, ost }, now - retention.workspacesMs)
-    await cleanOrphanedArchives({ database, ost }, now - orphanAgeMs)
+    if (retention.logsMs !== 0) await cleanLogs({ database, logs: this.#logs }, now - retention.logsMs, signal)
+    if (retention.workspacesMs !== 0) await cleanArchives({ database, ost }, now - retention.workspacesMs, signal)
+    await cleanOrphanedArchives({ database, ost }, now - orphanAgeMs, signal)
+    if (retention.eventsMs !== 0) await cleanEvents(database, now - retention.eventsMs, signal)
+    await cleanTurns(database, now - turnAgeMs)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}

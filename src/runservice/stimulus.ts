@@ -9,6 +9,7 @@ import { fromConfigTaskRows, toConfigTaskRows } from './config-task-rows.ts'
 import { insertOrder } from './orders.ts'
 import { placementInput } from './placement-rows.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
+import { eventRowId } from './run-events.ts'
 import { startRun } from './scheduler/actions.ts'
 import { advance, advanceFrom, type RunTransition } from './scheduler/advance.ts'
 import { counterName, type NewRun } from './scheduler/create-run.ts'
@@ -176,7 +177,7 @@ function placeReady(tx: Tx, now: number): void {
 export function putEvents(tx: Tx, events: readonly RunTransition[], now: number): void {
   for (const { phase, result, run } of events) {
     const sequence = nextSequence(tx, 'runevent')
-    tx.put('runevent', String(sequence).padStart(16, '0'), {
+    tx.put('runevent', eventRowId(sequence), {
       sequence,
       kind: 'run_phase_changed',
       runId: run.id,

@@ -195,3 +195,11 @@ export function isFinishedStep(phase: StepPhase): boolean {
 export function isFinishedRun(phase: RunPhase): boolean {
   return phase === 'setuperror' || phase === 'cancelled' || phase === 'finished'
 }
+/** Somebody who must see every run event. */
+export type EventConsumer = {
+  readonly name: string
+  /** Sequence of the last event it is done with. */
+  readonly passed: number
+  readonly registeredAt: number
+}
+
