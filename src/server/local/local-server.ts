@@ -2,7 +2,6 @@
 // server's, in this process, on a database of their own.
 
 import { join } from 'node:path'
-import { openDatabase } from '../../datamanager/open-database.ts'
 import { freePercent, readDiskSpace } from '../../executor/drivers/host/disk-watch.ts'
 import { Executor } from '../../executor/executor.ts'
 import { GitMirrors } from '../../executor/git/mirrors.ts'
@@ -10,16 +9,21 @@ import { openJournal } from '../../executor/journal.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
-import { loadInstallationKey } from '../../lib/sealing.ts'
-import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
 import type { Runservice } from '../../runservice/api.ts'
-import { Caches } from '../../runservice/caches.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
-import { type RunserviceSchema, runserviceRowTypes } from '../../runservice/row-types.ts'
-import { createRunservice } from '../../runservice/service.ts'
-import { cleanAfterKilled, cleanCaches, hostDirectory, removeOldInvocations } from './cleaning.ts'
+import { startCleaning } from '../cleaning-rounds.ts'
+import {
+  cleanAfterKilled,
+  cleanCaches,
+  cleanDaily,
+  cleanEarlierInvocations,
+  hostDirectory,
+  localRetention,
+  removeOldInvocations,
+} from './cleaning.ts'
 import type { DriverChoice } from './driver-choice.ts'
 import { openDrivers } from './open-drivers.ts'
+import { openRunservice } from './open-runservice.ts'
 import { type Invocation, markDrivers, markEnd, type StateDirectory } from './state-directory.ts'
 
 export type LocalServerSettings = {
@@ -60,25 +64,14 @@ export async function openLocalServer(
   const { state, invocation, execution } = settings
   const { clock, logger } = components
   await using undo = new AsyncDisposableStack()
-  const database = undo.use(
-    await openDatabase<RunserviceSchema>({ path: join(invocation.dir, 'database'), types: runserviceRowTypes, clock }),
-  )
-  const ost = undo.use(await openPosixObjectStorage({ root: join(invocation.dir, 'objects'), clock }))
-  const shared = undo.use(await openPosixObjectStorage({ root: join(state.shared, 'objects'), clock }))
-  const caches = new Caches({ ost: shared, clock })
-  const key = loadInstallationKey(join(state.shared, 'key'), { create: true })
-  const runservice = undo.use(
-    createRunservice(
-      { storeId: invocation.id, keys: [key] },
-      { database, ost, caches, clock, logger, cloneSource: execution?.cloneSource ?? noSource },
-    ),
+  const { runservice, caches } = undo.use(
+    await openRunservice(state, invocation, { clock, logger, cloneSource: execution?.cloneSource }),
   )
   let idle = async () => {}
   if (execution !== undefined) {
     const cleaning = { clock, logger, environment: execution.environment }
     await cleanAfterKilled(state, invocation, cleaning)
     await removeOldInvocations(state, limits.localRunsKept.value, cleaning)
-    await cleanCaches(state, caches, clock)
     const drivers = await openDrivers(
       {
         choice: execution.driver,
@@ -123,17 +116,19 @@ export async function openLocalServer(
       if (journal.ids().length === 0) markEnd(invocation, execution.keepFailed ? 'kept' : 'clean')
     })
     idle = () => executor.idle()
+    undo.use(
+      startCleaning(
+        async (signal) => {
+          await runservice.clean(localRetention, signal)
+          await cleanDaily(state, clock, async () => {
+            await cleanCaches(caches, signal)
+            await cleanEarlierInvocations(state, invocation, { clock, logger }, signal)
+          })
+        },
+        { clock, logger },
+      ),
+    )
   }
   const owned = undo.move()
   return { runservice, idle, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
-
-const noSource = (): CloneSource => ({
-  url: '',
-  ref: '',
-  commitSha: '',
-  branch: '',
-  originUrl: '',
-  mirrorKey: '',
-  submoduleUrls: {},
-})

@@ -32,7 +32,7 @@ export function openStateDirectory(root: string): StateDirectory {
 
 /** A new invocation. Ids sort by time; `suffix` keeps two of one millisecond apart. */
 export function newInvocation(state: StateDirectory, now: number, suffix: string): Invocation {
-  const id = `${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}-${suffix}`
+  const id = `${invocationTime(now)}-${suffix}`
   const dir = join(state.root, id)
   // It gets its name when it has its lock: others would take an unlocked one for that of a process that was killed.
   const unnamed = join(state.root, `.${id}`)
@@ -41,6 +41,11 @@ export function newInvocation(state: StateDirectory, now: number, suffix: string
   invariant(lock !== undefined, `nobody else has the lock of the new directory ${unnamed}`)
   renameSync(unnamed, dir)
   return { id, dir, lock }
+}
+
+/** What the ids of invocations of this moment begin with; those of earlier ones sort before it. */
+export function invocationTime(at: number): string {
+  return new Date(at).toISOString().replaceAll(/[:.]/g, '-')
 }
 
 /** Ids of all invocations, newest first. */
