@@ -6,14 +6,14 @@ import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
 import { loadInstallationKey } from '../../lib/sealing.ts'
 import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
-import type { Runservice } from '../../runservice/api.ts'
+import type { RunserviceHost } from '../../runservice/api.ts'
 import { Caches } from '../../runservice/caches.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
 import { type RunserviceSchema, runserviceRowTypes } from '../../runservice/row-types.ts'
 import { createRunservice } from '../../runservice/service.ts'
 import type { Invocation, StateDirectory } from './state-directory.ts'
 
-export type RunserviceOfInvocation = AsyncDisposable & { readonly runservice: Runservice; readonly caches: Caches }
+export type RunserviceOfInvocation = AsyncDisposable & { readonly runservice: RunserviceHost; readonly caches: Caches }
 
 /** Opens what the invocation has, or begins anew. The caller holds its lock. Disposing closes it. */
 export async function openRunservice(
