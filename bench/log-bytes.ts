@@ -91,7 +91,7 @@ async function executeRun(folder: string, path: string, parents: readonly (reado
     for await (const message of orders) if (message.kind === 'execute') tasks.push(reportAll(api, message.order))
     await Promise.all(tasks)
   })()
-  while (runservice.listExecutors().length === 0) await new Promise((resolve) => setImmediate(resolve))
+  while ((await runservice.listExecutors()).length === 0) await new Promise((resolve) => setImmediate(resolve))
   const before = logBytes(path)
   const [run] = await runservice.createRuns([aRequest(parents.map((after) => ({ after })))])
   for await (const view of runservice.watchRun(run!.id, stop.signal))

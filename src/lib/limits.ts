@@ -148,6 +148,14 @@ export const limits = {
   localRunsKept: limit(20, 'count', 'Older local runs are removed.'),
 
   // runservice
+  executorLeaseMs: limit(90 * seconds, 'milliseconds', 'An executor that nobody was connected to for so long is lost.'),
+  executorTokens: limit(10_000, 'count', 'Further tokens of executors are refused.'),
+  executorLabels: limit(64, 'count', 'An executor with more labels is refused.'),
+  executorHelloBytes: limit(4 * MiB, 'bytes', 'An executor that says more about itself is refused.'),
+  reportBytes: limit(1 * MiB, 'bytes', 'A larger report of a task is refused.'),
+  liveBytes: limit(256 * KiB, 'bytes', 'More bytes of a log that is being written are not sent ahead at once.'),
+  uploadPartBytes: limit(8 * MiB, 'bytes', 'An archive is uploaded in parts of this size.'),
+  uploadParts: limit(10_000, 'count', 'An archive with more parts is refused.'),
   setupErrorBytes: limit(16 * KiB, 'bytes', 'Further setup errors of a run are counted, not listed.'),
   logRetentionMs: limit(30 * days, 'milliseconds', 'Logs of runs that ended longer ago are removed; 0 keeps them.'),
   cacheRetentionMs: limit(7 * days, 'milliseconds', 'Caches not used for longer are removed; 0 keeps them.'),
@@ -156,7 +164,6 @@ export const limits = {
     'milliseconds',
     'Workspace archives not used for longer are removed; 0 keeps them.',
   ),
-} as const satisfies Record<string, Limit>
   runEventRetentionMs: limit(
     7 * days,
     'milliseconds',
@@ -168,3 +175,4 @@ export const limits = {
     'milliseconds',
     'A round that goes on for longer than what it cleans is broken off.',
   ),
+} as const satisfies Record<string, Limit>

@@ -2,11 +2,11 @@
 
 import type { Position } from '../datamanager/database.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
-import type { ExecutorApi, LogName } from './executor-api.ts'
+import type { ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
 import type { ExecutorAdmin } from './executors/executor-admin.ts'
 import type { Reason } from './reasons.ts'
 import type { CreateRunRequest } from './scheduler/create-run.ts'
-import type { Executor, Run, RunEvent, RunPhase, RunResult, RunTask } from './types.ts'
+import type { Run, RunEvent, RunPhase, RunResult, RunTask } from './types.ts'
 
 export type { CreateRunRequest } from './scheduler/create-run.ts'
 
@@ -110,7 +110,6 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   readLog(runTaskId: string, log: LogName, fromByte?: number): AsyncIterable<Uint8Array>
   /** As `readLog`, then what is added until the log is complete. */
   followLog(runTaskId: string, log: LogName, fromByte: number, signal: AbortSignal): AsyncIterable<Uint8Array>
-
 
   /** Run events after a sequence, in order; at most 100. */
   listEvents(after: number): readonly RunEvent[]

@@ -5,7 +5,10 @@ import type { Arch, ArchiveContent, Container, Step } from '../pipeline/run-conf
 import type { Reason } from './reasons.ts'
 import type { Executor, PrintedSecret, StepPhase, Trust } from './types.ts'
 
-export type ExecutorHello = Pick<Executor, 'id' | 'archs' | 'labels' | 'allowPrivileged' | 'drivers' | 'taskLimit'> & {
+export type ExecutorHello = Pick<
+  Executor,
+  'id' | 'archs' | 'labels' | 'allowPrivileged' | 'drivers' | 'taskLimit' | 'version'
+> & {
   /** Executor tasks it has on disk, with the number of the last status it counted up. */
   readonly has: readonly { readonly id: string; readonly lastStatus: number }[]
 }
@@ -161,6 +164,32 @@ export interface ExecutorApi {
     data: AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<'stored' | 'exists'>
+}
+
+/**
+ * The protocol for an executor elsewhere: connecting is two steps, because its calls come one by one, each perhaps to another
+ * instance.
+ */
+export interface RegisteringExecutorApi extends ExecutorApi {
+  readonly executorId: string
+  /** Writes down what the executor says it is. Errors: `executor_labels_invalid`. */
+  register(hello: ExecutorHello): Promise<Registration>
+  /**
+   * Orders of the executor that registered so, until `signal` is aborted: first all that have not ended, then what changes.
+   * Errors: `executor_not_registered`, and why the connection ended: `executor_removed`, `executor_superseded`,
+   * `unauthenticated`.
+   */
+  orders(registration: Pick<Registration, 'connection' | 'position'>, signal: AbortSignal): AsyncIterable<OrderMessage>
+}
+
+/** What an executor's registration came to. */
+export type Registration = {
+  /** Of the executor's row, see there. */
+  readonly connection: number
+  /** The state in which it is written. */
+  readonly position: number
+  /** What it has and nobody knows. */
+  readonly gone: readonly string[]
 }
 
 export type FoundCache = StoredArchive & { readonly key: string }

@@ -10,17 +10,20 @@ import { archivePrefix, archiveRowId, findArchive } from './archives.ts'
 import { type CacheGroups, cacheGroupsOf, fullCacheKey } from './cache-key.ts'
 import type { Caches } from './caches.ts'
 import type {
-  ExecutorApi,
   ExecutorHello,
   FoundCache,
   LogName,
   LogPosition,
   Order,
   OrderMessage,
+  RegisteringExecutorApi,
+  Registration,
   ReportAnswer,
   StoredArchive,
   TaskReport,
 } from './executor-api.ts'
+import type { FeedSubscription, OrderFeed } from './executors/order-feed.ts'
+import { checkLabels } from './executors/tokens.ts'
 import type { LogKey, LogStore } from './logs/log-store.ts'
 import { makeOrder, type OrderContext } from './make-order.ts'
 import { deleteOrder } from './orders.ts'
@@ -28,8 +31,8 @@ import type { Reason } from './reasons.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { applyReport } from './scheduler/apply-report.ts'
 import { failTask } from './scheduler/hand-out.ts'
-import { type Affected, putTask, type StimulusContext, type Tx } from './stimulus.ts'
-import type { ExecutorTask, RunTask } from './types.ts'
+import { type Affected, putTask, type Settle } from './stimulus.ts'
+import type { ExecutorTask, ExecutorTokenRow, RunTask } from './types.ts'
 import { isFinishedStep } from './types.ts'
 
 export type ExecutorServiceComponents = OrderContext & {
@@ -37,59 +40,129 @@ export type ExecutorServiceComponents = OrderContext & {
   readonly ost: ObjectStorage
   readonly caches: Caches
   readonly logs: LogStore
+  readonly feed: OrderFeed
   readonly clock: Clock
   readonly logger: Logger
-  readonly settle: <T>(
-    stimulus: (tx: Tx, context: StimulusContext) => { readonly affected: readonly Affected[]; readonly result: T },
-  ) => Promise<T>
+  readonly settle: Settle
 }
 
-export class ExecutorService implements ExecutorApi {
-  readonly #executorId: string
+export class ExecutorService implements RegisteringExecutorApi {
+  readonly executorId: string
   readonly #components: ExecutorServiceComponents
   /** Run tasks by the order whose logs were seen to be written. */
   readonly #writing = new Map<string, string>()
 
-  constructor(executorId: string, components: ExecutorServiceComponents) {
-    this.#executorId = executorId
+  readonly #token: ExecutorTokenRow | undefined
+
+  /** `token` is what the executor showed; without one it is in this process. */
+  constructor(executorId: string, components: ExecutorServiceComponents, token?: ExecutorTokenRow) {
+    this.executorId = executorId
     this.#components = components
+    this.#token = token
   }
 
   async *connect(hello: ExecutorHello, signal: AbortSignal): AsyncIterable<OrderMessage> {
-    const { database } = this.#components
-    await this.#register(hello)
-    const { position, orders } = database.view((tx) => ({
-      position: database.position,
-      orders: tx.list('executortask', { index: 'byExecutor', prefix: [this.#executorId] }).map((row) => row.body),
-    }))
-    const known = new Map(orders.map((order) => [order.id, order]))
-    for (const { id } of hello.has) if (!known.has(id)) yield { kind: 'gone', executorTaskId: id }
-    for (const order of orders) yield* this.#messagesFor(order, undefined)
-    const stopped = new Set(orders.filter((order) => order.stop).map((order) => order.id))
-    for await (const change of database.changes(position, signal)) {
-      for (const operation of change.operations) {
-        if (operation.type !== 'executortask') continue
-        if (operation.kind === 'delete') {
-          // The end of a task deletes its order: only one that ended without the executor's word is news to it.
-          const ended = known.get(operation.id)
-          known.delete(operation.id)
-          stopped.delete(operation.id)
-          this.#writing.delete(operation.id)
-          if (ended !== undefined && this.#wasTakenAway(ended)) yield { kind: 'gone', executorTaskId: ended.id }
-          continue
-        }
-        const order = operation.body as unknown as ExecutorTask
-        if (order.executorId !== this.#executorId) continue
-        yield* this.#messagesFor(order, { known, stopped })
-      }
+    const registration = await this.register(hello)
+    for (const executorTaskId of registration.gone) yield { kind: 'gone', executorTaskId }
+    yield* this.orders(registration, signal)
+  }
+
+  /** Writes down what the executor says it is. Errors: `executor_labels_invalid`. */
+  async register(hello: ExecutorHello): Promise<Registration> {
+    const { database, settle } = this.#components
+    const id = this.executorId
+    const { has, ...facts } = hello
+    const labels = this.#token?.labels ?? facts.labels
+    checkLabels(labels)
+    const name = this.#token?.name
+    const { connection, known } = await settle((tx, { now }) => {
+      const before = tx.get('executor', id)
+      const isDraining = before?.isDraining === true
+      const registered = {
+        ...facts,
+        ...(name === undefined ? {} : { name }),
+        ...(isDraining ? { isDraining } : {}),
+        id,
+        labels,
+        state: isDraining ? 'draining' : 'connected',
+        connectedAt: now,
+        lastSeenAt: now,
+        connection: (before?.connection ?? 0) + 1,
+      } as const
+      tx.put('executor', id, registered)
+      const orders = tx.list('executortask', { index: 'byExecutor', prefix: [id] })
+      const result = { connection: registered.connection, known: new Set(orders.map((row) => row.id)) }
+      return { affected: [], result }
+    })
+    const gone = has.flatMap((task) => (known.has(task.id) ? [] : [task.id]))
+    return { connection, position: database.position, gone }
+  }
+
+  /**
+   * Orders of the executor that registered so, until `signal` is aborted: first all that have not ended, then what changes.
+   * Errors: `executor_not_registered`, and why the connection ended: `executor_removed`, `executor_superseded`,
+   * `unauthenticated`.
+   */
+  async *orders(
+    { connection, position }: Pick<Registration, 'connection' | 'position'>,
+    signal: AbortSignal,
+  ): AsyncGenerator<OrderMessage, void, undefined> {
+    const { database, feed } = this.#components
+    await database.waitFor(position, signal)
+    using subscription = feed.subscribe({
+      executorId: this.executorId,
+      connection,
+      ...(this.#token === undefined ? {} : { tokenId: this.#token.id }),
+    })
+    const executor = database.view((tx) => tx.get('executor', this.executorId))
+    if (executor === undefined || executor.state === 'lost' || executor.connection !== connection)
+      throw new SlipwayError('executor_not_registered', `executor ${this.executorId} is not registered any more`)
+    const known = new Map<string, ExecutorTask>()
+    const stopped = new Set<string>()
+    for (const order of this.#listOrders()) {
+      known.set(order.id, order)
+      subscription.own(order.id)
+      if (order.stop) stopped.add(order.id)
+      yield* this.#messagesFor(order, undefined)
     }
+    try {
+      for (;;) {
+        const changed = await subscription.next(signal)
+        const ids =
+          changed === 'all' ? new Set([...known.keys(), ...[...this.#listOrders()].map(({ id }) => id)]) : changed
+        for (const id of ids) yield* this.#changed(id, { known, stopped, subscription })
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+
+  *#listOrders(): Iterable<ExecutorTask> {
+    const { database } = this.#components
+    const rows = database.view((tx) => tx.list('executortask', { index: 'byExecutor', prefix: [this.executorId] }))
+    for (const { body } of rows) yield body
+  }
+
+  async *#changed(
+    id: string,
+    seen: SeenOrders & { readonly subscription: FeedSubscription },
+  ): AsyncIterable<OrderMessage> {
+    const order = this.#findOrder(id)
+    if (order !== undefined) return yield* this.#messagesFor(order, seen)
+    // The end of a task deletes its order: only one that ended without the executor's word is news to it.
+    const ended = seen.known.get(id)
+    seen.known.delete(id)
+    seen.stopped.delete(id)
+    seen.subscription.disown(id)
+    this.#writing.delete(id)
+    if (ended !== undefined && this.#wasTakenAway(ended)) yield { kind: 'gone', executorTaskId: id }
   }
 
   async report(report: TaskReport): Promise<ReportAnswer> {
     return await this.#components.settle((tx, { now }) => {
       const executorTask = tx.get('executortask', report.executorTaskId)
       const task = executorTask && tx.get('runtask', runTaskRowId(executorTask.runId, executorTask.runTaskId))
-      const outcome = applyReport({ executorId: this.#executorId, report, executorTask, task, now })
+      const outcome = applyReport({ executorId: this.executorId, report, executorTask, task, now })
       switch (outcome.kind) {
         case 'known':
         case 'gone':
@@ -219,20 +292,7 @@ export class ExecutorService implements ExecutorApi {
     return await this.#components.caches.save(own, fullCacheKey(project, key), data, signal)
   }
 
-  async #register(hello: ExecutorHello): Promise<void> {
-    await this.#components.settle((tx, { now }) => {
-      const { has: _, ...facts } = hello
-      const before = tx.get('executor', this.#executorId)
-      const state = before?.state === 'draining' ? 'draining' : 'connected'
-      tx.put('executor', this.#executorId, { ...facts, id: this.#executorId, state, connectedAt: now, lastSeenAt: now })
-      return { affected: [], result: undefined }
-    })
-  }
-
-  async *#messagesFor(
-    order: ExecutorTask,
-    seen: { readonly known: Map<string, ExecutorTask>; readonly stopped: Set<string> } | undefined,
-  ): AsyncIterable<OrderMessage> {
+  async *#messagesFor(order: ExecutorTask, seen: SeenOrders | undefined): AsyncIterable<OrderMessage> {
     if (seen === undefined || !seen.known.has(order.id)) {
       seen?.known.set(order.id, order)
       const made = await this.#makeOrder(order)
@@ -284,13 +344,13 @@ export class ExecutorService implements ExecutorApi {
 
   #findOrder(executorTaskId: string): ExecutorTask | undefined {
     const order = this.#components.database.view((tx) => tx.get('executortask', executorTaskId))
-    return order?.executorId === this.#executorId ? order : undefined
+    return order?.executorId === this.executorId ? order : undefined
   }
 
   #order(executorTaskId: string): ExecutorTask {
     const order = this.#findOrder(executorTaskId)
     if (order === undefined) {
-      throw new SlipwayError('executor_task_gone', `executor ${this.#executorId} has no task ${executorTaskId}`)
+      throw new SlipwayError('executor_task_gone', `executor ${this.executorId} has no task ${executorTaskId}`)
     }
     return order
   }
@@ -302,6 +362,9 @@ export class ExecutorService implements ExecutorApi {
     return cacheGroupsOf(config)
   }
 }
+
+/** What a connection was sent. */
+type SeenOrders = { readonly known: Map<string, ExecutorTask>; readonly stopped: Set<string> }
 
 /** A use of an archive is written once in this time. */
 const useWrittenMs = 60 * 60 * 1000

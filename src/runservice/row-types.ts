@@ -7,6 +7,7 @@ import {
   type EventConsumer,
   type Executor,
   type ExecutorTask,
+  type ExecutorTokenRow,
   type GroupCounter,
   isFinishedTask,
   type Run,
@@ -37,6 +38,8 @@ export type RunserviceSchema = {
   /** Id: `runTaskRowId`. */
   ready: ReadyRow
   executor: Executor
+  /** Id: a UUID. */
+  executortoken: ExecutorTokenRow
   /** Id: the executor's. None when no slot is taken. */
   takenslots: TakenSlots
   /** Id: the project's, the second element of a group. */
@@ -47,12 +50,12 @@ export type RunserviceSchema = {
   sequence: Sequence
   /** Id: the sequence, 16 digits. */
   runevent: RunEvent
+  /** Id: its name. */
+  eventconsumer: EventConsumer
   /** Id: `<run task id>.<step>`. */
   archive: WorkspaceArchive
 }
 
-  /** Id: its name. */
-  eventconsumer: EventConsumer
 export const runserviceRowTypes = {
   run: {
     indexes: {
@@ -68,6 +71,7 @@ export const runserviceRowTypes = {
       byRun: (task: RunTask) => [task.runId],
       byUnfinished: (task: RunTask) => (isFinishedTask(task.status) ? undefined : [task.runId]),
       byTask: (task: RunTask) => [task.id],
+      byApproval: (task: RunTask) => (task.waitingApproval ? [task.runId] : undefined),
     },
   },
   runconfig: {},
@@ -90,14 +94,22 @@ export const runserviceRowTypes = {
         row.taskId,
       ],
       byRun: (row: ReadyRow) => [row.runId],
+      byTime: (row: ReadyRow) => [row.readySince],
     },
   },
   executor: {},
+  executortoken: {
+    indexes: {
+      byHash: (token: ExecutorTokenRow) => [token.hash],
+      byExecutor: (token: ExecutorTokenRow) => [token.executorId],
+    },
+  },
   takenslots: {},
   served: { indexes: { byTurn: (row: ServedProject) => [row.turn] } },
   counter: {},
   sequence: {},
   runevent: {},
+  eventconsumer: {},
   archive: { indexes: { byUse: (archive: WorkspaceArchive) => [archive.lastUsedAt] } },
 } as const satisfies RowTypes
 
@@ -105,4 +117,3 @@ export const runserviceRowTypes = {
 export function runTaskRowId(runId: string, taskId: string): string {
   return `${runId}/${taskId}`
 }
-  eventconsumer: {},

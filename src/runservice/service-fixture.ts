@@ -12,7 +12,7 @@ import { type Logger, silentLogger } from '../lib/log.ts'
 import { newSealingKey, type SealingKey } from '../lib/sealing.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import { openPosixObjectStorage } from '../objectstorage/posix.ts'
-import type { NewRunRequest, Runservice, RunView } from './api.ts'
+import type { NewRunRequest, Runservice, RunserviceHost, RunView } from './api.ts'
 import { Caches } from './caches.ts'
 import type {
   CloneSource,
@@ -58,7 +58,7 @@ export type Installation = AsyncDisposable & {
   readonly ost: ObjectStorage
   readonly caches: Caches
   readonly clock: ReturnType<typeof handClock>
-  readonly runservice: Runservice
+  readonly runservice: RunserviceHost
 }
 
 export type InstallationOptions = {
@@ -127,8 +127,8 @@ export function aRequest(
 }
 
 /** Resolves when `condition` holds; looks again in every turn of the event loop. */
-export async function until(condition: () => boolean): Promise<void> {
-  for (const deadline = performance.now() + 10_000; !condition(); ) {
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = performance.now() + 10_000; !(await condition()); ) {
     if (performance.now() > deadline) throw new Error(`never so: ${condition}`)
     await nextTurn()
   }
@@ -174,7 +174,7 @@ export class FakeExecutor implements AsyncDisposable {
   readonly messages: OrderMessage[] = []
   /** What scripts threw. */
   readonly failures: unknown[] = []
-  readonly #runservice: Runservice
+  readonly #runservice: RunserviceHost
   readonly #script: Script
   readonly #numbers = new Map<string, number>()
   #arrived = Promise.withResolvers<void>()
@@ -182,7 +182,7 @@ export class FakeExecutor implements AsyncDisposable {
   #reading: Promise<void> = Promise.resolve()
   readonly #working = new Set<Promise<void>>()
 
-  constructor(runservice: Runservice, hello: Partial<ExecutorHello> = {}, script: Script = () => 'success') {
+  constructor(runservice: RunserviceHost, hello: Partial<ExecutorHello> = {}, script: Script = () => 'success') {
     this.hello = aHello(hello)
     this.api = runservice.executorApi(this.hello.id)
     this.#runservice = runservice
@@ -199,7 +199,9 @@ export class FakeExecutor implements AsyncDisposable {
       if (!connection.signal.aborted) throw error
     })
     this.#reading.catch(() => undefined)
-    await until(() => this.#runservice.listExecutors().some((executor) => executor.id === this.hello.id))
+    await until(async () =>
+      (await this.#runservice.listExecutors()).some((executor) => executor.id === this.hello.id && executor.isHeld),
+    )
     return this
   }
 

@@ -1,5 +1,6 @@
 // The runservice in this process: every operation is one transaction of the database; nothing polls.
 
+import type { Coordination } from '../coordination/coordination.ts'
 import type { Database, ReadTransaction } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
 import { invariant, isSlipwayError, SlipwayError } from '../lib/errors.ts'
@@ -13,16 +14,17 @@ import type {
   RestartRunOptions,
   Retention,
   RunPage,
-  Runservice,
+  RunserviceHost,
   RunView,
 } from './api.ts'
 import { archiveRowId } from './archives.ts'
 import type { Caches } from './caches.ts'
-import type { CloneSource, ExecutorApi, LogName } from './executor-api.ts'
+import type { CloneSource, ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
 import { ExecutorService } from './executor-service.ts'
+import type { CreateExecutorToken, QueueOptions } from './executors/executor-admin.ts'
+import { Executors } from './executors/executors.ts'
 import { findRuns } from './find-runs.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
-import { deleteOrder } from './orders.ts'
 import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
@@ -36,7 +38,6 @@ import {
   type NewRun,
   type NewRunIds,
 } from './scheduler/create-run.ts'
-import { failLostTask } from './scheduler/hand-out.ts'
 import { renameTask, restartRun } from './scheduler/restart-run.ts'
 import {
   type Affected,
@@ -48,14 +49,27 @@ import {
   nextNumbers,
   putEvents,
   putTask,
+  type Settle,
   type StimulusContext,
   settle,
   type Tx,
 } from './stimulus.ts'
-import { type Executor, isFinishedRun, type Run, type RunConfigRow, type RunEvent, type RunTask } from './types.ts'
+import {
+  type ExecutorTokenRow,
+  isFinishedRun,
+  type Run,
+  type RunConfigRow,
+  type RunEvent,
+  type RunTask,
+} from './types.ts'
 import { runWaitingReasonOf, waitingReasonsOf } from './waiting.ts'
 
-export type RunserviceSettings = Sealing
+export type RunserviceSettings = Sealing & {
+  /** Of this process among those that share the database; default a new one. */
+  readonly instanceId?: string
+  /** Where other instances reach this one's runservice; needed when there are others. */
+  readonly instanceUrl?: string
+}
 
 export type RunserviceComponents = {
   readonly database: Database<RunserviceSchema>
@@ -65,6 +79,8 @@ export type RunserviceComponents = {
   readonly logger: Logger
   /** Where clone steps of a run fetch from. */
   readonly cloneSource: (config: RunConfigRow) => CloneSource
+  /** Where instances meet. Without it executors are in this process, and none is ever declared lost. */
+  readonly coordination?: Coordination
 }
 
 const graphsKept = 64
@@ -75,20 +91,27 @@ const orphanAgeMs = 24 * 60 * 60 * 1000
 /** A project that was served longer ago counts as one that never was. */
 const turnAgeMs = 24 * 60 * 60 * 1000
 
-export function createRunservice(settings: RunserviceSettings, components: RunserviceComponents): Runservice {
+export function createRunservice(settings: RunserviceSettings, components: RunserviceComponents): RunserviceHost {
   return new LocalRunservice(settings, components)
 }
 
-class LocalRunservice implements Runservice {
+class LocalRunservice implements RunserviceHost {
   readonly #settings: RunserviceSettings
   readonly #components: RunserviceComponents
   readonly #logs: LogStore
   readonly #graphs = graphCache()
+  readonly #executors: Executors
 
   constructor(settings: RunserviceSettings, components: RunserviceComponents) {
     this.#settings = settings
     this.#components = components
     this.#logs = createLogStore(components.ost)
+    const { instanceId = newUuid(), instanceUrl: url } = settings
+    const settle: Settle = (change) => this.#settle(change)
+    this.#executors = new Executors(
+      { instanceId, ...(url === undefined ? {} : { url }) },
+      { ...components, logs: this.#logs, graphs: this.#graphs, settle },
+    )
   }
 
   async createRuns(requests: readonly NewRunRequest[]): Promise<readonly Run[]> {
@@ -260,33 +283,52 @@ class LocalRunservice implements Runservice {
   }
 
   executorApi(executorId: string): ExecutorApi {
-    return new ExecutorService(executorId, {
+    return this.#executorService(executorId)
+  }
+
+  admitExecutor(token: string): RegisteringExecutorApi {
+    const row = this.#executors.authenticate(token)
+    return this.#executorService(row.executorId, row)
+  }
+
+  #executorService(executorId: string, token?: ExecutorTokenRow): ExecutorService {
+    const components = {
       ...this.#components,
+      ...this.#settings,
       logs: this.#logs,
       graphs: this.#graphs,
-      ...this.#settings,
-      settle: (stimulus) => this.#settle(stimulus),
-    })
-  }
-
-  listExecutors(): readonly Executor[] {
-    return this.#components.database.view((tx) => tx.list('executor').map((row) => row.body))
-  }
-
-  async removeExecutor(executorId: string): Promise<void> {
-    const failed = await this.#settle((tx, { now }) => {
-      const executor = tx.get('executor', executorId)
-      if (executor === undefined) throw new SlipwayError('executor_not_found', `there is no executor ${executorId}`)
-      tx.delete('executor', executorId)
-      const tasks = failTasksOf(tx, executorId, { now, lastSeenAt: executor.lastSeenAt })
-      return { affected: [...new Set(tasks.map(({ runId }) => runId))].map((runId) => ({ runId })), result: tasks }
-    })
-    // Nobody else will: followers of what the executor was writing would wait for ever.
-    for (const { id: runTaskId, setupStep, steps } of failed) {
-      if (setupStep.phase !== 'notstarted') await this.#logs.finish({ runTaskId, log: 'setup' })
-      for (const [log, step] of steps.entries())
-        if (step.phase !== 'notstarted') await this.#logs.finish({ runTaskId, log })
+      feed: this.#executors.feed,
+      settle: ((change) => this.#settle(change)) as Settle,
     }
+    return new ExecutorService(executorId, components, token)
+  }
+
+  listExecutors() {
+    return this.#executors.listExecutors()
+  }
+
+  drainExecutor(executorId: string, options: { readonly draining: boolean }) {
+    return this.#executors.drainExecutor(executorId, options)
+  }
+
+  removeExecutor(executorId: string) {
+    return this.#executors.removeExecutor(executorId)
+  }
+
+  createExecutorToken(request: CreateExecutorToken) {
+    return this.#executors.createExecutorToken(request)
+  }
+
+  listExecutorTokens() {
+    return this.#executors.listExecutorTokens()
+  }
+
+  revokeExecutorToken(tokenId: string) {
+    return this.#executors.revokeExecutorToken(tokenId)
+  }
+
+  listQueue(options?: QueueOptions) {
+    return this.#executors.listQueue(options)
   }
 
   listEvents(after: number): readonly RunEvent[] {
@@ -316,7 +358,9 @@ class LocalRunservice implements Runservice {
     await cleanTurns(database, now - turnAgeMs)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#executors[Symbol.asyncDispose]()
+  }
 
   #viewOf(tx: ReadTransaction<RunserviceSchema>, run: Run, tasks: readonly RunTask[]): RunView {
     const { position } = this.#components.database
@@ -400,24 +444,6 @@ class LocalRunservice implements Runservice {
   #now(): number {
     return this.#components.clock.now()
   }
-}
-
-/** Fails the tasks of an executor that was lost or removed, and returns them. */
-function failTasksOf(
-  tx: Tx,
-  executorId: string,
-  { now, lastSeenAt }: { readonly now: number; readonly lastSeenAt: number | undefined },
-): readonly RunTask[] {
-  const failed: RunTask[] = []
-  for (const { body: order } of tx.list('executortask', { index: 'byExecutor', prefix: [executorId] })) {
-    const task = tx.get('runtask', runTaskRowId(order.runId, order.runTaskId))
-    deleteOrder(tx, order)
-    invariant(task !== undefined, `order ${order.id} has no task`)
-    const lost = failLostTask(task, { executorId, now, ...(lastSeenAt === undefined ? {} : { lastSeenAt }) })
-    putTask(tx, lost)
-    failed.push(lost)
-  }
-  return failed
 }
 
 /** Ids made once per key: a closure that runs again finds the same. */

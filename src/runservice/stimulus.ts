@@ -90,6 +90,11 @@ export function putTask(tx: Tx, task: RunTask): void {
 /** A run to look at. `changedTasks`: only these changed since it was looked at last; without it, anything may have. */
 export type Affected = { readonly runId: string; readonly changedTasks?: readonly string[] }
 
+/** Commits a stimulus: what it changed, and what follows for the runs it names. */
+export type Settle = <T>(
+  change: (tx: Tx, context: StimulusContext) => { readonly affected: readonly Affected[]; readonly result: T },
+) => Promise<T>
+
 /** Advances these runs, starts what may start in their groups, and places what is ready. */
 export function settle(tx: Tx, affected: readonly Affected[], context: StimulusContext): void {
   const queue = [...affected]

@@ -137,7 +137,8 @@ export type ExecutorTask = {
   readonly createdAt: number
 }
 
-export const executorStates = ['connected', 'lost', 'draining', 'removed'] as const
+/** A removed executor has no row. */
+export const executorStates = ['connected', 'lost', 'draining'] as const
 export type ExecutorState = (typeof executorStates)[number]
 
 export type Executor = {
@@ -152,6 +153,27 @@ export type Executor = {
   readonly taskLimit: number
   readonly connectedAt: number
   readonly lastSeenAt?: number
+  /** Counted up each time it connects, anywhere; rows of the first format have none. */
+  readonly connection?: number
+  /** Kept while it is away: it gets nothing new when it returns. */
+  readonly isDraining?: boolean
+  /** Of the program. */
+  readonly version?: string
+  /** Of its token. */
+  readonly name?: string
+}
+
+/** What an executor shows to be let in. */
+export type ExecutorTokenRow = {
+  readonly id: string
+  readonly name: string
+  readonly executorId: string
+  /** SHA-256 of the token, hex. */
+  readonly hash: string
+  /** The labels its executor has, whatever it says itself. */
+  readonly labels?: Readonly<Record<string, string>>
+  readonly createdAt: number
+  readonly createdBy?: string
 }
 
 /** How many orders an executor has: `executortask` rows, counted in the transactions that write and delete them. */
@@ -171,6 +193,14 @@ export type RunEvent = {
   readonly phase: RunPhase
   readonly result: RunResult
   readonly at: number
+}
+
+/** Somebody who must see every run event. */
+export type EventConsumer = {
+  readonly name: string
+  /** Sequence of the last event it is done with. */
+  readonly passed: number
+  readonly registeredAt: number
 }
 
 /** A saved workspace archive, id `<run task id>.<step>`. */
@@ -195,11 +225,3 @@ export function isFinishedStep(phase: StepPhase): boolean {
 export function isFinishedRun(phase: RunPhase): boolean {
   return phase === 'setuperror' || phase === 'cancelled' || phase === 'finished'
 }
-/** Somebody who must see every run event. */
-export type EventConsumer = {
-  readonly name: string
-  /** Sequence of the last event it is done with. */
-  readonly passed: number
-  readonly registeredAt: number
-}
-

@@ -103,8 +103,8 @@ async function main(settings: InstallationSettings): Promise<number> {
   const isStopped = stopping.signal.aborted
   // The run may have been finished before we were killed: then there is only to clean up, which comes before the first
   // connection and with the answers to what the journal has.
-  const isConnected = () => runservice.listExecutors().some(({ connectedAt }) => connectedAt >= startedAt)
-  while (!isStopped && !(isConnected() && journal.ids().length === 0)) {
+  const isConnected = async () => (await runservice.listExecutors()).some(({ connectedAt }) => connectedAt >= startedAt)
+  while (!isStopped && !((await isConnected()) && journal.ids().length === 0)) {
     await executor.idle()
     await clock.sleep(10)
   }

@@ -39,6 +39,12 @@ export async function followAll(
   }
   stopping.addEventListener('abort', stopAll, { once: true })
   const stuck = new Set<string>()
+  const stopStuck = async (runId: string, why: string) => {
+    if ((await runservice.listExecutors()).length === 0 || stuck.has(runId)) return
+    stuck.add(runId)
+    void output.write({ type: 'notice', message: `${why}: stopping` })
+    stop(runId)
+  }
   try {
     if (stopping.aborted) stopAll()
     const following = Promise.all(
@@ -51,10 +57,7 @@ export async function followAll(
           onView: (view) => {
             approvals.look(view)
             const why = whyStuck(view)
-            if (why === undefined || runservice.listExecutors().length === 0 || stuck.has(run.id)) return
-            stuck.add(run.id)
-            void output.write({ type: 'notice', message: `${why}: stopping` })
-            stop(run.id)
+            if (why !== undefined) stopStuck(run.id, why).catch(trouble.reject)
           },
         }),
       ),

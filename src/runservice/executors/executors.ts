@@ -1,0 +1,172 @@
+// Executors as administrators see and manage them; what an executor itself does is executor-service.ts.
+
+import type { Coordination } from '../../coordination/coordination.ts'
+import type { Database } from '../../datamanager/database.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { SlipwayError } from '../../lib/errors.ts'
+import type { Logger } from '../../lib/log.ts'
+import { newUuid } from '../../lib/uuid.ts'
+import type { LogStore } from '../logs/log-store.ts'
+import { takenSlots } from '../orders.ts'
+import type { RunserviceSchema } from '../row-types.ts'
+import type { GraphCache, Settle, Tx } from '../stimulus.ts'
+import type { Executor, ExecutorTokenRow } from '../types.ts'
+import type {
+  CreateExecutorToken,
+  ExecutorAdmin,
+  ExecutorTokenView,
+  ExecutorView,
+  NewExecutorToken,
+  QueueOptions,
+  QueuePage,
+} from './executor-admin.ts'
+import { LeaseKeeper } from './lease-keeper.ts'
+import { failTasksOf, finishLogsOf, runsOf } from './lose-executor.ts'
+import { OrderFeed } from './order-feed.ts'
+import { ExecutorPresence, type PresenceSettings } from './presence.ts'
+import { listQueue } from './queue.ts'
+import { findToken, hashOfToken, insertToken, newTokenText, tokensOf, viewOfToken } from './tokens.ts'
+
+export type ExecutorsComponents = {
+  readonly database: Database<RunserviceSchema>
+  readonly logs: Pick<LogStore, 'finish'>
+  readonly graphs: GraphCache
+  readonly settle: Settle
+  /** Where instances meet. Without it executors are in this process, and none is ever declared lost. */
+  readonly coordination?: Coordination
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+const tasksShownMax = 100
+
+export class Executors implements ExecutorAdmin, AsyncDisposable {
+  readonly feed: OrderFeed
+  readonly presence: ExecutorPresence | undefined
+  readonly #keeper: LeaseKeeper | undefined
+  readonly #components: ExecutorsComponents
+
+  constructor(settings: PresenceSettings, components: ExecutorsComponents) {
+    this.#components = components
+    this.feed = new OrderFeed(components)
+    const { coordination } = components
+    if (coordination === undefined) return
+    this.presence = new ExecutorPresence(settings, { ...components, coordination, feed: this.feed })
+    this.#keeper = new LeaseKeeper({ ...components, presence: this.presence })
+  }
+
+  async listExecutors(): Promise<readonly ExecutorView[]> {
+    const holders = this.presence?.holders()
+    const held = new Set(holders === undefined ? this.feed.executorIds : holders.keys())
+    return this.#components.database.view((tx) =>
+      tx.list('executor').map(({ body: { connection: _, ...executor } }) => {
+        const orders = tx.list('executortask', { index: 'byExecutor', prefix: [executor.id], limit: tasksShownMax })
+        const lastSeenAt = this.#lastSeenAt(executor)
+        return {
+          ...executor,
+          ...(lastSeenAt === undefined ? {} : { lastSeenAt }),
+          isHeld: held.has(executor.id),
+          slotsUsed: takenSlots(tx, executor.id),
+          tasks: orders
+            .map(({ body: { id, runId, runTaskId, phase, stop, createdAt } }) => ({
+              executorTaskId: id,
+              runId,
+              runTaskId,
+              phase,
+              stop,
+              createdAt,
+            }))
+            .sort((a, b) => a.createdAt - b.createdAt),
+        }
+      }),
+    )
+  }
+
+  async drainExecutor(executorId: string, { draining }: { readonly draining: boolean }): Promise<void> {
+    await this.#components.settle((tx) => {
+      const { isDraining: _, ...executor } = getExecutor(tx, executorId)
+      const state = executor.state === 'lost' ? 'lost' : draining ? 'draining' : 'connected'
+      tx.put('executor', executorId, { ...executor, state, ...(draining ? { isDraining: true } : {}) })
+      return { affected: [], result: undefined }
+    })
+  }
+
+  async removeExecutor(executorId: string): Promise<void> {
+    const { settle, logs } = this.#components
+    const failed = await settle((tx, { now }) => {
+      const executor = getExecutor(tx, executorId)
+      tx.delete('executor', executorId)
+      for (const { id } of tokensOf(tx, executorId)) tx.delete('executortoken', id)
+      const lastSeenAt = this.#lastSeenAt(executor)
+      const tasks = failTasksOf(tx, executorId, { now, lastSeenAt })
+      return { affected: runsOf(tasks), result: tasks }
+    })
+    await finishLogsOf(failed, logs)
+  }
+
+  async createExecutorToken(request: CreateExecutorToken): Promise<NewExecutorToken> {
+    const { database, clock } = this.#components
+    const createdAt = clock.now()
+    const token = newTokenText()
+    const { name, labels, createdBy, executorId } = request
+    const row: ExecutorTokenRow = {
+      id: newUuid(createdAt),
+      name,
+      executorId: executorId ?? newUuid(createdAt),
+      hash: hashOfToken(token),
+      ...(labels === undefined ? {} : { labels }),
+      createdAt,
+      ...(createdBy === undefined ? {} : { createdBy }),
+    }
+    await database.do((tx) => {
+      if (executorId !== undefined && tokensOf(tx, executorId).length === 0) getExecutor(tx, executorId)
+      insertToken(tx, row)
+    })
+    return { ...viewOfToken(row), token }
+  }
+
+  async listExecutorTokens(): Promise<readonly ExecutorTokenView[]> {
+    const rows = this.#components.database.view((tx) => tx.list('executortoken'))
+    return rows.map(({ body }) => viewOfToken(body)) // ids sort by creation
+  }
+
+  async revokeExecutorToken(tokenId: string): Promise<void> {
+    await this.#components.database.do((tx) => {
+      if (tx.get('executortoken', tokenId) === undefined)
+        throw new SlipwayError('executor_token_not_found', `there is no token ${tokenId}`)
+      tx.delete('executortoken', tokenId)
+    })
+  }
+
+  async listQueue(options: QueueOptions = {}): Promise<QueuePage> {
+    const { database, graphs } = this.#components
+    return database.view((tx) => listQueue(tx, options, graphs))
+  }
+
+  /** The token that was shown. Errors: `unauthenticated`. */
+  authenticate(token: string): ExecutorTokenRow {
+    const found = this.#components.database.view((tx) => findToken(tx, token))
+    if (found === undefined)
+      throw new SlipwayError(
+        'unauthenticated',
+        'the token of this executor is not valid: it was revoked, or never given out',
+      )
+    return found
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#keeper?.[Symbol.asyncDispose]()
+    await this.presence?.[Symbol.asyncDispose]()
+    await this.feed[Symbol.asyncDispose]()
+  }
+
+  #lastSeenAt({ id, lastSeenAt }: Pick<Executor, 'id' | 'lastSeenAt'>): number | undefined {
+    return this.presence?.holderOf(id)?.seenAt ?? this.#keeper?.lastSeenAt(id) ?? lastSeenAt
+  }
+}
+
+function getExecutor(tx: Pick<Tx, 'get'>, executorId: string): Executor {
+  const executor = tx.get('executor', executorId)
+  if (executor === undefined) throw new SlipwayError('executor_not_found', `there is no executor ${executorId}`)
+  return executor
+}
