@@ -39,6 +39,8 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   recordsKept: ['datamanager/open-database.test.ts', 'old records leave the log, the newest never'],
   recordsKeptForConsumers: ['datamanager/open-database.test.ts', 'of the log, %s'],
   inlineRecordBytes: ['datamanager/log/server-log-contract.ts', 'is in the server, a larger one on object storage'],
+  replacedGenerationMs: ['datamanager/export/export.test.ts', 'dead generations go when their time is over'],
+  instanceRememberedMs: ['datamanager/maintenance.test.ts', 'only when every instance of the last hour reads it'],
   readBarrierMs: ['datamanager/open-database.test.ts', 'not later than two seconds'],
   objectKeyBytes: ['objectstorage/object-storage-contract.ts', 'longer than 900 bytes'],
   objectPrefixBytes: ['objectstorage/s3.test.ts', 'a key and a prefix of their full lengths fit together'],

@@ -12,7 +12,7 @@ import { PostgresCoordination } from '../coordination/postgres.ts'
 import type { Clock } from '../lib/clock.ts'
 import { ConfigSection } from '../lib/config-section.ts'
 import { errorMessage, SlipwayError } from '../lib/errors.ts'
-import { EtcdClient, type EtcdSettings } from '../lib/etcd/client.ts'
+import { EtcdClient, type EtcdSettings, prefixEnd } from '../lib/etcd/client.ts'
 import type { Json } from '../lib/json.ts'
 import { PostgresClient, quoteName } from '../lib/postgres.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
@@ -94,6 +94,8 @@ export interface DatabaseBackend extends AsyncDisposable {
    * (openDatabase). The first call binds the place to the store of `identity`; another one is `database_foreign`.
    */
   openLog(service: string, identity: Identity, signal?: AbortSignal): Promise<ChangeLog | undefined>
+  /** Removes the log of a generation that nobody opens any more. Where the log is in object storage this is nothing. */
+  dropLog(service: string, generation: string, signal?: AbortSignal): Promise<void>
   /** The id that the place of the logs was bound to under this name; undefined before the first `bind`. */
   findBinding(name: string, signal?: AbortSignal): Promise<string | undefined>
   /** Binds it, or is `database_foreign` when it is bound to another id. Where the log is in object storage this is nothing. */
@@ -161,7 +163,12 @@ async function openEtcd(section: EtcdSection, components: DatabaseBackendCompone
       payloads: payloadsOf(storage, base, service, identity),
     })
   }
-  return withDispose({ coordination, openLog, findBinding, bind }, undo.move())
+  const dropLog = async (service: string, generation: string, signal?: AbortSignal) => {
+    const key = `${prefix}${service}/${generation}/`
+    const deleting = { kind: 'delete', key, end: prefixEnd(key) } as const
+    await client.transact({ compare: [], success: [deleting] }, signal, true)
+  }
+  return withDispose({ coordination, openLog, dropLog, findBinding, bind }, undo.move())
 }
 
 async function openPostgres(
@@ -175,6 +182,9 @@ async function openPostgres(
   await using undo = new AsyncDisposableStack()
   const client = undo.use(await PostgresClient.open({ url, ...(ca === undefined ? {} : { ca }) }))
   const coordination = undo.use(await PostgresCoordination.open({ client, schema: section.schema, clock }, openSignal))
+  // At most 63 bytes: a generation has 32 without its dashes, a service at most 13.
+  const schemaOf = (service: string, generation: string) =>
+    `${section.schema}_${service}_${generation.replaceAll('-', '')}`
   const table = `${quoteName(section.schema)}.store`
   const define = (signal: AbortSignal | undefined) =>
     client.define(
@@ -197,12 +207,14 @@ async function openPostgres(
   }
   const openLog = async (service: string, identity: Identity, signal?: AbortSignal) => {
     await bind(service, identity.store, signal)
-    // At most 63 bytes: a generation has 32 without its dashes, a service at most 13.
-    const schema = `${section.schema}_${service}_${identity.generation.replaceAll('-', '')}`
+    const schema = schemaOf(service, identity.generation)
     const payloads = payloadsOf(storage, base, service, identity)
     return PostgresChangeLog.open({ client, schema, clock, payloads }, signal)
   }
-  return withDispose({ coordination, openLog, findBinding, bind }, undo.move())
+  const dropLog = async (service: string, generation: string, signal?: AbortSignal) => {
+    await client.query(`DROP SCHEMA IF EXISTS ${quoteName(schemaOf(service, generation))} CASCADE`, [], signal)
+  }
+  return withDispose({ coordination, openLog, dropLog, findBinding, bind }, undo.move())
 }
 
 async function openBucket(components: DatabaseBackendComponents, openSignal?: AbortSignal): Promise<DatabaseBackend> {
@@ -221,7 +233,7 @@ async function openBucket(components: DatabaseBackendComponents, openSignal?: Ab
 }
 
 /** Where log and object storage are one place, or the log is in the database's own file. */
-const unbound = { findBinding: async () => undefined, bind: async () => {} }
+const unbound = { findBinding: async () => undefined, bind: async () => {}, dropLog: async () => {} }
 
 function withDispose(
   backend: Omit<DatabaseBackend, typeof Symbol.asyncDispose>,

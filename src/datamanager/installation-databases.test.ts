@@ -47,7 +47,8 @@ function aWorld(settings: Settings) {
         directory: at(parts.directory),
         storage,
         clock: systemClock,
-        instanceId: 'test',
+        instanceId: parts.directory,
+        version: '1.0.0',
       }),
     )
     const owned = undo.move()

@@ -5,13 +5,16 @@ import { join } from 'node:path'
 import type { Coordination } from '../coordination/coordination.ts'
 import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError } from '../lib/errors.ts'
-import type { Logger } from '../lib/log.ts'
+import { type Logger, silentLogger } from '../lib/log.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import type { Database, Position, RowTypes, Schema } from './database.ts'
 import { type DatabaseBackend, type DatabaseSettings, openDatabaseBackend } from './database-config.ts'
+import { BackgroundCollection } from './export/background-collection.ts'
 import { completeImport } from './export/complete-import.ts'
 import { bindInstallation } from './installation-id.ts'
+import { Instances } from './instances.ts'
 import type { LogDatabase } from './log-database.ts'
+import { InstallationMaintenance, type MaintainedDatabase } from './maintenance.ts'
 import { openDatabase } from './open-database.ts'
 import { openLogDatabase } from './open-log-database.ts'
 import type { StoragePlace } from './snapshot/keys.ts'
@@ -27,7 +30,10 @@ export const databaseBase = 'database'
 
 /** What a service works with, whatever the log is. */
 export type ServiceDatabase<S extends Schema> = Database<S> &
-  Pick<LogDatabase<S>, 'identity' | 'maintenance' | 'freeze' | 'unfreeze' | 'closeGeneration' | 'fail'> & {
+  Pick<
+    LogDatabase<S>,
+    'identity' | 'maintenance' | 'watchMaintenance' | 'freeze' | 'unfreeze' | 'closeGeneration' | 'fail'
+  > & {
     readonly upkeep: Upkeep
   }
 
@@ -41,6 +47,10 @@ export type InstallationDatabasesOptions = {
   readonly base?: string
   readonly clock: Clock
   readonly instanceId: string
+  /** Of this build. */
+  readonly version: string
+  /** Others must not see this process: it looks, or works on an installation that is stopped. */
+  readonly isHidden?: boolean
   readonly logger?: Logger
 }
 
@@ -60,6 +70,10 @@ export interface InstallationDatabases extends AsyncDisposable {
    * completed. Disposing it is the caller's, before this. Errors: those of openDatabase and openLogDatabase.
    */
   open<S extends Schema>(service: DatabaseService, options: OpenServiceDatabaseOptions): Promise<ServiceDatabase<S>>
+  /** Begin, end and state of maintenance, export and import, for all databases that are open here. */
+  readonly maintenance: InstallationMaintenance
+  /** Who works on this installation, and what each of them reads. */
+  readonly instances: Pick<Instances, 'list'>
 }
 
 /**
@@ -74,20 +88,40 @@ export async function openInstallationDatabases(
   await using undo = new AsyncDisposableStack()
   const backend = undo.use(await openDatabaseBackend(settings, { storage, base, clock }, signal))
   const installation = await bindInstallation({ storage, base, directory, backend, now: clock.now() }, signal)
+  const { instanceId, version, isHidden = false, logger = silentLogger } = options
+  const { coordination } = backend
+  const instances = new Instances({ coordination, storage, base, clock, instanceId, version, logger })
+  if (!isHidden) {
+    undo.use(instances)
+    await instances.start()
+  }
+  const opened = new Map<DatabaseService, MaintainedDatabase>()
+  const collecting = undo.use(new BackgroundCollection({ backend, clock, logger }))
   const owned = undo.move()
   return {
     installation,
-    coordination: backend.coordination,
+    coordination,
+    instances,
+    maintenance: new InstallationMaintenance({
+      clock,
+      databases: () => [...opened.values()],
+      instances: (listSignal) => instances.list(listSignal),
+    }),
     open: async <S extends Schema>(service: DatabaseService, opening: OpenServiceDatabaseOptions) => {
       const place = servicePlace({ storage, base }, service)
-      for (;;) {
-        const db = await openOnce<S>({ ...options, ...opening, backend, service, place })
-        const replacedBy = db.maintenance?.replacedBy
-        if (replacedBy === undefined) return db
-        const { identity } = db
-        await db[Symbol.asyncDispose]()
-        await completeImport(place, identity, replacedBy, signal)
-      }
+      const db = await openCurrent<S>({ ...options, ...opening, backend, service, place })
+      const entry = { service, types: opening.types, place, db: db as ServiceDatabase<Schema> }
+      opened.set(service, entry)
+      const watching = instances.watch(service, entry.db)
+      if (!isHidden) collecting.start(service, place)
+      const close = db[Symbol.asyncDispose].bind(db)
+      return Object.assign(db, {
+        [Symbol.asyncDispose]: async () => {
+          if (opened.get(service) === entry) opened.delete(service)
+          watching[Symbol.dispose]()
+          await close()
+        },
+      })
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -112,6 +146,18 @@ type Opening = InstallationDatabasesOptions &
     readonly service: DatabaseService
     readonly place: StoragePlace
   }
+
+/** Completes an import whose last step is missing, and then opens what it has made. */
+async function openCurrent<S extends Schema>(opening: Opening): Promise<ServiceDatabase<S>> {
+  for (;;) {
+    const db = await openOnce<S>(opening)
+    const replacedBy = db.maintenance?.replacedBy
+    if (replacedBy === undefined) return db
+    const { identity } = db
+    await db[Symbol.asyncDispose]()
+    await completeImport(opening.place, identity, replacedBy)
+  }
+}
 
 async function openOnce<S extends Schema>(opening: Opening): Promise<ServiceDatabase<S>> {
   const { settings, directory, service, place, backend, types, clock, instanceId, logger, snapshots, consumed } =

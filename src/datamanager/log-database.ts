@@ -47,6 +47,7 @@ export type LogDatabaseComponents = {
 export class LogDatabase<S extends Schema> implements Database<S> {
   readonly #components: LogDatabaseComponents
   readonly #applied = new Wakeups()
+  readonly #maintenanceListeners = new Set<(state: Maintenance | undefined) => void>()
   readonly #closing: AbortController
   #closed: Promise<void> | undefined
   #failure: SlipwayError | undefined
@@ -54,7 +55,13 @@ export class LogDatabase<S extends Schema> implements Database<S> {
   constructor(components: LogDatabaseComponents) {
     this.#components = components
     this.#closing = components.closing
-    components.model.onApplied = () => this.#applied.wake()
+    let maintenance = this.maintenance
+    components.model.onApplied = () => {
+      this.#applied.wake()
+      if (maintenance === this.maintenance) return
+      maintenance = this.maintenance
+      for (const listener of this.#maintenanceListeners) listener(maintenance)
+    }
   }
 
   do<T>(closure: (tx: Transaction<S>) => T, options: DoOptions = {}): Promise<Committed<T>> {
@@ -75,6 +82,12 @@ export class LogDatabase<S extends Schema> implements Database<S> {
     return this.#components.model.maintenance
   }
 
+  /** Calls `listener`, which must not throw, after each applied record that began, changed or ended maintenance. */
+  watchMaintenance(listener: (state: Maintenance | undefined) => void): Disposable {
+    this.#maintenanceListeners.add(listener)
+    return { [Symbol.dispose]: () => void this.#maintenanceListeners.delete(listener) }
+  }
+
   /**
    * Begins maintenance: what comes after this in the log is refused with `maintenance`, on every instance, until `unfreeze`.
    * Closures that only read go on. A database that is frozen already stays as it is; its state is the result.
@@ -93,11 +106,16 @@ export class LogDatabase<S extends Schema> implements Database<S> {
     return position
   }
 
-  /** The last record of a generation: only in maintenance (`import_refused`), and never undone. */
+  /** The last record of a generation: only in maintenance and only for one (`import_refused`), and never undone. */
   closeGeneration(replacedBy: string): Promise<Committed<Maintenance>> {
     return this.#maintain((current) => {
-      if (current) return { ...current, replacedBy }
-      throw new SlipwayError('import_refused', 'import: the database is not in maintenance')
+      if (!current) throw new SlipwayError('import_refused', 'import: the database is not in maintenance')
+      if (current.replacedBy !== undefined && current.replacedBy !== replacedBy)
+        throw new SlipwayError(
+          'import_refused',
+          `import: generation ${current.replacedBy} has replaced this one already`,
+        )
+      return { ...current, replacedBy }
     })
   }
 

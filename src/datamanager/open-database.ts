@@ -45,7 +45,7 @@ export type OpenDatabaseOptions = {
 
 export interface EmbeddedDatabase<S extends Schema>
   extends Database<S>,
-    Pick<LogDatabase<S>, 'identity' | 'maintenance' | 'freeze' | 'unfreeze' | 'closeGeneration'> {
+    Pick<LogDatabase<S>, 'identity' | 'maintenance' | 'watchMaintenance' | 'freeze' | 'unfreeze' | 'closeGeneration'> {
   /** Reads everything and compares: log, hash chain, rows, indexes, content hash. Blocks while it does. */
   verify(): VerifyReport
   /** Stops it at once: what waits is refused with `error`, reads throw, nothing more is written. It still must be disposed. */

@@ -96,10 +96,10 @@ export async function restoreStopped(
 
 /** As exportDatabase. */
 export async function* exportStopped(stopped: StoppedDatabase, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const { name, place, clock } = stopped
+  const { name, place } = stopped
   await using db = await openWithStorage(stopped)
   // openWithStorage opens it with storage, so there is an upkeep.
-  yield* exportDatabase(db.upkeep!, { database: name, place, now: clock.now(), signal })
+  yield* exportDatabase(db.upkeep!, { database: name, place, signal })
 }
 
 /**

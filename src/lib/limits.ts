@@ -68,6 +68,16 @@ export const limits = {
   snapshotPauseMs: limit(1 * minutes, 'milliseconds', 'Two snapshots have at least this time between them.'),
   snapshotsKept: limit(3, 'count', 'Older snapshots are removed.'),
   storageGraceMs: limit(1 * days, 'milliseconds', 'Younger objects that nothing names are left alone.'),
+  replacedGenerationMs: limit(
+    7 * days,
+    'milliseconds',
+    'A database that an import has replaced is kept so long in object storage.',
+  ),
+  instanceRememberedMs: limit(
+    1 * hours,
+    'milliseconds',
+    'An instance that was seen within this time has to read a new format before it is written.',
+  ),
   changedDuringSnapshot: limit(500_000, 'count', 'A snapshot during which more rows change is given up.'),
 
   // objectstorage

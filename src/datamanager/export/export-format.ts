@@ -19,7 +19,10 @@ export type ExportHeader = Identity & {
   readonly contentHash: string
   /** How many they are. */
   readonly count: number
+  /** When the snapshot was made. */
   readonly createdAt: number
+  /** How the passphrase of the `secrets` of the rows becomes a key; undefined when there are none. */
+  readonly secrets?: JsonObject
 }
 
 export type ExportTrailer = {
@@ -29,7 +32,13 @@ export type ExportTrailer = {
   readonly sha256: string
 }
 
-export type ExportRow = { readonly type: string; readonly id: string; readonly body: Json }
+export type ExportRow = {
+  readonly type: string
+  readonly id: string
+  readonly body: Json
+  /** Its sealed values, under the passphrase of the export. */
+  readonly secrets?: JsonObject
+}
 export type ExportLine =
   | { readonly kind: 'row'; readonly row: ExportRow }
   | { readonly kind: 'trailer'; readonly trailer: ExportTrailer }
@@ -38,9 +47,9 @@ export function encodeExportHeader(header: ExportHeader): string {
   return `${JSON.stringify({ kind: exportKind, format: exportFormat, ...header })}\n`
 }
 
-/** All three are JSON text. */
-export function encodeExportRow(type: string, id: string, body: string): string {
-  return `{"type":${type},"id":${id},"body":${body}}\n`
+/** All are JSON text. */
+export function encodeExportRow(type: string, id: string, body: string, secrets?: string): string {
+  return `{"type":${type},"id":${id},"body":${body}${secrets === undefined ? '' : `,"secrets":${secrets}`}}\n`
 }
 
 export function encodeExportTrailer(trailer: ExportTrailer): string {
@@ -67,6 +76,7 @@ export function parseExportHeader(line: string): ExportHeader {
     if (typeof found !== 'number') throw invalid(`its header has no ${name}`)
     return found
   }
+  if (!/^[0-9a-f]{64}$/.test(text('contentHash'))) throw invalid('the content hash of its header is none')
   return {
     database: text('database'),
     store: text('store'),
@@ -76,13 +86,14 @@ export function parseExportHeader(line: string): ExportHeader {
     contentHash: text('contentHash'),
     count: number('count'),
     createdAt: number('createdAt'),
+    ...(isObject(value.secrets) ? { secrets: value.secrets } : {}),
   }
 }
 
 /** Errors: `import_invalid`. */
 export function parseExportLine(line: string, number: number): ExportLine {
   const value = parseLine(line, `line ${number}`)
-  const { type, id, body, end, counts, sha256 } = value
+  const { type, id, body, secrets, end, counts, sha256 } = value
   if (end === true) {
     if (typeof sha256 !== 'string' || typeof counts !== 'object' || counts === null)
       throw invalid(`line ${number} is no trailer`)
@@ -90,7 +101,7 @@ export function parseExportLine(line: string, number: number): ExportLine {
   }
   if (typeof type !== 'string' || typeof id !== 'string' || body === undefined)
     throw invalid(`line ${number} is no row`)
-  return { kind: 'row', row: { type, id, body } }
+  return { kind: 'row', row: { type, id, body, ...(isObject(secrets) ? { secrets } : {}) } }
 }
 
 export function invalid(what: string, cause?: unknown): SlipwayError {
@@ -104,6 +115,11 @@ function parseLine(line: string, what: string): JsonObject {
   } catch (cause) {
     throw invalid(`${what} is no JSON (${errorMessage(cause).slice(0, 100)})`, cause)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(`${what} is no object`)
-  return value as JsonObject // JSON.parse made it
+  if (!isObject(value)) throw invalid(`${what} is no object`)
+  return value
+}
+
+/** For what JSON.parse made. */
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -6,8 +6,9 @@ import { collectBytes } from '../../lib/bytes.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
 import { openDatabase } from '../open-database.ts'
-import { exportDatabase } from './export-database.ts'
-import { importDatabase } from './import-database.ts'
+import { exportDatabase, openExport } from './export-database.ts'
+import { claimGeneration, collectGenerations } from './generations.ts'
+import { importDatabase, prepareImport } from './import-database.ts'
 
 type Rows = { thing: { readonly n: number }; other: { readonly text: string } }
 const types = { thing: { indexes: { n: (thing: Rows['thing']) => [thing.n] } }, other: {} }
@@ -43,7 +44,7 @@ async function fill(db: Opened): Promise<void> {
 }
 
 const exported = async (world: World, db: Opened, name = 'main') =>
-  await collectBytes(exportDatabase(db.upkeep!, { database: 'test', place: world.place(name), now: 1, signal }))
+  await collectBytes(exportDatabase(db.upkeep!, { database: 'test', place: world.place(name), signal }))
 
 const streamOf = async function* (bytes: Uint8Array, chunk = 1000) {
   for (let at = 0; at < bytes.length; at += chunk) yield bytes.subarray(at, at + chunk)
@@ -158,6 +159,111 @@ test('a damaged, cut off, later or foreign file is refused with the reason, and 
   }
   await db.unfreeze()
   await db.do((tx) => tx.put('thing', 'goes on', { n: 1 }))
+})
+
+test('of a small export every byte that is flipped and every length at which it is cut off is noticed', async () => {
+  await using world = await aWorld()
+  await using db = await world.open('main')
+  await db.do((tx) => {
+    tx.put('thing', 'a', { n: 1 })
+    tx.put('other', 'é', { text: 'x' })
+  })
+  const file = await exported(world, db)
+  await db.freeze('anna', 'test')
+  let closed = 0
+  const attempt = (bytes: Buffer) =>
+    importDatabase({
+      ...{ place: world.place('main'), database: 'test', types, stream: streamOf(bytes), now: 2 },
+      closeOld: async () => {
+        closed++
+      },
+    })
+  const refusal = { code: expect.stringMatching(/^(import_invalid|database_too_new)$/) }
+  for (let at = 0; at < file.length; at++) {
+    const flipped = Buffer.from(file)
+    flipped[at]! ^= 1 << (at % 8)
+    await expect(attempt(flipped), `bit of byte ${at}`).rejects.toMatchObject(refusal)
+    await expect(attempt(file.subarray(0, at)), `cut at ${at}`).rejects.toMatchObject(refusal)
+  }
+  expect(closed).toBe(0)
+  const generations = new Set<string>()
+  for await (const { key } of world.place('').ost.list({ prefix: 'database/main/' }))
+    generations.add(key.split('/')[2] ?? '')
+  expect(generations).toEqual(new Set([db.identity.generation, 'root']))
+})
+
+test('an export that broke off anywhere goes on with the same bytes, also after its snapshot would have gone', async () => {
+  await using world = await aWorld()
+  await using db = await world.open('main')
+  await fill(db)
+  const options = { database: 'test', place: world.place('main'), signal }
+  let id: string
+  let whole: Buffer
+  {
+    await using opened = await openExport(db.upkeep!, options)
+    id = opened.id
+    whole = await collectBytes(opened.stream)
+  }
+  for (let snapshot = 0; snapshot < 5; snapshot++) {
+    await db.do((tx) => tx.put('thing', 'newer', { n: snapshot }))
+    await db.upkeep!.snapshot()
+    await db.upkeep!.collect()
+  }
+  for (const offset of [0, 1, 700, whole.length - 1, whole.length]) {
+    await using opened = await openExport(db.upkeep!, { ...options, resume: { id, offset } })
+    expect(await collectBytes(opened.stream)).toEqual(whole.subarray(offset))
+    expect(opened.id).toBe(id)
+  }
+  const resuming = (gone: string) => openExport(db.upkeep!, { ...options, resume: { id: gone, offset: 0 } })
+  await expect(resuming(id.replace(/\.\d+$/, '.99'))).rejects.toMatchObject({ code: 'export_gone' })
+  await expect(resuming(`${crypto.randomUUID()}.1`)).rejects.toMatchObject({ code: 'export_gone' })
+  await expect(resuming('other')).rejects.toMatchObject({ code: 'usage' })
+})
+
+test('dead generations go when their time is over: half an import, and what an import has replaced', async () => {
+  await using world = await aWorld()
+  const place = world.place('main')
+  const keysOf = async (generation: string) => {
+    let keys = 0
+    for await (const _ of place.ost.list({ prefix: `${place.base}/${generation}/` })) keys++
+    return keys
+  }
+  const dropped: string[] = []
+  const collect = (graceMs: number, keptMs: number) =>
+    collectGenerations({ place, graceMs, keptMs, dropLog: async (generation) => void dropped.push(generation) })
+  let replaced: string
+  {
+    await using db = await world.open('main')
+    await fill(db)
+    replaced = db.identity.generation
+    const file = await exported(world, db)
+    await db.freeze('anna', 'goes back')
+    const common = { place, database: 'test', types, now: 2 }
+    const closeOld = (generation: string) => db.closeGeneration(generation)
+    const halfImported = await prepareImport({ ...common, stream: streamOf(file), closeOld })
+    const { generation } = halfImported.imported
+    expect(await collect(60_000, 0)).toEqual({ replaced: [], halfImported: [] })
+    expect(await collect(0, 0)).toEqual({ replaced: [], halfImported: [generation] })
+    expect(await keysOf(generation)).toBe(0)
+    const decided = await prepareImport({ ...common, stream: streamOf(file), closeOld })
+    await claimGeneration(place, decided.imported.generation, { fate: 'imported', replaces: replaced })
+    expect(await collect(0, 0), 'may still be completed').toEqual({ replaced: [], halfImported: [] })
+    const late = await prepareImport({ ...common, stream: streamOf(file), closeOld })
+    await claimGeneration(place, late.imported.generation, { fate: 'dropped' })
+    await expect(late.commit(), 'its rows may be gone').rejects.toMatchObject({ code: 'import_refused' })
+    expect(db.maintenance?.replacedBy).toBeUndefined()
+    await late.discard()
+    await importDatabase({ ...common, stream: streamOf(file), closeOld })
+    await expect(decided.commit(), 'another one has').rejects.toMatchObject({ code: 'import_refused' })
+    expect(await collect(0, 60_000)).toEqual({ replaced: [], halfImported: [decided.imported.generation] })
+  }
+  expect(await keysOf(replaced)).toBeGreaterThan(0)
+  expect(await collect(0, 0)).toEqual({ replaced: [replaced], halfImported: [] })
+  expect(await keysOf(replaced)).toBe(0)
+  expect(dropped).toContain(replaced)
+  await using db = await world.open('main')
+  expect(db.verify().problems).toEqual([])
+  expect(db.view((tx) => tx.count('thing'))).toBe(500)
 })
 
 test('a frozen database reads, refuses to write with the reason, and is still frozen after a restart', async () => {

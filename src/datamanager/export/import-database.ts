@@ -3,21 +3,25 @@
 
 import { createHash } from 'node:crypto'
 import { compareUtf8 } from '../../lib/compare-utf8.ts'
-import { SlipwayError } from '../../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import { genesisHash } from '../change-log.ts'
-import type { RowTypes } from '../database.ts'
+import type { Maintenance, RowTypes } from '../database.ts'
+import { decodeSum, encodeSum, moveSum, rowHash } from '../read-model/content-hash.ts'
 import { encodeIndexKey } from '../read-model/index-key.ts'
+import { maintenanceId, maintenanceType } from '../read-model/read-model.ts'
 import type { Identity } from '../read-model/sqlite.ts'
 import { contentHashOf, type DataFile, encodeDataFile, type SnapshotRow } from '../snapshot/data-file.ts'
 import { indexKey, rowsKey, type StoragePlace } from '../snapshot/keys.ts'
 import { countOf, encodeManifest, isComplete, listData, type Manifest, manifestKey } from '../snapshot/manifest.ts'
 import { createRoot, findRoot } from '../snapshot/root.ts'
 import { type ExportHeader, type ExportRow, invalid, parseExportHeader, parseExportLine } from './export-format.ts'
+import type { SecretsImport } from './export-secrets.ts'
+import { claimGeneration, removeGeneration } from './generations.ts'
 
-/** A line is a row; what is longer cannot be one. */
-const lineBytesMax = 2 * limits.rowBytes.value + 16 * 1024
+/** A line is a row, perhaps with its sealed values once more; what is longer cannot be one. */
+const lineBytesMax = 4 * limits.rowBytes.value + 16 * 1024
 
 export type ImportOptions = {
   readonly place: StoragePlace
@@ -29,6 +33,10 @@ export type ImportOptions = {
   /** Rows of these types must be such that their indexes can be made, or the database could not be opened afterwards. */
   readonly types: RowTypes
   readonly fileBytesMax?: number
+  /** Called with the header, before anything else is read; what it throws ends the import. Seals the secrets anew. */
+  readonly openSecrets?: (header: ExportHeader) => SecretsImport | undefined
+  /** The new generation begins in maintenance. */
+  readonly maintenance?: Maintenance
   /**
    * Ends the log of the generation that is replaced, when there is one: LogDatabase.closeGeneration, which wants that it is
    * in maintenance. Called only after everything was verified.
@@ -46,48 +54,103 @@ export type Imported = Identity & {
 /**
  * Imports, or throws and has changed nothing: `import_invalid` with what is wrong with the stream, `database_too_new`,
  * `import_refused` when there is a generation already and it is not in maintenance or `closeOld` is missing, errors of the
- * storage. Databases that are opened afterwards have the new generation.
+ * storage. Databases that are opened afterwards have the new generation. Where there was no database the store id is the
+ * one of the export, so that values sealed for it can be opened with its key.
  */
 export async function importDatabase(options: ImportOptions): Promise<Imported> {
+  const prepared = await prepareImport(options)
+  try {
+    return await prepared.commit()
+  } catch (error) {
+    if (!prepared.isCommitting) await prepared.discard()
+    throw error
+  }
+}
+
+const certainRefusals = ['import_refused', 'commit_conflict', 'database_overloaded'] as const
+
+/** An import that was verified and written, and is not in force yet. */
+export type PreparedImport = {
+  readonly imported: Imported
+  /** True once `commit` has begun to make it the current generation: it can only be completed then. */
+  readonly isCommitting: boolean
+  /** Closes the old generation and makes the new one the current one. Errors: as importDatabase. */
+  commit(): Promise<Imported>
+  /** Removes it. */
+  discard(): Promise<void>
+}
+
+/** The first half of importDatabase: several databases can so be replaced together, or none. */
+export async function prepareImport(options: ImportOptions): Promise<PreparedImport> {
   const { place, now, closeOld, signal } = options
   const root = await findRoot(place, signal)
   if (root && !closeOld)
     throw new SlipwayError('import_refused', `import: there is a database already, generation ${root.generation}`)
-  const identity = { store: root?.store ?? newUuid(now), generation: newUuid(now) }
-  const files: DataFile[] = []
-  let isOffered = false
+  const generation = newUuid(now)
+  const discard = () => removeGeneration(place, generation)
   try {
-    const header = await writeFiles(options, identity, files)
+    const files: DataFile[] = []
+    const { header, store } = await writeFiles(options, { store: root?.store, generation }, files)
+    const identity = { store, generation }
     const contentHash = contentHashOf(files)
+    const count = countOf(files)
     const manifest: Manifest = {
       ...identity,
       position: 0,
       hash: genesisHash,
       contentHash,
-      count: countOf(files),
+      count,
       createdAt: now,
       files,
     }
-    if (!isComplete(manifest, await listData(place, identity.generation, signal)))
+    if (!isComplete(manifest, await listData(place, generation, signal)))
       throw new SlipwayError('object_storage_failed', 'import: object storage has not kept all files')
-    await place.ost.create(manifestKey(place.base, identity.generation, 0), encodeManifest(manifest))
-    if (root) await closeOld?.(identity.generation)
-    isOffered = true
-    await createRoot(place, { number: (root?.number ?? 0) + 1, ...identity, contentHash })
-    return { ...identity, count: manifest.count, contentHash, header }
+    await place.ost.create(manifestKey(place.base, generation, 0), encodeManifest(manifest))
+    const imported = { ...identity, count: header.count, contentHash: header.contentHash, header }
+    let isCommitting = false
+    return {
+      imported,
+      discard,
+      get isCommitting() {
+        return isCommitting
+      },
+      async commit() {
+        await claimGeneration(place, generation, { fate: 'imported', replaces: root?.generation })
+        isCommitting = true
+        try {
+          if (root) await closeOld?.(generation)
+        } catch (error) {
+          // After any other error the record may be there.
+          if (isSlipwayError(error, ...certainRefusals)) isCommitting = false
+          throw error
+        }
+        await createRoot(place, { number: (root?.number ?? 0) + 1, ...identity, contentHash })
+        return imported
+      },
+    }
   } catch (error) {
-    // Once the root may be there, what it stands on stays.
-    if (!isOffered) await removeGeneration(place, identity.generation, files)
+    await discard()
     throw error
   }
 }
 
+type Written = { readonly header: ExportHeader; readonly store: string }
+
 /** Adds to `files` what it writes. Nothing is held but the rows of one file. */
-async function writeFiles(options: ImportOptions, identity: Identity, files: DataFile[]): Promise<ExportHeader> {
-  const { place, stream, database, types, signal, fileBytesMax = limits.snapshotFileBytes.value } = options
+async function writeFiles(
+  options: ImportOptions,
+  identity: { readonly store: string | undefined; readonly generation: string },
+  files: DataFile[],
+): Promise<Written> {
+  const { place, stream, database, types, maintenance, openSecrets, signal } = options
+  const { fileBytesMax = limits.snapshotFileBytes.value } = options
   const digest = createHash('sha256')
   const counts = new Map<string, number>()
   let header: ExportHeader | undefined
+  let secrets: SecretsImport | undefined
+  let store = identity.store ?? ''
+  /** What the rows of the files have more than those of the export. */
+  let difference = 0n
   let isEnded = false
   let number = 0
   let type = ''
@@ -105,6 +168,12 @@ async function writeFiles(options: ImportOptions, identity: Identity, files: Dat
     ] as const)
       await place.ost.put(key, content, { sha256, ...(signal ? { signal } : {}) })
   }
+  if (maintenance) {
+    const body = JSON.stringify(maintenance)
+    type = maintenanceType
+    rows.push({ id: maintenanceId, changedAt: 0, body })
+    difference = moveSum(difference, rowHash(type, maintenanceId, body), undefined)
+  }
   for await (const line of linesOf(stream)) {
     signal?.throwIfAborted()
     number++
@@ -113,6 +182,8 @@ async function writeFiles(options: ImportOptions, identity: Identity, files: Dat
     if (!header) {
       header = parseExportHeader(text)
       if (header.database !== database) throw invalid(`it is of the database "${header.database}", not "${database}"`)
+      store = identity.store ?? header.store
+      secrets = openSecrets?.(header)
       digest.update(line).update('\n')
       continue
     }
@@ -130,7 +201,12 @@ async function writeFiles(options: ImportOptions, identity: Identity, files: Dat
     const { row } = parsed
     checkRow(row, { type, id: rows.at(-1)?.id ?? (type === row.type ? files.at(-1)?.last : undefined) }, number)
     checkIndexes(row, types, number)
-    const body = JSON.stringify(row.body)
+    let body = JSON.stringify(row.body)
+    if (secrets && row.secrets) {
+      const before = rowHash(row.type, row.id, body)
+      body = JSON.stringify(secrets.unwrap({ ...row, store }, row.secrets))
+      difference = moveSum(difference, rowHash(row.type, row.id, body), before)
+    }
     if (Buffer.byteLength(body) > limits.rowBytes.value) throw invalid(`line ${number}: the row is too large`)
     if (row.type !== type || bytes >= fileBytesMax) await write()
     type = row.type
@@ -141,9 +217,10 @@ async function writeFiles(options: ImportOptions, identity: Identity, files: Dat
   if (!header) throw invalid('it is empty')
   if (!isEnded) throw invalid('it ends without its trailer, so it is cut off')
   await write()
-  if (contentHashOf(files) !== header.contentHash || countOf(files) !== header.count)
+  const sum = moveSum(decodeSum(header.contentHash) + difference, undefined, undefined)
+  if (contentHashOf(files) !== encodeSum(sum) || countOf(files) - (maintenance ? 1 : 0) !== header.count)
     throw invalid('its rows do not have the content hash of its header')
-  return header
+  return { header, store }
 }
 
 /** `before` is the row before, or its type when that has no row yet. */
@@ -186,11 +263,4 @@ async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Buffe
     if (rest.length > lineBytesMax) throw invalid('a line is longer than any row')
   }
   if (rest.length > 0) throw invalid('its last line has no end, so it is cut off')
-}
-
-async function removeGeneration(place: StoragePlace, generation: string, files: readonly DataFile[]): Promise<void> {
-  const keys = [manifestKey(place.base, generation, 0)]
-  for (const { name } of files) keys.push(rowsKey(place.base, generation, name), indexKey(place.base, generation, name))
-  // What is left is of a generation that no root names: nobody reads it.
-  for (const key of keys) await place.ost.delete(key).catch(() => undefined)
 }

@@ -12,7 +12,7 @@ import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Position } from '../database.ts'
 import type { Identity } from '../read-model/sqlite.ts'
-import { clockKey, dataPrefix, positionOfKey, type StoragePlace, shippedPrefix } from './keys.ts'
+import { clockKey, dataPrefix, exportPrefix, positionOfKey, type StoragePlace, shippedPrefix } from './keys.ts'
 import {
   isComplete,
   listData,
@@ -53,7 +53,7 @@ export async function collectGarbage(parts: GarbageCollection): Promise<Collecte
   const newest = kept.at(-1)?.position
   // Without as many as are to be kept, all stay: also those that cannot be read, for whoever looks into it.
   if (newest === undefined || kept.length < limits.snapshotsKept.value) return { manifests: 0, files: 0, shipped: 0 }
-  const oldest = Math.min(newest, ...parts.held)
+  const oldest = Math.min(newest, ...parts.held, ...(await exportedSnapshots(parts, now)))
   const old = before.filter(({ position }) => position < oldest)
   for (const { position } of old) await place.ost.delete(manifestKey(place.base, identity.generation, position), signal)
   const files = await collectFiles(parts, objects, now)
@@ -80,6 +80,18 @@ async function readManifests({ place, identity, signal, logger }: GarbageCollect
     found.push({ position, manifest })
   }
   return found
+}
+
+/** Positions of snapshots that exports stand on, also those of other instances; what is older than the grace is forgotten. */
+async function exportedSnapshots({ place, identity, graceMs, signal }: GarbageCollection, now: number) {
+  const positions: Position[] = []
+  const prefix = exportPrefix(place.base, identity.generation)
+  for await (const { key, modifiedAt } of place.ost.list({ prefix, signal })) {
+    const position = positionOfKey(key)
+    if (now - modifiedAt >= graceMs) await place.ost.delete(key, signal)
+    else if (position !== undefined) positions.push(position)
+  }
+  return positions
 }
 
 async function collectFiles(parts: GarbageCollection, objects: StoredData, now: number): Promise<number> {

@@ -22,6 +22,12 @@ export const generationPrefix = (base: string, generation: string) => `${base}/$
 export const shippedPrefix = (base: string, generation: string) => `${base}/${generation}/log/`
 export const manifestPrefix = (base: string, generation: string) => `${base}/${generation}/snapshot/`
 export const dataPrefix = (base: string, generation: string) => `${base}/${generation}/data/`
+/** Snapshots of which somebody has an export that may be resumed. */
+export const exportPrefix = (base: string, generation: string) => `${base}/${generation}/export/`
+export const exportKey = (base: string, generation: string, position: Position) =>
+  `${exportPrefix(base, generation)}${encodePosition(position)}`
+/** Whether a generation that an import has written may still become the current one. */
+export const fateKey = (base: string, generation: string) => `${base}/${generation}/fate`
 /** Written only to learn the time of the storage's clock. */
 export const clockKey = (base: string, generation: string) => `${base}/${generation}/clock`
 

@@ -26,6 +26,21 @@ export async function findRoot({ ost, base }: StoragePlace, signal?: AbortSignal
   return parseRoot(text, positionOfKey(newest) ?? 0)
 }
 
+/** All roots in the order of their numbers, with the time by the storage's clock at which they were made. Errors: as findRoot. */
+export async function listRoots(
+  { ost, base }: StoragePlace,
+  signal?: AbortSignal,
+): Promise<readonly (Root & { readonly modifiedAt: number })[]> {
+  const roots: (Root & { readonly modifiedAt: number })[] = []
+  for await (const { key, modifiedAt } of ost.list({ prefix: rootPrefix(base), ...(signal ? { signal } : {}) })) {
+    const number = positionOfKey(key)
+    if (number === undefined) continue
+    const text = (await collectBytes(ost.read(key, signal ? { signal } : {}))).toString()
+    roots.push({ ...parseRoot(text, number), modifiedAt })
+  }
+  return roots
+}
+
 /** Makes `root` the newest; `import_refused` when somebody else made one with that number. */
 export async function createRoot({ ost, base }: StoragePlace, root: Root, signal?: AbortSignal): Promise<void> {
   const text = `${JSON.stringify({ format: rootFormat, ...root })}\n`

@@ -2,7 +2,7 @@
 // removes what they make superfluous.
 
 import type { Clock } from '../../lib/clock.ts'
-import type { SlipwayError } from '../../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { type Logger, silentLogger } from '../../lib/log.ts'
 import type { ChangeLog } from '../change-log.ts'
@@ -10,7 +10,7 @@ import type { Position } from '../database.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
 import { type Collected, collectGarbage } from './collect-garbage.ts'
 import type { StoragePlace } from './keys.ts'
-import type { Manifest } from './manifest.ts'
+import { isComplete, listData, type Manifest, readManifest } from './manifest.ts'
 import type { RowSource, RowSourceOptions } from './row-source.ts'
 import { Shipper, type ShippingLag } from './shipper.ts'
 import { type SnapshotResult, Snapshotter } from './snapshotter.ts'
@@ -138,13 +138,15 @@ export class Upkeep {
   }
 
   /**
-   * A snapshot of the newest state, whose files this instance does not collect before it is disposed, and
-   * a source that reads them.
+   * A snapshot of the newest state, or the one that is `named`, whose files this instance does not collect before it is
+   * disposed, and a source that reads them. Errors: `export_gone` when the named one is not there any more.
    */
-  async hold(): Promise<AsyncDisposable & { readonly manifest: Manifest; readonly source: RowSource }> {
+  async hold(
+    named?: Pick<Manifest, 'generation' | 'position'>,
+  ): Promise<AsyncDisposable & { readonly manifest: Manifest; readonly source: RowSource }> {
     const { storage, path, newId } = this.#components
     const { openSource = (options) => new WorkerRowSource(options) } = storage
-    const { manifest } = await this.snapshot()
+    const manifest = named ? await this.#findSnapshot(named) : (await this.snapshot()).manifest
     this.#held.push(manifest.position)
     const source = openSource({ path, namePrefix: newId(), fileBytesMax: this.#settings.fileBytes })
     return {
@@ -189,6 +191,20 @@ export class Upkeep {
   async #makeSnapshots(): Promise<void> {
     const { storage, model, clock } = this.#components
     const { logger = silentLogger } = storage
+  async #findSnapshot({ generation, position }: Pick<Manifest, 'generation' | 'position'>): Promise<Manifest> {
+    const { storage, model } = this.#components
+    const { place } = storage
+    try {
+      if (generation === model.identity.generation) {
+        const manifest = await readManifest(place, model.identity, position, this.#signal)
+        if (isComplete(manifest, await listData(place, generation, this.#signal))) return manifest
+      }
+    } catch (error) {
+      if (!isSlipwayError(error, 'object_not_found')) throw error
+    }
+    throw new SlipwayError('export_gone', `snapshot ${position} is not kept any more: begin the export again`)
+  }
+
     const { records, logBytes, ms, pauseMs } = this.#settings
     let last: { readonly position: Position; readonly at: number; readonly shippedBytes: number } | undefined
     while (!this.#signal.aborted) {
