@@ -79,11 +79,11 @@ export function describeReason(reason: Reason): string {
       return wants.length === 0 ? 'no executor is connected' : `no executor with ${wants.join(', ')}`
     }
     case 'waiting_slot':
-      return `all slots are taken (${reason.limit}) on ${reason.executors.join(', ')}`
+      return `${reason.limit} of ${reason.limit} slots busy on ${reason.executors.join(', ')}`
     case 'waiting_run':
       return `waits for run #${reason.counter} of this branch`
     case 'waiting_approval':
-      return 'waits for approval'
+      return 'waits for approval by an owner'
     case 'skipped_when':
       return `when ${reason.rule} does not match ${reason.ref}`
     case 'skipped_dependency':

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Coordination } from '../coordination/coordination.ts'
 import type { Database } from '../datamanager/database.ts'
 import { openDatabase } from '../datamanager/open-database.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -39,16 +40,40 @@ export const noSource: CloneSource = {
   submoduleUrls: {},
 }
 
-/** Time that passes only by `pass`, from now on: files have times of the real clock. Sleeping is for ever. */
+/** Time that passes only by `pass`, from now on: files have times of the real clock. Timeouts never come. */
 export function handClock(): Clock & { pass(ms: number): void } {
   let now = Date.now()
+  const sleepers = new Set<{ readonly at: number; readonly wake: () => void }>()
   return {
     now: () => now,
-    sleep: (_, signal) => new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        const sleeper = { at: now + ms, wake: resolve }
+        sleepers.add(sleeper)
+        const onAbort = () => {
+          sleepers.delete(sleeper)
+          reject(signal?.reason)
+        }
+        if (signal?.aborted) onAbort()
+        else signal?.addEventListener('abort', onAbort, { once: true })
+      }),
     timeout: () => new AbortController().signal,
     pass: (ms) => {
       now += ms
+      for (const sleeper of sleepers) {
+        if (sleeper.at > now) continue
+        sleepers.delete(sleeper)
+        sleeper.wake()
+      }
     },
+  }
+}
+
+/** Lets time pass in steps of 5 s, with turns of the event loop between them for whoever wakes. */
+export async function passSlowly(clock: { pass(ms: number): void }, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 5000) {
+    clock.pass(5000)
+    for (let turn = 0; turn < 5; turn++) await nextTurn()
   }
 }
 
@@ -70,11 +95,15 @@ export type InstallationOptions = {
   readonly cloneSource?: CloneSource
   /** Records that stay in the log of changes. */
   readonly recordsKept?: number
+  /** Given, executors can be lost. */
+  readonly coordination?: (clock: Clock) => Coordination
+  /** The time of an earlier installation, to go on with. */
+  readonly clock?: ReturnType<typeof handClock>
 }
 
 /** Disposing closes it; a directory that it made itself is removed. */
 export async function openInstallation(options: InstallationOptions = {}): Promise<Installation> {
-  const clock = handClock()
+  const clock = options.clock ?? handClock()
   await using undo = new AsyncDisposableStack()
   const dir = options.dir ?? aDirectory(undo)
   const database = undo.use(
@@ -97,6 +126,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
         clock,
         logger: options.logger ?? silentLogger,
         cloneSource: () => options.cloneSource ?? noSource,
+        ...(options.coordination === undefined ? {} : { coordination: options.coordination(clock) }),
       },
     ),
   )
