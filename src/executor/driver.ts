@@ -122,7 +122,7 @@ export interface Pod {
   query(request: PodQuery, signal: AbortSignal): Promise<PodAnswer>
   /** Stops and removes everything of the pod. Idempotent. */
   remove(signal: AbortSignal): Promise<void>
-  /** How a person enters a kept pod. */
+  /** How a person enters a kept pod: starts a POSIX shell as the steps' user; the path of a script may be appended. */
   readonly enterCommand: string
 }
 

@@ -18,6 +18,7 @@ import type { Reporter } from './reporter.ts'
 import { SetupRefused } from './setup-refused.ts'
 import { executeRestoreCache, executeSaveCache } from './steps/cache-steps.ts'
 import { executeCloneStep } from './steps/clone-step.ts'
+import { enterCommandAt } from './steps/enter-script.ts'
 import { executeRunStep } from './steps/run-step.ts'
 import { failedStep, type StepContext, type StepOutcome } from './steps/step-context.ts'
 import { executeRestoreWorkspace, executeSaveToWorkspace } from './steps/workspace-steps.ts'
@@ -61,6 +62,9 @@ export type TaskComponents = {
 
 /** A longer setup log, as of a pull with much progress, is stored before steps are started. */
 const journaledSetupBytesMax = 4096
+
+/** What makes a kept pod comfortable to enter takes no longer. */
+const enterScriptMs = 10_000
 
 const begunAgain = 'The executor was restarted; this begins again'
 
@@ -265,8 +269,18 @@ class TaskExecution {
   }
 
   async #finish(end: TaskEnd): Promise<void> {
-    const isKept = this.#settings.keepFailed && end.phase === 'failed' && this.#pod !== undefined
-    this.#set(finishTask(this.#state, isKept ? { ...end, keptPod: this.#pod!.enterCommand } : end, this.#now()))
+    const keptPod = this.#settings.keepFailed && end.phase === 'failed' ? await this.#enterCommand() : undefined
+    this.#set(finishTask(this.#state, keptPod === undefined ? end : { ...end, keptPod }, this.#now()))
+  }
+
+  /** How a person enters the pod where it failed; undefined when there is none. */
+  async #enterCommand(): Promise<string | undefined> {
+    if (this.#pod === undefined) return undefined
+    const index = this.#state.steps.findLastIndex((step) => step.phase !== 'notstarted')
+    const signal = AbortSignal.any([this.#requests.leaving, this.#components.clock.timeout(enterScriptMs)])
+    const command = await enterCommandAt(this.#pod, this.#order, index, signal)
+    this.#throwIfLeaving()
+    return command
   }
 
   async #tearDown(): Promise<void> {

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { runProcess } from '../../src/lib/process.ts'
 import { temporaryDirectory } from '../support/git-repository.ts'
 import { commandRepository, definition, runSlipway } from './command.ts'
 
@@ -232,11 +233,15 @@ To repeat
   })
 
   test('--keep-failed keeps the pod of a failed task and says how to enter it', async () => {
-    using repository = commandRepository({ build: 'exit 1' })
+    using repository = commandRepository({
+      build: { working_dir: '~/project', environment: { COLOUR: 'blue' }, run: 'echo left > file; exit 1' },
+    })
     const { status, stdout } = await repository.run('--keep-failed')
     expect(status).toBe(1)
     expect(stdout).toMatch(/\[build\] its pod was kept; enter it with: .+/)
-    expect(stdout).toMatch(/The pod was kept; enter it with: .+/)
+    const [, command = ''] = /The pod was kept; enter it with: (.+)/.exec(stdout) ?? []
+    const { stdout: entered } = await runProcess('sh', ['-c', command], { input: 'pwd; cat file; echo "$COLOUR"\n' })
+    expect(entered.toString()).toMatch(/\/project\nleft\nblue\n$/)
     repository.define({ build: 'true' })
     expect((await repository.run()).status).toBe(0)
   })

@@ -3,8 +3,10 @@
 
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { PlainEnvironment } from '../../runservice/executor-api.ts'
+import { runProcess } from '../../lib/process.ts'
+import type { OrderStep, PlainEnvironment } from '../../runservice/executor-api.ts'
 import type { Driver, Pod, PodSpec, StepCommand, StepExit, StepProcess } from '../driver.ts'
+import { type EnteredOrder, enterCommandAt } from '../steps/enter-script.ts'
 import { encodeTar, type TarEntry } from './docker/tar.ts'
 
 export type ContractBackend = {
@@ -15,6 +17,17 @@ export type ContractBackend = {
   /** Shell commands that make a Unix socket at `path`. */
   makeSocket(path: string): string
 }
+
+const aRunStep = (fields: Partial<Extract<OrderStep, { type: 'run' }>>): OrderStep => ({
+  type: 'run',
+  name: 'do',
+  command: 'false',
+  environment: {},
+  workingDir: '',
+  shell: '',
+  tty: false,
+  ...fields,
+})
 
 const limits = { sizeBytesMax: 1e9, entriesMax: 10_000 }
 const never = new AbortController().signal
@@ -299,8 +312,41 @@ export function driverContract(name: string, backend: ContractBackend): void {
         expect(await driver.listPods(never)).not.toContain(id)
       })
 
-      test('tell how a person enters them', () => {
-        expect(pod.enterCommand).toMatch(/\w/)
+      test('are entered where a step failed: in its directory, as its user, with its environment but for secrets', async () => {
+        const dir = `/tmp/it's here-${randomUUID()}`
+        const order: EnteredOrder = {
+          containers: [],
+          environment: { PLAIN: `it's\n"two" $lines`, TOKEN: 'sw0rdfish', WITHIN: 'user:sw0rdfish@host' },
+          workingDir: dir,
+          shell: '/bin/sh -e',
+          steps: [aRunStep({ environment: { STEP: 'own' }, workingDir: 'below' })],
+          secrets: [{ name: 'TOKEN', value: 'sw0rdfish' }],
+        }
+        const user = (await run(pod, { script: `mkdir -p "${dir}/below"; id -u` })).output
+        const command = await enterCommandAt(pod, order, 0, never)
+        expect(command).not.toContain('sw0rdfish')
+        // Without a terminal, which docker would ask for.
+        const input = `pwd; id -u; echo "$PLAIN|$STEP|\${TOKEN-unset}|\${WITHIN-unset}"; exit 7\n`
+        const entered = await runProcess('sh', ['-c', command.replace('exec -it', 'exec -i')], { input })
+        const output = entered.stdout.toString()
+        expect(output).toContain(`${dir}/below\n${user}it's\n"two" $lines|own|unset|unset\n`)
+        expect(output).toContain('Not set here, because they are secret: TOKEN, WITHIN\n')
+        expect(entered.code).toBe(7)
+        const written = await run(pod, { script: 'cat ~/.slipway-enter; rm ~/.slipway-enter' })
+        expect(written.output).toContain('STEP')
+        expect(written.output).not.toContain('sw0rdfish')
+      })
+
+      test('are entered as they are where the directory of the step is not there', async () => {
+        const order: EnteredOrder = {
+          containers: [],
+          environment: {},
+          workingDir: '',
+          shell: '/bin/sh -e',
+          steps: [aRunStep({}), aRunStep({ workingDir: '/not/there' })],
+          secrets: [],
+        }
+        expect(await enterCommandAt(pod, order, 1, never)).toBe(pod.enterCommand)
       })
     })
 

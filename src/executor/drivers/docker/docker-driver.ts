@@ -6,6 +6,7 @@ import type { Clock } from '../../../lib/clock.ts'
 import { errorMessage, SlipwayError } from '../../../lib/errors.ts'
 import { limits } from '../../../lib/limits.ts'
 import type { Logger } from '../../../lib/log.ts'
+import { quoteWord } from '../../../lib/quote-word.ts'
 import { type Arch, archs } from '../../../pipeline/run-config.ts'
 import type { Driver, DriverFacts, Pod, PodId, PodOptions, PodSpec } from '../../driver.ts'
 import { containerConfig, containerName, hasLine, labels, stepUser } from './container-config.ts'
@@ -113,14 +114,15 @@ class DockerDriver implements Driver {
         throw error
       })) as { readonly Config: { readonly Env?: readonly string[] } } | undefined
     if (inspected === undefined) return undefined
+    const user = main.Labels?.[labels.user] ?? ''
     return createDockerPod({
       id,
       engine: this.#engine,
       clock: this.#options.clock,
       containerIds: containers.map((container) => container.Id),
-      user: main.Labels?.[labels.user] ?? '',
+      user,
       environment: inspected.Config.Env ?? [],
-      enterCommand: this.#enterCommand(id),
+      enterCommand: this.#enterCommand(id, user),
     })
   }
 
@@ -212,17 +214,18 @@ class DockerDriver implements Driver {
       await all(created.map((id) => this.#remove(id, this.#options.clock.timeout(limits.podRemoveMs.value))))
       throw error
     }
+    const user = stepUser(spec, images[0]!)
     return createDockerPod({
       id: spec.id,
       engine: this.#engine,
       clock: this.#options.clock,
       containerIds: created,
-      user: stepUser(spec, images[0]!),
+      user,
       environment: [
         ...images[0]!.environment,
         ...Object.entries(spec.containers[0]!.environment).map(([name, value]) => `${name}=${value}`),
       ],
-      enterCommand: this.#enterCommand(spec.id),
+      enterCommand: this.#enterCommand(spec.id, user),
       ...(line === undefined ? {} : { line }),
     })
   }
@@ -291,9 +294,10 @@ class DockerDriver implements Driver {
     })) as readonly Listed[]
   }
 
-  #enterCommand(id: PodId): string {
+  #enterCommand(id: PodId, user: string): string {
     const program = this.#engine.version.product.startsWith('Podman') ? 'podman' : 'docker'
-    return `${program} exec -it ${containerName(id, 0)} sh`
+    const asUser = user === '' ? '' : ` -u ${quoteWord(user)}`
+    return `${program} exec -it${asUser} ${containerName(id, 0)} sh`
   }
 }
 

@@ -86,7 +86,7 @@ describe.runIf(isInstalled)('on the socket of podman', () => {
     const containers = [aContainer({ image: await image() })]
     const spec = { id: randomUUID(), containers, user: 'builder', registryAuth: {}, pull: 'never' } as const
     const pod = await driver.createPod(spec, { log: () => {}, signal: never })
-    expect(pod.enterCommand).toBe(`podman exec -it slipway-${pod.id}-0 sh`)
+    expect(pod.enterCommand).toBe(`podman exec -it -u builder slipway-${pod.id}-0 sh`)
     await pod.remove(never)
   })
 })
