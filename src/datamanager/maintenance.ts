@@ -10,7 +10,7 @@ import type { Json } from '../lib/json.ts'
 import type { Maintenance, Position, RowTypes, Schema } from './database.ts'
 import { type ExportResumption, type OpenedExport, openExport } from './export/export-database.ts'
 import type { ExportHeader } from './export/export-format.ts'
-import type { SecretsExport, SecretsImport } from './export/export-secrets.ts'
+import type { OpenSecretsExport, SecretsImport } from './export/export-secrets.ts'
 import { type Imported, type PreparedImport, prepareImport } from './export/import-database.ts'
 import type { ServiceDatabase } from './installation-databases.ts'
 import type { SeenInstance } from './instances.ts'
@@ -55,7 +55,7 @@ export type MaintenanceStatus = {
 export type ExportRequest = {
   readonly signal: AbortSignal
   readonly resume?: ExportResumption
-  readonly secrets?: SecretsExport
+  readonly secrets?: OpenSecretsExport
 }
 
 export type ImportRequest = {

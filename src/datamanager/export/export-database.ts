@@ -14,7 +14,7 @@ import type { Manifest } from '../snapshot/manifest.ts'
 import type { RowSource } from '../snapshot/row-source.ts'
 import type { Upkeep } from '../snapshot/upkeep.ts'
 import { encodeExportHeader, encodeExportRow, encodeExportTrailer } from './export-format.ts'
-import type { SecretsExport } from './export-secrets.ts'
+import type { OpenSecretsExport, SecretsExport } from './export-secrets.ts'
 
 /** Hashed in one go. */
 const chunkBytes = 256 * 1024
@@ -25,7 +25,7 @@ export type ExportOptions = {
   readonly place: StoragePlace
   readonly signal: AbortSignal
   /** Adds the sealed values under a passphrase; without it they are what they are, sealed under the installation's key. */
-  readonly secrets?: SecretsExport
+  readonly secrets?: OpenSecretsExport
 }
 
 /** Where an export that broke off goes on. */
@@ -79,11 +79,12 @@ export async function* exportDatabase(upkeep: Upkeep, options: ExportOptions): A
 export async function* exportSnapshot(
   manifest: Manifest,
   source: Pick<RowSource, 'exportLines'>,
-  { database, place, secrets, signal }: ExportOptions,
+  { database, place, secrets: openSecrets, signal }: ExportOptions,
 ): AsyncGenerator<Uint8Array> {
   const read = (name: string) =>
     collectBytes(place.ost.read(rowsKey(place.base, manifest.generation, name), { signal }))
   const { store, generation, position, hash, createdAt } = manifest
+  const secrets = openSecrets?.({ generation, position })
   let sum = decodeSum(manifest.contentHash)
   let count = manifest.count
   for (const file of manifest.files) {

@@ -12,6 +12,9 @@ export type SealedRow = {
   readonly store: string
 }
 
+/** Made anew for each snapshot, so that the same one gives the same bytes again. */
+export type OpenSecretsExport = (snapshot: { readonly generation: string; readonly position: number }) => SecretsExport
+
 export type SecretsExport = {
   /** How the passphrase becomes a key; part of the export's header. */
   readonly header: JsonObject
