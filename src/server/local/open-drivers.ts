@@ -5,7 +5,7 @@ import { findHelperBinary, hostArch } from '../../executor/helper/helper-binary.
 import type { Clock } from '../../lib/clock.ts'
 import { errorMessage, SlipwayError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
-import type { DriverChoice } from './driver-choice.ts'
+import { type DriverChoice, driversToTry } from './driver-choice.ts'
 
 export type DriverSettings = {
   readonly choice: DriverChoice
@@ -23,16 +23,14 @@ export type DriverComponents = {
   readonly notice: (line: string) => void
 }
 
-/** At least one; `auto` prefers docker and falls back to host. Fails with `driver_unavailable` and what was tried. */
+/**
+ * At least one; `auto` prefers docker and falls back to host, where there is one. Fails with `driver_unavailable` and what
+ * was tried.
+ */
 export async function openDrivers(settings: DriverSettings, components: DriverComponents): Promise<readonly Driver[]> {
-  switch (settings.choice) {
-    case 'docker':
-      return [await openDocker(settings, components)]
-    case 'host':
-      return [await openHost(settings, components)]
-    case 'auto':
-      return await openBest(settings, components)
-  }
+  const [first, second] = driversToTry(settings.choice, process.platform)
+  if (second !== undefined) return await openBest(settings, components)
+  return [first === 'docker' ? await openDocker(settings, components) : await openHost(settings, components)]
 }
 
 async function openBest(settings: DriverSettings, components: DriverComponents): Promise<readonly Driver[]> {
