@@ -1,10 +1,28 @@
 // `slipway run` from outside: what it executes, what it says, and the status it exits with.
 
+import { randomInt } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { runProcess } from '../../src/lib/process.ts'
+import { findTestImage } from '../crash/test-image.ts'
 import { temporaryDirectory } from '../support/git-repository.ts'
 import { commandRepository, definition, runSlipway } from './command.ts'
+
+/** A step that is asked to end has five times as long. */
+const atOnceMs = 1_000
+
+/** Pids of this machine, containers included, with that command line. */
+function processesOf(command: string): readonly string[] {
+  const wanted = `${command.replaceAll(' ', '\0')}\0`
+  return readdirSync('/proc').filter((name) => {
+    try {
+      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'latin1') === wanted
+    } catch {
+      return false // It has ended meanwhile.
+    }
+  })
+}
 
 describe.concurrent('slipway run', () => {
   test('a run that succeeds exits with 0 and tells every line', async () => {
@@ -210,27 +228,39 @@ To repeat
     expect(stdout).toMatch(/run ci: stopped\n$/)
   })
 
-  test('a second interrupt leaves at once, and the next run tidies up', async () => {
-    using repository = commandRepository({ stubborn: "trap '' TERM INT; echo begun; sleep 61.5 & wait; sleep 61.5" })
-    let sent = 0
-    const { status } = await repository.slipway(['run', '--driver', 'host'], {
-      onOutput: (text, { kill }) => {
-        if (sent === 0 && text.includes('[stubborn] begun')) {
-          sent = 1
-          kill('SIGINT')
-        }
-        if (sent === 1 && text.includes('interrupt again')) {
-          sent = 2
-          kill('SIGINT')
-        }
-      },
-    })
-    expect(status).toBe(3)
-    repository.define({ quick: 'true' })
-    expect((await repository.run()).status).toBe(0)
-    const last = await repository.slipway(['run', '--last'])
-    expect(last.stdout).toContain('[quick] success')
-  })
+  test.each(['host', 'docker'] as const)(
+    'a second interrupt leaves at once, whatever a step does, and the next run tidies up: %s',
+    async (driver) => {
+      const seconds = `61.${randomInt(1e9)}`
+      const build = { run: `trap '' TERM INT; echo begun; sleep ${seconds} & wait; sleep ${seconds}` }
+      using repository = commandRepository({
+        stubborn: driver === 'docker' ? { ...build, image: await findTestImage() } : build,
+      })
+      let secondAt: number | undefined
+      let sent = 0
+      const { status } = await repository.slipway(['run', '--driver', driver], {
+        onOutput: (text, { kill }) => {
+          if (sent === 0 && text.includes('[stubborn] begun')) {
+            sent = 1
+            kill('SIGINT')
+          }
+          if (sent === 1 && text.includes('interrupt again')) {
+            sent = 2
+            secondAt = performance.now()
+            kill('SIGINT')
+          }
+        },
+      })
+      expect(status).toBe(3)
+      expect(performance.now() - secondAt!).toBeLessThan(atOnceMs)
+      expect(processesOf(`sleep ${seconds}`), 'nobody waited for the step').not.toEqual([])
+      repository.define({ quick: 'true' })
+      expect((await repository.run()).status).toBe(0)
+      expect(processesOf(`sleep ${seconds}`)).toEqual([])
+      const last = await repository.slipway(['run', '--last'])
+      expect(last.stdout).toContain('[quick] success')
+    },
+  )
 
   test('--keep-failed keeps the pod of a failed task and says how to enter it', async () => {
     using repository = commandRepository({
