@@ -26,7 +26,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'lib',
   ],
   server: ['runservice', 'executor', 'pipeline', 'datamanager', 'objectstorage', 'coordination', 'lib'],
-  cli: ['server', 'runservice', 'executor', 'pipeline', 'lib'],
+  cli: ['server', 'contract', 'runservice', 'executor', 'pipeline', 'lib'],
   'version.ts': [],
   'main.ts': ['cli', 'lib', 'version.ts'],
 }
