@@ -5,9 +5,11 @@ import type { RunConfigTask } from '../pipeline/run-config.ts'
 import type { ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
 import type { ExecutorAdmin } from './executors/executor-admin.ts'
 import type { Reason } from './reasons.ts'
+import type { RunChanges, RunRow } from './run-changes.ts'
 import type { CreateRunRequest } from './scheduler/create-run.ts'
 import type { Run, RunEvent, RunPhase, RunResult, RunTask } from './types.ts'
 
+export type { ChangedTask, RunChanges, RunRow } from './run-changes.ts'
 export type { CreateRunRequest } from './scheduler/create-run.ts'
 
 /** As `CreateRunRequest`, but with secrets in clear: they are sealed before anything is stored. */
@@ -86,7 +88,7 @@ export type RunPage = {
 
 export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   /** All in one transaction, in order. Errors: `run_group_invalid`, `run_invalid`, `limit_exceeded`. */
-  createRuns(requests: readonly NewRunRequest[]): Promise<readonly Run[]>
+  createRuns(requests: readonly NewRunRequest[], options?: RepeatableOptions): Promise<readonly Run[]>
   /** From its start, or only what did not succeed and what comes after it. `run_not_restartable` says why not. */
   restartRun(runId: string, options: RestartRunOptions): Promise<Run>
   /** Asks a running run to stop; `run_not_running`. */
@@ -103,6 +105,12 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   listRuns(options?: ListRunsOptions): readonly Run[]
   /** A page of runs, in the order of their sequence; reads no bodies. Errors: `run_query_invalid`. */
   findRuns(query?: FindRunsQuery): Promise<RunPage>
+  /** Those of these runs that this process has at hand; runs that ended long ago are left out. At most 100 ids. */
+  runRows(runIds: readonly string[]): Promise<readonly RunRow[]>
+  /** What this process sees, once that is at least `atLeast`: what a caller saw elsewhere. `database_behind` after 2 s. */
+  position(atLeast?: Position): Promise<Position>
+  /** Changes of all runs after `from`, or from now on; a first item without changes tells where that is. `history_collected`. */
+  watchChanges(from: Position | undefined, signal: AbortSignal): AsyncIterable<RunChanges>
   /** The run now and after each change of it, until it is finished or `signal` is aborted. Slow readers miss states between. */
   watchRun(runId: string, signal: AbortSignal): AsyncIterable<RunView>
 
@@ -110,6 +118,8 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   readLog(runTaskId: string, log: LogName, fromByte?: number): AsyncIterable<Uint8Array>
   /** As `readLog`, then what is added until the log is complete. */
   followLog(runTaskId: string, log: LogName, fromByte: number, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Removes a log, for good; its followers end. Nothing happens when there is none. */
+  deleteLog(runTaskId: string, log: LogName): Promise<void>
 
   /** Run events after a sequence, in order; at most 100. */
   listEvents(after: number): readonly RunEvent[]
@@ -138,7 +148,12 @@ export interface RunserviceHost extends Runservice {
   admitExecutor(token: string): RegisteringExecutorApi
 }
 
-export type RestartRunOptions = { readonly fromStart: boolean }
+export type RestartRunOptions = RepeatableOptions & { readonly fromStart: boolean }
+
+export type RepeatableOptions = {
+  /** Said again with the same one, within a day, it acts once and answers the same. */
+  readonly transactionId?: string
+}
 
 export type Retention = {
   /** Milliseconds; 0 keeps for ever. Logs count from the end of the run, archives from their last use. */

@@ -1,7 +1,7 @@
 // The runservice in this process: every operation is one transaction of the database; nothing polls.
 
 import type { Coordination } from '../coordination/coordination.ts'
-import type { Database, ReadTransaction } from '../datamanager/database.ts'
+import type { Database, Position, ReadTransaction } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
 import { invariant, isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
@@ -11,6 +11,7 @@ import type {
   FindRunsQuery,
   ListRunsOptions,
   NewRunRequest,
+  RepeatableOptions,
   RestartRunOptions,
   Retention,
   RunPage,
@@ -28,6 +29,7 @@ import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.t
 import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
+import { type RunChanges, type RunRow, runRowsAtHand, watchRunChanges } from './run-changes.ts'
 import { cleanEvents, listEvents, passEvents, registerConsumer } from './run-events.ts'
 import { openSecrets, type PlainSecrets, putSecrets, type Sealing } from './run-secrets.ts'
 import { approveTask, cancelRun, stopRun } from './scheduler/actions.ts'
@@ -114,7 +116,7 @@ class LocalRunservice implements RunserviceHost {
     )
   }
 
-  async createRuns(requests: readonly NewRunRequest[]): Promise<readonly Run[]> {
+  async createRuns(requests: readonly NewRunRequest[], options: RepeatableOptions = {}): Promise<readonly Run[]> {
     const prepared = requests.map((request) => {
       const runConfigId = newUuid(this.#now())
       const { secrets, keepFrom, ...rest } = request
@@ -140,7 +142,7 @@ class LocalRunservice implements RunserviceHost {
         return created.run
       })
       return { affected: runs.map((run) => ({ runId: run.id })), result: runs }
-    })
+    }, options)
   }
 
   async restartRun(runId: string, options: RestartRunOptions): Promise<Run> {
@@ -164,7 +166,7 @@ class LocalRunservice implements RunserviceHost {
       insertRun(tx, created, now)
       putSecrets(tx, ids.runConfigId, this.#secretsOf(tx, run), this.#settings)
       return { affected: [{ runId: created.run.id }], result: created.run }
-    })
+    }, options)
   }
 
   async stopRun(runId: string, by?: string): Promise<void> {
@@ -234,6 +236,20 @@ class LocalRunservice implements RunserviceHost {
     })
   }
 
+  async runRows(runIds: readonly string[]): Promise<readonly RunRow[]> {
+    return runRowsAtHand(this.#components.database, runIds.slice(0, listLimitMax))
+  }
+
+  async position(atLeast = 0): Promise<Position> {
+    const { database } = this.#components
+    if (database.position < atLeast) await database.waitFor(atLeast)
+    return database.position
+  }
+
+  watchChanges(from: Position | undefined, signal: AbortSignal): AsyncIterable<RunChanges> {
+    return watchRunChanges(this.#components.database, from, signal)
+  }
+
   async *watchRun(runId: string, signal: AbortSignal): AsyncIterable<RunView> {
     for (;;) {
       try {
@@ -280,6 +296,10 @@ class LocalRunservice implements RunserviceHost {
 
   followLog(runTaskId: string, log: LogName, fromByte: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
     return bytesOf(this.#logs.follow({ runTaskId, log }, fromByte, signal))
+  }
+
+  async deleteLog(runTaskId: string, log: LogName): Promise<void> {
+    await this.#logs.delete({ runTaskId, log })
   }
 
   executorApi(executorId: string): ExecutorApi {
@@ -382,13 +402,15 @@ class LocalRunservice implements RunserviceHost {
   /** One stimulus: `change` writes what happened and names the runs to look at; what follows is written with it. */
   async #settle<T>(
     change: (tx: Tx, context: StimulusContext) => { readonly affected: readonly Affected[]; readonly result: T },
+    { transactionId }: RepeatableOptions = {},
   ): Promise<T> {
     const context: StimulusContext = { now: this.#now(), graphs: this.#graphs }
+    const options = transactionId === undefined ? {} : { transactionId }
     const { result } = await this.#components.database.do((tx) => {
       const changed = change(tx, context)
       settle(tx, changed.affected, context)
       return changed.result
-    })
+    }, options)
     return result
   }
 
