@@ -18,6 +18,7 @@ const usage = `usage:
   slipway-pod init --line
                       the same, and answers requests one after another on stdin and stdout
   slipway-pod request one request on stdin and stdout
+  slipway-pod spawn   starts sandboxes for an executor, by orders on stdin
   slipway-pod version`
 
 func main() {
@@ -36,6 +37,8 @@ func main() {
 		os.Exit(runInit(os.Args[2:]))
 	case "request":
 		os.Exit(serveStdio())
+	case "spawn":
+		os.Exit(runSpawn())
 	case superviseVerb:
 		os.Exit(superviseInherited())
 	case limitedVerb:

@@ -82,12 +82,17 @@ export async function openLocalServer(
       },
       components,
     )
+    const journal = openJournal(join(invocation.dir, 'executor', 'journal'))
+    // After the drivers have let go of what they keep ahead of tasks: whoever is killed before is cleaned up after.
+    undo.defer(() => {
+      // Pods of tasks that were left running have no successor here: without the mark the next invocation removes them.
+      if (journal.ids().length === 0) markEnd(invocation, execution.keepFailed ? 'kept' : 'clean')
+    })
     for (const driver of drivers) undo.use(driver)
     markDrivers(
       invocation,
       drivers.map((driver) => driver.name),
     )
-    const journal = openJournal(join(invocation.dir, 'executor', 'journal'))
     const executor = new Executor(
       {
         id: executorId,
@@ -112,8 +117,6 @@ export async function openLocalServer(
     undo.defer(async () => {
       stopping.abort()
       await running
-      // Pods of tasks that were left running have no successor here: without the mark the next invocation removes them.
-      if (journal.ids().length === 0) markEnd(invocation, execution.keepFailed ? 'kept' : 'clean')
     })
     idle = () => executor.idle()
     undo.use(

@@ -41,18 +41,12 @@ export function createControlGroup(groups: ControlGroups, name: string, limits: 
 }
 
 /**
- * A command that enters the group and becomes `command`. Undefined with version 2, where only `moveToControlGroup` is left:
- * moving a process waits for all processors (about 10 ms), which a single thread that moves itself need not; that exists
- * in version 1 only.
+ * Files in which a thread that starts something puts itself first. None with version 2, where only `moveToControlGroup` is
+ * left: moving a process waits for all processors (about 10 ms), which a single thread that moves itself need not; that
+ * exists in version 1 only.
  */
-export function commandInControlGroup(
-  groups: ControlGroups,
-  name: string,
-  command: readonly string[],
-): readonly [string, ...string[]] | undefined {
-  if (groups.version === 2) return undefined
-  const files = groupDirs(groups, name).map((dir) => join(dir, 'tasks'))
-  return ['/bin/sh', '-c', 'echo 0 > "$1" && echo 0 > "$2" && shift 2 && exec "$@"', 'sh', ...files, ...command]
+export function controlGroupTasks(groups: ControlGroups, name: string): readonly string[] {
+  return groups.version === 2 ? [] : groupDirs(groups, name).map((dir) => join(dir, 'tasks'))
 }
 
 /** Moves a process into the group: everything it starts from then on is limited with it. */

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -15,12 +16,12 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../lib/clock.ts'
 import { runProcess } from '../../../lib/process.ts'
-import { identifyProcess } from '../../../lib/process-identity.ts'
+import { identifyProcess, isAlive } from '../../../lib/process-identity.ts'
 import { markOfThisProcess } from '../../../lib/process-mark.ts'
 import type { Driver, Pod, PodSpec } from '../../driver.ts'
 import { aContainer, aStep, run } from '../driver-contract.ts'
 import { groupText, lookAtHost, passwdText } from './host-view.ts'
-import { podDirectory, savePodRecord, saveSandboxRecord } from './pod-directory.ts'
+import { loadSandboxRecord, podDirectory, savePodRecord, saveSandboxRecord } from './pod-directory.ts'
 import { makeDataDir, openTestHost } from './test-host.ts'
 import { uidClaimsDir } from './uid-pool.ts'
 
@@ -139,12 +140,13 @@ test('the sandbox’s user takes the place of whoever has its name or uid', () =
 describe('making a pod', () => {
   test('is refused for what needs docker, and leaves nothing', async () => {
     const dataDir = aDataDir()
-    await using driver = await openTestHost({ dataDir })
+    const driver = await openTestHost({ dataDir })
     const containers = [aContainer({ image: 'a' }), aContainer({ image: 'b' })]
     await expect(create(driver, { containers })).rejects.toMatchObject({
       code: 'driver_unsupported',
       message: 'needs docker: the task has 1 service container',
     })
+    await driver[Symbol.asyncDispose]()
     await expectNothingLeft(dataDir)
   })
 
@@ -221,6 +223,85 @@ describe('making a pod', () => {
   })
 })
 
+describe('the sandbox that is made ahead', () => {
+  const podsIn = (dataDir: string) => {
+    const [owner = ''] = readdirSync(join(dataDir, 'pods'))
+    return readdirSync(join(dataDir, 'pods', owner)).map((id) => podDirectory(join(dataDir, 'pods', owner), id))
+  }
+
+  test('becomes the pod of the next task, which finds nothing in it, and another one is made', async () => {
+    const dataDir = aDataDir()
+    await using driver = await openTestHost({ dataDir })
+    const [ahead] = podsIn(dataDir)
+    const { init } = loadSandboxRecord(ahead!)!
+    expect(await driver.listPods(never)).toEqual([])
+    const containers = [aContainer({ image: '', environment: { GREETING: 'hello' } })]
+    const pod = await create(driver, { containers })
+    const directory = podDirectory(join(ahead!.path, '..'), pod.id)
+    expect(loadSandboxRecord(directory)?.init).toEqual(init)
+    expect(existsSync(ahead!.path)).toBe(false)
+    expect(await run(pod, { script: 'echo $GREETING; ls -A ~; : > ~/mine' })).toMatchObject({
+      output: 'hello\n',
+    })
+    expect(readdirSync(directory.homeDir)).toEqual(['mine'])
+    while (podsIn(dataDir).length < 2) await systemClock.sleep(1)
+    expect(await driver.listPods(never)).toEqual([pod.id])
+    const next = await create(driver)
+    expect((await run(next, { script: 'echo "$GREETING"; ls -A ~' })).output).toBe('\n')
+    await Promise.all([pod.remove(never), next.remove(never)])
+  })
+
+  test('is attached to by a successor like any pod, when a task has it', async () => {
+    const dataDir = aDataDir()
+    await using driver = await openTestHost({ dataDir })
+    const pod = await create(driver)
+    await driver[Symbol.asyncDispose]()
+    await using successor = await openTestHost({ dataDir })
+    const attached = await successor.attachPod(pod.id, never)
+    expect((await run(attached!, { script: 'echo works' })).output).toBe('works\n')
+    await successor.removePod(pod.id, never)
+    expect(await successor.listPods(never)).toEqual([])
+  })
+
+  test('is not given to a task when it was killed', async () => {
+    const dataDir = aDataDir()
+    await using driver = await openTestHost({ dataDir })
+    const { init } = loadSandboxRecord(podsIn(dataDir)[0]!)!
+    process.kill(init.pid, 'SIGKILL')
+    while (isAlive(init)) await systemClock.sleep(1)
+    const pod = await create(driver)
+    expect((await run(pod, { script: 'echo works' })).output).toBe('works\n')
+    await pod.remove(never)
+  })
+
+  test('is not given to a task when something else is in the place of what it shows', async () => {
+    const dataDir = aDataDir()
+    const tools = join(dataDir, 'tools')
+    for (const path of [tools, `${tools}.new`]) mkdirSync(path)
+    writeFileSync(join(tools, 'version'), 'old\n')
+    writeFileSync(join(`${tools}.new`, 'version'), 'new\n')
+    await using driver = await openTestHost({ dataDir: join(dataDir, 'data'), readOnlyPaths: [tools] })
+    renameSync(tools, `${tools}.old`)
+    renameSync(`${tools}.new`, tools)
+    const pod = await create(driver)
+    expect((await run(pod, { script: `cat ${tools}/version` })).output).toBe('new\n')
+    await pod.remove(never)
+  })
+
+  test('ends with the driver, and what a killed executor left of it is a pod to be removed', async () => {
+    const dataDir = aDataDir()
+    const executor = anExecutor(dataDir, 'numbers', randomUUID(), '10')
+    await begun(executor)
+    while (podsIn(dataDir).length < 2) await systemClock.sleep(1)
+    await killed(executor)
+    const driver = await openTestHost({ dataDir })
+    expect(await driver.listPods(never)).toHaveLength(2)
+    await removeAll(driver)
+    await driver[Symbol.asyncDispose]()
+    await expectNothingLeft(dataDir)
+  })
+})
+
 describe('removing a pod', () => {
   test('deletes directories nobody may enter, write or name', async () => {
     const dataDir = aDataDir()
@@ -282,7 +363,7 @@ describe('an executor that is killed', () => {
     const executor = anExecutor(dataDir, 'numbers', id, String(lines))
     await begun(executor)
     await killed(executor)
-    await using driver = await openTestHost({ dataDir })
+    const driver = await openTestHost({ dataDir })
     const pod = await driver.attachPod(id, never)
     const step = await pod!.attach('numbers', 0, never)
     let text = ''
@@ -290,6 +371,7 @@ describe('an executor that is killed', () => {
     expect(text).toBe(Array.from({ length: lines }, (_, i) => `${i + 1}\n`).join(''))
     expect(await step.exit).toEqual({ kind: 'exited', code: 0 })
     await removeAll(driver)
+    await driver[Symbol.asyncDispose]()
     await expectNothingLeft(dataDir, [id])
   })
 

@@ -1,21 +1,11 @@
 // The host driver: every task in a bubblewrap sandbox on this machine, with its own user when the executor is root. All
 // that exists of a pod is in its directory (pod-directory.ts) and behind one process id, so removing is: kill that, wait,
 // rename the directory aside, delete it when there is time. A crash at any point leaves a part of that sequence, which
-// removePod of the next start takes up where it ended.
+// removePod of the next start takes up where it ended. A pod may be made before its task is there (spare-pods.ts); becoming
+// the task's is a rename as well.
 
-import { createHash, randomUUID } from 'node:crypto'
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { chmodSync, chownSync, existsSync, readdirSync, renameSync } from 'node:fs'
 import { release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../../lib/clock.ts'
@@ -24,7 +14,6 @@ import { limits } from '../../../lib/limits.ts'
 import type { Logger } from '../../../lib/log.ts'
 import { runProcess } from '../../../lib/process.ts'
 import { isAlive, killProcess } from '../../../lib/process-identity.ts'
-import { hasMarkedProcessEnded, markOfThisProcess } from '../../../lib/process-mark.ts'
 import type { Arch } from '../../../pipeline/run-config.ts'
 import type { PlainEnvironment } from '../../../runservice/executor-api.ts'
 import type { Driver, DriverFacts, Pod, PodContainer, PodId, PodOptions, PodSpec, StepExit } from '../../driver.ts'
@@ -32,7 +21,7 @@ import { createHelperPod } from '../../helper/client.ts'
 import { socketTransport } from '../../helper/transport.ts'
 import {
   type ControlGroups,
-  commandInControlGroup,
+  controlGroupTasks,
   countMemoryKills,
   createControlGroup,
   findControlGroups,
@@ -40,18 +29,21 @@ import {
   removeControlGroup,
 } from './control-group.ts'
 import { DiskWatch, freePercent, readDiskSpace } from './disk-watch.ts'
+import { type DriverDirectories, makeDriverDirectories, shortHash } from './driver-directories.ts'
 import { HostPod } from './host-pod.ts'
-import { groupText, lookAtHost, passwdText, readIfThere } from './host-view.ts'
+import { identityOfView, lookAtHost } from './host-view.ts'
 import {
   listPodDirectories,
   loadEndRecord,
   loadPodRecord,
   loadSandboxRecord,
   makePodDirectory,
+  makePodFolders,
   type PodDirectory,
   type PodRecord,
   podDirectory,
   type SandboxRecord,
+  type StartedPod,
   saveEndRecord,
   savePodRecord,
 } from './pod-directory.ts'
@@ -59,6 +51,8 @@ import { removeTree } from './remove-tree.ts'
 import { checkPodId, ignoredSettings, needsDocker } from './requirements.ts'
 import { endSandbox, type SandboxStart, sandboxDescriptors, startSandbox } from './sandbox.ts'
 import { type HostView, helperPath, sandboxArguments, sandboxEnvironment, sandboxUser } from './sandbox-arguments.ts'
+import { type SparePod, SparePods } from './spare-pods.ts'
+import { Spawner } from './spawner.ts'
 import { openUidPool, taskUids, type UidPool, uidClaimsDir } from './uid-pool.ts'
 import { endUnsandboxed, privateDirDescriptor, startUnsandboxed, unsandboxedEnvironment } from './unsandboxed.ts'
 
@@ -139,7 +133,7 @@ async function openProbed(options: HostDriverOptions, isolation: Isolation): Pro
     controlGroups: undefined,
     uids: undefined,
     ...isolation,
-    dirs: makeDirs(options),
+    dirs: makeDriverDirectories(options),
     view: lookAtHost({
       readOnlyPaths: options.readOnlyPaths,
       hiddenPaths: [options.dataDir, ...(options.hiddenPaths ?? [])],
@@ -157,20 +151,11 @@ async function openProbed(options: HostDriverOptions, isolation: Isolation): Pro
 
 const archs: Readonly<Record<string, Arch>> = { x64: 'amd64', arm64: 'arm64', arm: 'arm', ia32: '386' }
 
-type Dirs = {
-  readonly pods: string
-  /** Where removed pods wait to be deleted. */
-  readonly removed: string
-  readonly passwdFile: string
-  readonly groupFile: string
-  readonly helperFile: string
-}
-
 type Facts = {
   readonly arch: Arch
   /** Undefined: no sandbox. */
   readonly bubblewrap: string | undefined
-  readonly dirs: Dirs
+  readonly dirs: DriverDirectories
   readonly view: HostView
   readonly limits: HostLimits
   readonly controlGroups: ControlGroups | undefined
@@ -190,6 +175,8 @@ class HostDriver implements Driver {
   readonly #deletions = new Set<Promise<void>>()
   readonly #endMessages = new Map<PodId, string>()
   readonly #diskWatch: DiskWatch
+  readonly #spares: SparePods
+  readonly #spawner: Spawner
 
   constructor(options: HostDriverOptions, host: Facts) {
     this.#options = options
@@ -208,19 +195,28 @@ class HostDriver implements Driver {
       pods: () => new Map([...this.#pods].map(([id, { directory }]) => [id, directory.path])),
       end: (id, message) => this.#end(id, message),
     })
+    this.#spawner = new Spawner(host.dirs.helperFile, options.clock)
+    this.#spares = new SparePods({
+      make: (id) => this.#makeSpare(id),
+      // The machine may have got other files in place of those that it shows.
+      isGood: ({ sandbox, shown }) => isAlive(sandbox.init) && shown === identityOfView(host.view),
+      remove: (id) => this.removePod(id, options.clock.timeout(limits.podRemoveMs.value)),
+      clock: options.clock,
+      keptMs: spareKeptMs,
+    })
     for (const name of readdirSync(host.dirs.removed)) this.#delete(join(host.dirs.removed, name))
   }
 
-  /** Makes and removes a pod. */
+  /** Makes a pod, which the first task gets. */
   async probe(): Promise<void> {
-    const { clock } = this.#options
-    const id = `probe-${randomUUID()}`
     try {
-      await this.#create(id, [], {}, clock.timeout(probeMs))
+      if (this.#host.bubblewrap !== undefined) return await this.#spares.prepare()
+      const id = `probe-${randomUUID()}`
+      await this.#create(id, [], {}, this.#options.clock.timeout(probeMs))
+      await this.removePod(id, this.#options.clock.timeout(limits.podRemoveMs.value))
     } catch (cause) {
       throw new SlipwayError('driver_unavailable', `try a sandbox: ${errorMessage(cause)}`, { cause })
     }
-    await this.removePod(id, clock.timeout(limits.podRemoveMs.value))
   }
 
   async createPod(spec: PodSpec, { log, signal }: PodOptions): Promise<Pod> {
@@ -232,7 +228,9 @@ class HostDriver implements Driver {
     for (const line of ignoredSettings(spec)) log(line)
     const main = spec.containers[0]
     invariant(main !== undefined, 'a pod has at least one container')
-    return await this.#create(spec.id, main.volumes, main.environment, signal)
+    const pod = await this.#create(spec.id, main.volumes, main.environment, signal)
+    if (this.#host.bubblewrap !== undefined) this.#spares.prepareSoon()
+    return pod
   }
 
   async attachPod(id: PodId, signal: AbortSignal): Promise<Pod | undefined> {
@@ -241,12 +239,12 @@ class HostDriver implements Driver {
     const directory = podDirectory(this.#host.dirs.pods, id)
     const [record, sandbox] = [loadPodRecord(directory), loadSandboxRecord(directory)]
     if (record === undefined || sandbox === undefined || !isAlive(sandbox.init)) return undefined
-    return this.#podOf(id, directory, record, sandbox)
+    return this.#podOf(id, { directory, record, sandbox })
   }
 
   async listPods(signal: AbortSignal): Promise<readonly PodId[]> {
     signal.throwIfAborted()
-    return listPodDirectories(this.#host.dirs.pods)
+    return listPodDirectories(this.#host.dirs.pods).filter((id) => !this.#spares.has(id))
   }
 
   removePod(id: PodId, signal: AbortSignal): Promise<void> {
@@ -258,9 +256,11 @@ class HostDriver implements Driver {
     return removal
   }
 
-  /** Lets go of pods, which go on, and waits for deletions that have begun, within limits: the next start goes on. */
+  /** Lets go of pods, which go on, but for one that no task has; waits for deletions that have begun, within limits: the next start goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#pods.clear()
+    await this.#spares[Symbol.asyncDispose]()
+    await this.#spawner[Symbol.asyncDispose]()
     await this.#diskWatch[Symbol.asyncDispose]()
     if (this.#deletions.size === 0) return
     const enough = new AbortController()
@@ -280,12 +280,43 @@ class HostDriver implements Driver {
     makePodDirectory(directory)
     this.#creating.add(id)
     try {
-      return await this.#start(id, directory, volumes, environment, signal)
+      // Volumes are mounted when a sandbox is made.
+      const spare = volumes.length === 0 ? await this.#spares.take() : undefined
+      if (spare !== undefined) return this.#adopt(id, directory, spare, environment)
+      return this.#podOf(id, await this.#start(id, directory, volumes, environment, signal))
     } catch (error) {
       await this.removePod(id, this.#options.clock.timeout(limits.podRemoveMs.value))
       throw error
     } finally {
       this.#creating.delete(id)
+    }
+  }
+
+  async #makeSpare(id: PodId): Promise<SparePod> {
+    const directory = podDirectory(this.#host.dirs.pods, id)
+    const shown = identityOfView(this.#host.view)
+    makePodDirectory(directory)
+    return { id, shown, ...(await this.#start(id, directory, [], {}, this.#options.clock.timeout(probeMs))) }
+  }
+
+  /**
+   * Makes the spare the pod `id`, whose directory is there and empty. Killed at any line, it leaves two pods of which each
+   * can be removed, and the uid is claimed as long as the sandbox has a name.
+   */
+  #adopt(id: PodId, directory: PodDirectory, spare: SparePod, environment: PlainEnvironment): Pod {
+    try {
+      const record: PodRecord = {
+        ...spare.record,
+        baseEnvironment: { ...spare.record.baseEnvironment, ...environment },
+      }
+      savePodRecord(spare.directory, record)
+      if (record.uid !== undefined) this.#host.uids?.move(record.uid, directory.path)
+      renameSync(spare.directory.path, directory.path)
+      this.#spares.given(spare.id)
+      return this.#podOf(id, { directory, record, sandbox: spare.sandbox })
+    } catch (error) {
+      this.#spares.discard(spare.id)
+      throw error
     }
   }
 
@@ -304,13 +335,15 @@ class HostDriver implements Driver {
     volumes: PodContainer['volumes'],
     environment: PlainEnvironment,
     signal: AbortSignal,
-  ): Promise<Pod> {
+  ): Promise<StartedPod> {
+    makePodFolders(directory)
     const { bubblewrap, dirs, uids, view } = this.#host
     const uid = bubblewrap === undefined ? undefined : uids?.claim(directory.path)
     const base = bubblewrap === undefined ? unsandboxedEnvironment(directory) : sandboxEnvironment
     const record: PodRecord = {
       version: 1,
       isSandboxed: bubblewrap !== undefined,
+      ...(this.#host.controlGroups === undefined ? {} : { controlGroup: this.#groupName(id) }),
       ...(uid === undefined ? {} : { uid }),
       baseEnvironment: { ...base, ...environment },
     }
@@ -318,7 +351,7 @@ class HostDriver implements Driver {
     if (uid !== undefined) for (const dir of [directory.homeDir, directory.temporaryDir]) chownSync(dir, uid, uid)
     if (bubblewrap === undefined) {
       const command = [dirs.helperFile, ...this.#helperArguments(privateDirDescriptor)] as const
-      return this.#podOf(id, directory, record, await startUnsandboxed({ command, directory, signal }))
+      return { directory, record, sandbox: await startUnsandboxed({ command, directory, signal }) }
     }
     chmodSync(directory.temporaryDir, 0o1777)
     const args = sandboxArguments({
@@ -329,20 +362,30 @@ class HostDriver implements Driver {
       volumes: volumes.map(({ path, tmpfs }) => ({ path, sizeBytes: tmpfs.sizeBytes })),
       command: [helperPath, ...this.#helperArguments(sandboxDescriptors.privateDir)],
     })
-    const sandbox = await startSandbox({ ...this.#limited(id, [bubblewrap, ...args]), directory, uid, signal })
-    return this.#podOf(id, directory, record, sandbox)
+    const sandbox = await startSandbox({
+      spawner: this.#spawner,
+      command: [bubblewrap, ...args],
+      directory,
+      uid,
+      signal,
+      ...this.#limited(id),
+    })
+    return { directory, record, sandbox }
   }
 
-  /** How `command` gets into a control group of its own, where there are any. */
-  #limited(id: PodId, command: readonly [string, ...string[]]): Pick<SandboxStart, 'command' | 'onCreated'> {
+  /** Makes a control group, where there are any, and says how a sandbox gets into it. */
+  #limited(id: PodId): Pick<SandboxStart, 'controlGroupTasks' | 'onCreated'> {
     const { controlGroups: groups } = this.#host
-    if (groups === undefined) return { command, onCreated: async () => {} }
+    if (groups === undefined) return { controlGroupTasks: [], onCreated: async () => {} }
     const name = this.#groupName(id)
     const { memoryBytesMax, processesMax } = this.#host.limits
     createControlGroup(groups, name, { memoryBytesMax, processesMax: processesMax + helperThreadsMax })
-    const entering = commandInControlGroup(groups, name, command)
-    if (entering !== undefined) return { command: entering, onCreated: async () => {} }
-    return { command, onCreated: ({ pid }) => moveToControlGroup(groups, name, pid) }
+    const tasks = controlGroupTasks(groups, name)
+    const isMoved = tasks.length === 0
+    return {
+      controlGroupTasks: tasks,
+      onCreated: async ({ pid }) => (isMoved ? await moveToControlGroup(groups, name, pid) : undefined),
+    }
   }
 
   /** The number of processes is limited by the helper only where it counts those of one task: in a user namespace. */
@@ -354,7 +397,7 @@ class HostDriver implements Driver {
     ]
   }
 
-  #podOf(id: PodId, directory: PodDirectory, record: PodRecord, sandbox: SandboxRecord): Pod {
+  #podOf(id: PodId, { directory, record, sandbox }: StartedPod): Pod {
     this.#pods.set(id, { directory, sandbox })
     this.#diskWatch.wake()
     const remove = (signal: AbortSignal) => this.removePod(id, signal)
@@ -370,21 +413,22 @@ class HostDriver implements Driver {
       remove,
       clock: this.#options.clock,
     })
-    let memoryKills = this.#memoryKills(id)
+    const group = record.controlGroup ?? this.#groupName(id)
+    let memoryKills = this.#memoryKills(group)
     const explain = (exit: StepExit): StepExit => {
       const message = this.#endMessages.get(id) ?? loadEndRecord(directory)?.message
       if (message !== undefined) return { kind: 'lost', message }
       const before = memoryKills
-      memoryKills = this.#memoryKills(id)
+      memoryKills = this.#memoryKills(group)
       const isFailed = exit.kind === 'signaled' || exit.kind === 'lost' || (exit.kind === 'exited' && exit.code !== 0)
       return isFailed && memoryKills > before ? { kind: 'out_of_memory' } : exit
     }
     return new HostPod({ inner, enterCommand, explain, remove })
   }
 
-  #memoryKills(id: PodId): number {
+  #memoryKills(group: string): number {
     const { controlGroups } = this.#host
-    return controlGroups === undefined ? 0 : countMemoryKills(controlGroups, this.#groupName(id))
+    return controlGroups === undefined ? 0 : countMemoryKills(controlGroups, group)
   }
 
   /** Ends a pod for a reason that its steps get as their exit. */
@@ -409,10 +453,12 @@ class HostDriver implements Driver {
     const directory = podDirectory(dirs.pods, id)
     const sandbox = loadSandboxRecord(directory)
     if (sandbox !== undefined) await endSandbox(sandbox, clock, signal)
-    if (loadPodRecord(directory)?.isSandboxed === false) await endUnsandboxed(directory, clock, signal)
-    if (controlGroups !== undefined) await removeControlGroup(controlGroups, this.#groupName(id), clock)
+    const record = loadPodRecord(directory)
+    if (record?.isSandboxed === false) await endUnsandboxed(directory, clock, signal)
+    const group = record?.controlGroup ?? this.#groupName(id)
+    if (controlGroups !== undefined) await removeControlGroup(controlGroups, group, clock)
     // A pod that was cut off before it was recorded may have a uid as well.
-    uids?.release(loadPodRecord(directory)?.uid, directory.path)
+    uids?.release(record?.uid, directory.path)
     this.#pods.delete(id)
     this.#endMessages.delete(id)
     const removed = join(dirs.removed, `${id}-${randomUUID()}`)
@@ -451,6 +497,8 @@ class HostDriver implements Driver {
 }
 
 const probeMs = 10_000
+/** Tasks of a run come within seconds; a machine that has nothing to do keeps no sandbox. */
+const spareKeptMs = 60_000
 const deletionWaitMs = 5_000
 
 /** A group counts the helper's threads as well, and a fork bomb must not keep it from making one. */
@@ -471,48 +519,6 @@ async function findBubblewrap(program: string): Promise<{ readonly path: string;
     `the host driver needs bubblewrap, and ${program} cannot be run${why}: install it`,
   )
 }
-
-function makeDirs({ dataDir, ownerId, helperFile }: HostDriverOptions): Dirs {
-  const own = join(dataDir, 'host')
-  const pods = join(dataDir, 'pods', shortHash(ownerId))
-  const removed = join(dataDir, 'pods-removed')
-  for (const path of [own, pods, removed]) mkdirSync(path, { recursive: true, mode: 0o700 })
-  for (const name of readdirSync(own)) {
-    const [, mark] = /\.([^.]+\.\d+\.\d+)\.new$/.exec(name) ?? []
-    if (mark !== undefined && hasMarkedProcessEnded(mark)) rmSync(join(own, name), { force: true })
-  }
-  return {
-    pods,
-    removed,
-    passwdFile: keepFile(join(own, 'passwd'), passwdText(readIfThere('/etc/passwd'))),
-    groupFile: keepFile(join(own, 'group'), groupText(readIfThere('/etc/group'))),
-    helperFile: keepHelper(own, helperFile),
-  }
-}
-
-/** A copy of our own: the package may lie where the task's user namespace cannot reach, and may change under pods. */
-function keepHelper(dir: string, helperFile: string): string {
-  const { size, mtimeMs } = statSync(helperFile)
-  const path = join(dir, `slipway-pod-${shortHash(`${helperFile} ${size} ${mtimeMs}`)}`)
-  if (existsSync(path)) return path
-  return replaceFile(path, 0o755, (temporary) => copyFileSync(helperFile, temporary))
-}
-
-function keepFile(path: string, text: string): string {
-  if (readIfThere(path) === text) return path
-  return replaceFile(path, 0o644, (temporary) => writeFileSync(temporary, text))
-}
-
-/** By rename, as sandboxes of other processes may be using it. Returns `path`. What a kill leaves goes at the next start. */
-function replaceFile(path: string, mode: number, write: (temporary: string) => void): string {
-  const temporary = `${path}.${markOfThisProcess()}.new`
-  write(temporary)
-  chmodSync(temporary, mode)
-  renameSync(temporary, path)
-  return path
-}
-
-const shortHash = (value: string | Uint8Array) => createHash('sha256').update(value).digest('hex').slice(0, 12)
 
 /** A shell in all namespaces of the sandbox as its user. */
 function enterCommandOf({ isSandboxed }: PodRecord, directory: PodDirectory, { init }: SandboxRecord): string {

@@ -57,6 +57,15 @@ export function lookAtHost(options: HostViewOptions): HostView {
   }
 }
 
+/** Changes when a path of the view has got another file or directory: sandboxes made before show the old one. */
+export function identityOfView({ readOnlyPaths, hiddenFiles, hiddenDirs }: HostView): string {
+  const identities = [...readOnlyPaths, ...hiddenFiles, ...hiddenDirs].map((path) => {
+    const file = statSync(path, { throwIfNoEntry: false })
+    return file === undefined ? '' : `${file.dev}:${file.ino}`
+  })
+  return identities.join(' ')
+}
+
 /** The machine's user database with the sandbox's user in place of whoever has that name or uid. */
 export function passwdText(original: string): string {
   const { name, uid, gid, home } = sandboxUser

@@ -13,6 +13,8 @@ import type { PodId } from '../../driver.ts'
 export type PodRecord = {
   readonly version: 1
   readonly isSandboxed: boolean
+  /** Name of its control group; a pod may have been made under another id. */
+  readonly controlGroup?: string
   /** The task's user outside of the sandbox; undefined when it is the executor's own. */
   readonly uid?: number
   readonly baseEnvironment: Readonly<Record<string, string>>
@@ -40,6 +42,13 @@ export type PodDirectory = {
   readonly infoFile: string
 }
 
+/** A pod whose helper listens. */
+export type StartedPod = {
+  readonly directory: PodDirectory
+  readonly record: PodRecord
+  readonly sandbox: SandboxRecord
+}
+
 export function podDirectory(podsDir: string, id: PodId): PodDirectory {
   const path = join(podsDir, id)
   return {
@@ -62,8 +71,13 @@ export function listPodDirectories(podsDir: string): readonly PodId[] {
   }
 }
 
+/** Fails when there is one. */
 export function makePodDirectory(directory: PodDirectory): void {
   mkdirSync(directory.path, { mode: 0o700 })
+}
+
+/** What a pod has in its directory before anything of it runs. */
+export function makePodFolders(directory: PodDirectory): void {
   for (const path of [directory.privateDir, directory.homeDir, directory.temporaryDir]) mkdirSync(path, { mode: 0o700 })
 }
 

@@ -50,6 +50,22 @@ test('the uid of a pod that was not recorded is found and released', () => {
   expect(readdirSync(machine.claimsDir)).toEqual(['1001'])
 })
 
+test('a claim that was handed over is the other pod’s, and nobody else gets it meanwhile', () => {
+  const machine = aMachine()
+  const pool = machine.pool()
+  const [made, task] = [machine.pod('made'), machine.pod('task')]
+  const uid = pool.claim(made)
+  // What a killed process left in the middle of the same.
+  symlinkSync(made, join(machine.claimsDir, `${uid}.new`))
+  pool.move(uid, task)
+  rmSync(made, { recursive: true })
+  expect(machine.pool().claim(machine.pod('next'))).not.toBe(uid)
+  pool.release(uid, made)
+  expect(readdirSync(machine.claimsDir)).toContain(String(uid))
+  pool.release(uid, task)
+  expect(readdirSync(machine.claimsDir)).toEqual(['1001'])
+})
+
 test('claims of pods that are gone are dropped when all uids are taken', () => {
   const machine = aMachine()
   const pool = machine.pool(() => 0.99)

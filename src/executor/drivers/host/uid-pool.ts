@@ -4,13 +4,15 @@
 // Invariant: while a claim exists its directory does (made before the claim, renamed away after the release), so a claim
 // without directory belongs to nobody.
 
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { SlipwayError } from '../../../lib/errors.ts'
 
 export type UidPool = {
   /** Claims a uid for the pod in `podDir`, which exists. Its gid is the same number. Fails with `setup_failed`. */
   claim(podDir: string): number
+  /** Hands a claim over to the pod in `podDir`, which exists: at no moment is it nobody's. */
+  move(uid: number, podDir: string): void
   /** Idempotent; leaves the claims of other pods alone. Without a uid, of a pod that was not recorded, all are looked at. */
   release(uid: number | undefined, podDir: string): void
 }
@@ -36,6 +38,13 @@ export function openUidPool(options: {
       if (uid !== undefined) return uid
       dropOrphans(claimsDir)
       return claimFrom(podDir) ?? allTaken()
+    },
+    move(uid, podDir) {
+      const path = join(claimsDir, String(uid))
+      const fresh = `${path}.new`
+      removeLink(fresh) // Of one that was killed here.
+      symlinkSync(podDir, fresh)
+      renameSync(fresh, path)
     },
     release(uid, podDir) {
       for (const name of uid === undefined ? readdirSync(claimsDir) : [String(uid)]) {
