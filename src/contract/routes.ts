@@ -1,0 +1,22 @@
+// Every operation of the public API, by its name.
+
+import { organizationRoutes } from './routes/organizations.ts'
+import { projectRoutes } from './routes/projects.ts'
+import { runRoutes } from './routes/runs.ts'
+import { projectSecretRoutes } from './routes/secrets.ts'
+import { sessionRoutes } from './routes/session.ts'
+import { systemRoutes } from './routes/system.ts'
+import { userRoutes } from './routes/users.ts'
+
+export const routes = {
+  ...sessionRoutes,
+  ...userRoutes,
+  ...organizationRoutes,
+  ...projectRoutes,
+  ...projectSecretRoutes,
+  ...runRoutes,
+  ...systemRoutes,
+} as const
+
+export type ApiRoutes = typeof routes
+export type RouteId = keyof ApiRoutes

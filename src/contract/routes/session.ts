@@ -1,0 +1,80 @@
+// Who one is, and how one comes in and goes out.
+
+import { Type } from 'typebox'
+import { defineRoute } from '../route.ts'
+import { Id, listOf, Name, object } from '../schemas/common.ts'
+import { Identity, Password, Session, UserDetail } from '../schemas/users.ts'
+
+const tag = 'session'
+
+/** The session itself is in a cookie that pages cannot read. */
+const LoggedIn = object({ user: UserDetail, csrfToken: Type.String() })
+
+export const sessionRoutes = {
+  getIdentity: defineRoute({
+    method: 'GET',
+    path: '/session',
+    tag,
+    summary: 'Who the caller is, and the CSRF token of its session.',
+    auth: 'optional',
+    responses: { 200: Identity },
+    errors: [],
+  }),
+  login: defineRoute({
+    method: 'POST',
+    path: '/login',
+    tag,
+    summary: 'Begins a session with name and password.',
+    auth: 'none',
+    body: object({ username: Type.String({ maxLength: 200 }), password: Type.String({ maxLength: 200 }) }),
+    responses: { 200: LoggedIn },
+    errors: ['login_failed', 'rate_limited'],
+  }),
+  logout: defineRoute({
+    method: 'POST',
+    path: '/logout',
+    tag,
+    summary: 'Ends the session of the caller.',
+    auth: 'optional',
+    responses: { 204: undefined },
+    errors: [],
+  }),
+  listSessions: defineRoute({
+    method: 'GET',
+    path: '/user/sessions',
+    tag,
+    summary: 'The sessions of the caller.',
+    auth: 'required',
+    responses: { 200: listOf(Session) },
+    errors: [],
+  }),
+  deleteSession: defineRoute({
+    method: 'DELETE',
+    path: '/user/sessions/:sessionId',
+    tag,
+    summary: 'Ends one of the sessions of the caller.',
+    auth: 'required',
+    params: object({ sessionId: Id }),
+    responses: { 204: undefined },
+    errors: ['session_not_found'],
+  }),
+  getSetup: defineRoute({
+    method: 'GET',
+    path: '/setup',
+    tag,
+    summary: 'Whether the first administrator is still to be made.',
+    auth: 'none',
+    responses: { 200: object({ isNeeded: Type.Boolean() }) },
+    errors: [],
+  }),
+  setUp: defineRoute({
+    method: 'POST',
+    path: '/setup',
+    tag,
+    summary: 'Makes the first administrator, with the token of the one-time link, and begins a session.',
+    auth: 'none',
+    body: object({ token: Type.String({ maxLength: 200 }), username: Name, password: Password }),
+    responses: { 201: LoggedIn },
+    errors: ['setup_refused', 'rate_limited'],
+  }),
+} as const

@@ -1,0 +1,141 @@
+// Runs, their tasks, and what waits and why.
+
+import { Type } from 'typebox'
+import { Id, object, Time, text } from './common.ts'
+
+export const RunPhase = Type.Enum(['setuperror', 'queued', 'cancelled', 'running', 'finished'])
+export const RunResult = Type.Enum(['unknown', 'success', 'failed', 'stopped'])
+export const TaskStatus = Type.Enum(['notstarted', 'skipped', 'cancelled', 'running', 'stopped', 'success', 'failed'])
+export const StepPhase = Type.Enum(['notstarted', 'cancelled', 'running', 'stopped', 'success', 'failed'])
+
+/** Why something waits, was skipped or failed: for programs its kind with its facts, for people one line. */
+export const Reason = object(
+  {
+    kind: Type.String({ description: '`waiting_executor`, `failed_exit`, ...: docs/api.md lists them.' }),
+    /** Whether repeating can help: `theirs` would do the same again, `ours` is trouble of the machinery. */
+    class: Type.Enum(['waiting', 'theirs', 'ours']),
+    message: Type.String(),
+    facts: Type.Record(Type.String(), Type.Unknown(), { description: 'The facts of its kind.' }),
+  },
+  'Reason',
+)
+
+export const RunOwner = object({ type: Type.Enum(['project', 'user']), id: Id })
+
+const runMembers = {
+  id: Id,
+  number: Type.Integer({ minimum: 1, description: '1, 2, 3... per project or user.' }),
+  name: Type.String(),
+  owner: RunOwner,
+  group: Type.String({ description: '`/project/ID/branch/NAME`: runs of one group are ordered.' }),
+  /** Not of runs that ended long ago. */
+  annotations: Type.Optional(Type.Record(Type.String(), Type.String())),
+  phase: RunPhase,
+  result: RunResult,
+  isStopping: Type.Optional(Type.Boolean()),
+  tasksWaitingApproval: Type.Optional(Type.Array(Id)),
+  enqueuedAt: Time,
+  startedAt: Type.Optional(Time),
+  endedAt: Type.Optional(Time),
+  /** The run this one repeats. */
+  restartOf: Type.Optional(Id),
+  reason: Type.Optional(Reason),
+}
+
+export const RunSummary = object(runMembers, 'RunSummary')
+
+const taskMembers = {
+  id: Id,
+  name: Type.String(),
+  status: TaskStatus,
+  level: Type.Integer({ minimum: 0, description: '0 without dependencies.' }),
+  depends: Type.Array(
+    object({ taskId: Id, conditions: Type.Array(Type.Enum(['on_success', 'on_failure', 'on_skipped'])) }),
+  ),
+  isWaitingApproval: Type.Boolean(),
+  isApproved: Type.Boolean(),
+  /** Ids of users. */
+  approvers: Type.Array(Type.String()),
+  timedOut: Type.Boolean(),
+  timeoutMs: Type.Integer({ minimum: 0, description: '0 means none.' }),
+  startedAt: Type.Optional(Time),
+  endedAt: Type.Optional(Time),
+  reason: Type.Optional(Reason),
+}
+
+export const TaskSummary = object(taskMembers, 'TaskSummary')
+
+export const Run = object(
+  {
+    ...runMembers,
+    setupErrors: Type.Array(Type.String()),
+    logsDeleted: Type.Boolean(),
+    canRestartFromStart: Type.Boolean(),
+    canRestartFromFailed: Type.Boolean(),
+    /** In the order of the definition. */
+    tasks: Type.Array(TaskSummary),
+  },
+  'Run',
+)
+
+const Step = object(
+  {
+    type: Type.Enum(['setup', 'run', 'clone', 'save_to_workspace', 'restore_workspace', 'save_cache', 'restore_cache']),
+    name: Type.String(),
+    phase: StepPhase,
+    /** Of steps of type `run`. */
+    command: Type.Optional(Type.String()),
+    shell: Type.Optional(Type.String()),
+    exitStatus: Type.Optional(Type.Integer()),
+    startedAt: Type.Optional(Time),
+    endedAt: Type.Optional(Time),
+    reason: Type.Optional(Reason),
+  },
+  'Step',
+)
+
+export const Task = object(
+  {
+    ...taskMembers,
+    runId: Id,
+    containers: Type.Array(object({ image: Type.String() })),
+    setupStep: Step,
+    steps: Type.Array(Step),
+    executorId: Type.Optional(Type.String()),
+    /** Secrets that stood in its output, masked: for those who may change the project. */
+    printedSecrets: Type.Optional(
+      Type.Array(object({ secret: Type.String(), log: Type.String(), line: Type.Integer({ minimum: 0 }) })),
+    ),
+    keptPod: Type.Optional(Type.String()),
+  },
+  'Task',
+)
+
+export const LogName = Type.String({
+  pattern: '^(setup|[0-9]{1,4})$',
+  description: '`setup`, or the number of a step from 0.',
+})
+
+export const NewRun = object({
+  branch: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
+  tag: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
+  ref: Type.Optional(Type.String({ minLength: 1, maxLength: 260, description: 'A full ref: `refs/heads/main`.' })),
+  commitSha: Type.String({ pattern: '^[0-9a-f]{40}([0-9a-f]{24})?$' }),
+  message: Type.Optional(text(10_000)),
+  definition: object({
+    /** Decides the language: `config.yml`, `config.json`. */
+    fileName: Type.Enum(['config.yml', 'config.yaml', 'config.json']),
+    content: text(1024 * 1024),
+  }),
+  /** Given besides the project's, which they replace. */
+  variables: Type.Optional(
+    Type.Record(Type.String({ minLength: 1, maxLength: 200 }), Type.String({ maxLength: 32 * 1024 }), {
+      maxProperties: 500,
+    }),
+  ),
+})
+
+export const NewRuns = object({
+  runs: Type.Array(RunSummary),
+  notCreated: Type.Array(object({ name: Type.String(), message: Type.String() })),
+})

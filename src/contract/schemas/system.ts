@@ -1,0 +1,98 @@
+// The installation itself.
+
+import { Type } from 'typebox'
+import { Id, Name, object, stored, Time, text } from './common.ts'
+
+export const RemoteSourceType = Type.Enum(['github', 'gitlab', 'gitea', 'forgejo', 'git'])
+export const RemoteSourceAuthType = Type.Enum(['oauth2', 'password', 'none'])
+
+/** What everybody may know. */
+export const RemoteSource = object(
+  {
+    id: Id,
+    name: Name,
+    type: RemoteSourceType,
+    authType: RemoteSourceAuthType,
+    loginEnabled: Type.Boolean(),
+    registrationEnabled: Type.Boolean(),
+  },
+  'RemoteSource',
+)
+
+const apiUrl = Type.String({ minLength: 1, maxLength: 2000 })
+const details = {
+  apiUrl,
+  skipVerify: Type.Boolean(),
+  oauth2ClientId: text(500),
+  oauth2ClientSecret: text(2000),
+  sshHostKey: text(10_000),
+  skipSshHostKeyCheck: Type.Boolean(),
+  loginEnabled: Type.Boolean(),
+  registrationEnabled: Type.Boolean(),
+}
+
+/** For administrators; the client secret never leaves. */
+export const RemoteSourceDetail = object(
+  {
+    ...stored,
+    name: Name,
+    type: RemoteSourceType,
+    authType: RemoteSourceAuthType,
+    apiUrl: Type.String(),
+    skipVerify: Type.Boolean(),
+    oauth2ClientId: Type.Optional(Type.String()),
+    sshHostKey: Type.Optional(Type.String()),
+    skipSshHostKeyCheck: Type.Boolean(),
+    loginEnabled: Type.Boolean(),
+    registrationEnabled: Type.Boolean(),
+  },
+  'RemoteSourceDetail',
+)
+
+const optionalDetails = {
+  skipVerify: Type.Optional(details.skipVerify),
+  oauth2ClientId: Type.Optional(details.oauth2ClientId),
+  oauth2ClientSecret: Type.Optional(details.oauth2ClientSecret),
+  sshHostKey: Type.Optional(details.sshHostKey),
+  skipSshHostKeyCheck: Type.Optional(details.skipSshHostKeyCheck),
+  loginEnabled: Type.Optional(details.loginEnabled),
+  registrationEnabled: Type.Optional(details.registrationEnabled),
+}
+
+export const NewRemoteSource = object({
+  name: Name,
+  apiUrl,
+  type: RemoteSourceType,
+  authType: RemoteSourceAuthType,
+  ...optionalDetails,
+})
+
+export const RemoteSourceChange = object({
+  name: Type.Optional(Name),
+  apiUrl: Type.Optional(apiUrl),
+  ...optionalDetails,
+})
+
+export const Maintenance = object(
+  {
+    isActive: Type.Boolean(),
+    by: Type.Optional(Type.String()),
+    why: Type.Optional(Type.String()),
+    since: Type.Optional(Time),
+    instances: Type.Array(
+      object({
+        id: Type.String(),
+        service: Type.String(),
+        version: Type.String(),
+        position: Type.Integer({ minimum: 0 }),
+        /** It serves nothing but maintenance, export and import. */
+        hasEntered: Type.Boolean(),
+        lastSeenAt: Time,
+      }),
+    ),
+  },
+  'Maintenance',
+)
+
+export const Service = Type.Enum(['configstore', 'runservice', 'gateway'])
+export const VersionInfo = object({ version: Type.String(), api: Type.Literal('v1') }, 'VersionInfo')

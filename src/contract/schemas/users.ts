@@ -1,0 +1,71 @@
+// Users, and how they show who they are.
+
+import { Type } from 'typebox'
+import { Id, Name, object, stored, Time, text } from './common.ts'
+
+export const User = object({ id: Id, name: Name }, 'User')
+
+/** What a user sees of himself, and an administrator of everybody. */
+export const UserDetail = object(
+  { ...stored, name: Name, isAdmin: Type.Boolean(), hasPassword: Type.Boolean() },
+  'UserDetail',
+)
+
+/** Long enough to be worth guessing at; the upper bound keeps hashing cheap. */
+export const Password = Type.String({ minLength: 10, maxLength: 200 })
+
+export const scopes = ['read', 'run', 'admin'] as const
+export const Scope = Type.Enum(['read', 'run', 'admin'], {
+  description:
+    '`read` reads what its user may read; `run` starts, restarts, stops and approves runs besides; `admin` does all that its user may.',
+})
+
+export const Token = object(
+  {
+    ...stored,
+    name: text(100),
+    scope: Scope,
+    projectIds: Type.Optional(Type.Array(Id, { description: 'Only for these projects.' })),
+    expiresAt: Type.Optional(Time),
+    lastUsedAt: Type.Optional(Time),
+  },
+  'Token',
+)
+
+export const LinkedAccount = object(
+  {
+    ...stored,
+    remoteSourceId: Id,
+    remoteUserId: Type.String(),
+    remoteUserName: Type.String(),
+    remoteUserAvatarUrl: Type.Optional(Type.String()),
+  },
+  'LinkedAccount',
+)
+
+export const Session = object(
+  {
+    id: Id,
+    createdAt: Time,
+    expiresAt: Time,
+    /** As it came with the login, cut. */
+    userAgent: Type.Optional(Type.String()),
+    address: Type.Optional(Type.String()),
+    isCurrent: Type.Boolean(),
+  },
+  'Session',
+)
+
+export const Identity = object(
+  {
+    kind: Type.Enum(['anonymous', 'session', 'token', 'admintoken']),
+    user: Type.Optional(UserDetail),
+    isAdmin: Type.Boolean(),
+    /** Of a token. */
+    scope: Type.Optional(Scope),
+    /** What a page sends as `X-Csrf-Token` with everything but GET, when it has a session. */
+    csrfToken: Type.Optional(Type.String()),
+    expiresAt: Type.Optional(Time),
+  },
+  'Identity',
+)
