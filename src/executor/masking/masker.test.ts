@@ -1,7 +1,29 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createMasker, createMasking, type Masker } from './masker.ts'
-import { formsOfSecret } from './secret-forms.ts'
+import { base64FormsOfSecret, formsOfSecret } from './secret-forms.ts'
+import { wrappedColumnsMax } from './wrapped-base64.ts'
+
+const isBreak = (byte: number | undefined) => byte === 10 || byte === 13
+
+/** The end of a form that begins at `start` and has line breaks inside, or undefined. */
+function endOfWrapped(raw: Buffer, form: Buffer, start: number): number | undefined {
+  let isBroken = false
+  let at = start
+  for (let done = 0; done < form.length; ) {
+    if (raw[at] === form[done]) {
+      at++
+      done++
+      continue
+    }
+    if (done === 0 || !isBreak(raw[at])) return undefined
+    const isFirstValid = raw[at] === 10 || raw[at + 1] === 10
+    if (!isBroken && (done > wrappedColumnsMax || !isFirstValid)) return undefined
+    isBroken = true
+    while (isBreak(raw[at])) at++
+  }
+  return isBroken ? at : undefined
+}
 
 /** Every byte of every occurrence of every form, found one by one. */
 function maskNaively(raw: Buffer, secrets: readonly string[]): string {
@@ -9,6 +31,11 @@ function maskNaively(raw: Buffer, secrets: readonly string[]): string {
   for (const form of secrets.flatMap(formsOfSecret))
     for (let at = raw.indexOf(form); at !== -1; at = raw.indexOf(form, at + 1))
       intervals.push({ start: at, end: at + form.length })
+  for (const form of secrets.flatMap(base64FormsOfSecret))
+    for (let at = raw.indexOf(form[0]!); at !== -1; at = raw.indexOf(form[0]!, at + 1)) {
+      const end = endOfWrapped(raw, form, at)
+      if (end !== undefined) intervals.push({ start: at, end })
+    }
   intervals.sort((a, b) => a.start - b.start)
   const parts: Buffer[] = []
   let at = 0
@@ -93,6 +120,35 @@ describe('forms', () => {
     expect(maskAll(wrapped, long).replace(/=+$/, '').length).toBeLessThanOrEqual(4)
   })
 
+  test.each(
+    ['\n', '\r\n'].flatMap((newline) =>
+      [76, 64, 10].flatMap((columns) =>
+        Array.from({ length: columns + 3 }, (_, before) => [before, newline, columns] as const),
+      ),
+    ),
+  )('a secret is masked in base64 behind %i bytes, wrapped by %j at %i columns', (before, newline, columns) => {
+    const secret = 'a secret of some length, as tokens have it'
+    const plain = `${'x'.repeat(before)}${secret}and what follows`
+    const wrapped = Buffer.from(plain)
+      .toString('base64')
+      .replace(new RegExp(`.{${columns}}`, 'g'), `$&${newline}`)
+    const masked = maskAll(wrapped, secret)
+    expect(masked.match(/\*\*\*/g)).toEqual(['***'])
+    const around = Math.ceil((before * 4) / 3) + Math.ceil(('and what follows'.length * 4) / 3)
+    expect(masked.replace('***', '').replaceAll(newline, '').length).toBeLessThanOrEqual(around + 6)
+  })
+
+  test('what is broken into lines otherwise than base64 is, or is none, stays', () => {
+    const secret = 'a secret of some length, as tokens have it'
+    const encoded = Buffer.from(secret).toString('base64')
+    const half = (separator: string) => `${encoded.slice(0, 20)}${separator}${encoded.slice(20)}`
+    for (const separator of ['\r', '\r\r\n', ' \n', '\n ', '']) {
+      const raw = half(separator)
+      expect(maskAll(raw, secret) === raw, JSON.stringify(separator)).toBe(separator !== '')
+    }
+    expect(maskAll(`${secret.slice(0, 9)}\n${secret.slice(9)}`, secret)).toContain('\n')
+  })
+
   const pem = '-----BEGIN KEY-----\nMIIBVgIBADANBgkq\nhkiG9w0BAQEFAASC\n}\n-----END KEY-----\n'
   test.each([
     ['as it is', pem, '***'],
@@ -117,7 +173,17 @@ function rawWith(secrets: readonly string[]) {
   const cutPart = fc
     .tuple(part, fc.nat(20), fc.nat(20))
     .map(([text, from, less]) => text.slice(from % 4, text.length - (less % 4)))
-  return fc.array(fc.oneof(part, cutPart), { maxLength: 30 }).map((parts) => Buffer.from(parts.join('')))
+  const wrapped = fc
+    .tuple(
+      fc.constantFrom(...(forms.length === 0 ? ['x'] : secrets.flatMap(base64FormsOfSecret).map(String)), 'x'),
+      fc.integer({ min: 1, max: 90 }),
+      fc.nat(90),
+      fc.constantFrom('\n', '\r\n', '\n\n', '\r', '\n\r'),
+    )
+    .map(([text, columns, first, newline]) =>
+      [text.slice(0, first), ...(text.slice(first).match(new RegExp(`.{1,${columns}}`, 'g')) ?? [])].join(newline),
+    )
+  return fc.array(fc.oneof(part, cutPart, wrapped), { maxLength: 30 }).map((parts) => Buffer.from(parts.join('')))
 }
 
 test('any bytes in any chunks are masked as by looking for every form one by one', () => {

@@ -1,7 +1,7 @@
 // Masks secrets in a stream of bytes.
 //
 // What is masked: every byte that belongs to an occurrence of a form of a secret (secret-forms.ts), overlapping ones
-// included. A stretch of overlapping occurrences becomes one `***`; occurrences that only touch become one each. This does
+// included, and base64 that is broken into lines (wrapped-base64.ts). A stretch of overlapping occurrences becomes one `***`; occurrences that only touch become one each. This does
 // not depend on how the bytes are cut into chunks. What could begin an occurrence is held back until more bytes or the end
 // decide it, never by time.
 //
@@ -19,7 +19,8 @@ import {
   type PatternMatcher,
   patternBytesTotalMax,
 } from './pattern-matcher.ts'
-import { formsOfSecret } from './secret-forms.ts'
+import { base64FormsOfSecret, formsOfSecret } from './secret-forms.ts'
+import { compileWrappedForms, type WrappedForms, type WrappedMatch, WrappedScanner } from './wrapped-base64.ts'
 
 /** Secrets, compiled once; for all steps of a task, its setup log and its reasons. */
 export type Masking = {
@@ -71,6 +72,7 @@ export function createMasking(secrets: readonly string[], options: MaskingOption
       `${secrets.length} secrets, at most ${limits.secretsPerTask.value} can be masked`,
     )
   const patterns = new Map<string, Pattern>()
+  const wrappable: Pattern[] = []
   const tooShort: number[] = []
   let bytesTotal = 0
   for (const [id, secret] of secrets.entries()) {
@@ -84,11 +86,13 @@ export function createMasking(secrets: readonly string[], options: MaskingOption
       patterns.set(name, { bytes, id })
       bytesTotal += bytes.length
     }
+    for (const bytes of base64FormsOfSecret(secret)) wrappable.push({ bytes, id })
     checkSize(bytesTotal)
   }
   const matcher = compilePatterns([...patterns.values()])
+  const wrapped = compileWrappedForms(wrappable)
   const stretchBytes = options.stretchBytes ?? 64 * 1024
-  const createMasker = () => new StreamMasker(matcher, { patterns: patterns.size, stretchBytes })
+  const createMasker = () => new StreamMasker({ matcher, wrapped }, { patterns: patterns.size, stretchBytes })
   return {
     tooShort,
     createMasker,
@@ -143,9 +147,14 @@ class StreamMasker implements Masker {
   #stretches: Stretch[] = []
   #output: Uint8Array = new Uint8Array(0)
   #masks = 0
+  readonly #wrapped: WrappedScanner
 
-  constructor(matcher: PatternMatcher, settings: { readonly patterns: number; readonly stretchBytes: number }) {
+  constructor(
+    { matcher, wrapped }: { readonly matcher: PatternMatcher; readonly wrapped: WrappedForms },
+    settings: { readonly patterns: number; readonly stretchBytes: number },
+  ) {
     this.#matcher = matcher
+    this.#wrapped = new WrappedScanner(wrapped)
     this.#settings = settings
   }
 
@@ -160,8 +169,11 @@ class StreamMasker implements Masker {
 
   push(raw: Uint8Array): MaskedBytes {
     const from = this.#keep(raw)
-    this.#scan(from)
-    return this.#answer(this.#origin + this.#end - this.#matcher.openDepth[this.#state]!)
+    const inLines = this.#scan(from)
+    const overLines = this.#wrapped.scan(this.#buffer, { first: this.#start, from, end: this.#end })
+    this.#note(inLines, overLines)
+    const held = Math.max(this.#matcher.openDepth[this.#state]!, this.#wrapped.heldBytes)
+    return this.#answer(this.#origin + this.#end - held)
   }
 
   end(): MaskedBytes {
@@ -190,8 +202,12 @@ class StreamMasker implements Masker {
     return from
   }
 
-  /** Runs over the new bytes; ends with the automaton in the state after the last one. */
-  #scan(from: number): void {
+  /**
+   * Runs over the new bytes; ends with the automaton in the state after the last one. Answers where occurrences end: in
+   * turn a state, and the index behind its byte.
+   */
+  #scan(from: number): readonly number[] {
+    const ends: number[] = []
     const matcher = this.#matcher
     const { depth, matchBytes } = matcher
     const bytes = this.#buffer
@@ -202,7 +218,7 @@ class StreamMasker implements Masker {
     while (at < end) {
       state = follow(matcher, state, bytes[at]!)
       at++
-      if (matchBytes[state]! > 0) this.#found(state, this.#origin + at)
+      if (matchBytes[state]! > 0) ends.push(state, at)
       const begin = at - depth[state]!
       // Only forward: the filter stopped at `entry`, and would again.
       if (depth[state]! >= automatonDepthMin || begin <= entry) continue
@@ -212,6 +228,22 @@ class StreamMasker implements Masker {
     }
     this.#state = state
     this.#entry = this.#origin + entry
+    return ends
+  }
+
+  /** Notes occurrences in the order of their ends. */
+  #note(inLines: readonly number[], overLines: readonly WrappedMatch[]): void {
+    let next = 0
+    for (let at = 0; at < inLines.length; at += 2) {
+      const end = inLines[at + 1]!
+      for (; next < overLines.length && overLines[next]!.end <= end; next++) this.#foundWrapped(overLines[next]!)
+      this.#found(inLines[at]!, this.#origin + end)
+    }
+    for (; next < overLines.length; next++) this.#foundWrapped(overLines[next]!)
+  }
+
+  #foundWrapped({ end, found }: WrappedMatch): void {
+    for (const { start, id } of found) if (this.#cover(this.#origin + start, this.#origin + end, id)) return
   }
 
   /** Notes the longest occurrence that ends at raw offset `end` and may count. */

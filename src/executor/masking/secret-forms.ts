@@ -4,28 +4,39 @@ import { limits } from '../../lib/limits.ts'
 
 /** A line of a secret is a secret when it has at least so many bytes: shorter ones (`{`, `-----`) stand everywhere. */
 const lineBytesMin = 8
-/** The columns at which `base64` and MIME wrap. */
-const base64Columns = 76
-
 /** All forms of `secret`, different from one another; none when it is shorter than `limits.secretBytesMin`. */
 export function formsOfSecret(secret: string): readonly Buffer[] {
-  const bytesMin = limits.secretBytesMin.value
-  if (Buffer.byteLength(secret) < bytesMin) return []
-  const unix = secret.replaceAll('\r\n', '\n')
-  const texts = new Set([secret, unix, unix.replaceAll('\n', '\r\n'), unix.replace(/\n+$/, '')])
-  const whole = [...texts].filter((text) => Buffer.byteLength(text) >= bytesMin)
-  const lines = unix.split('\n').filter((line) => Buffer.byteLength(line) >= lineBytesMin)
+  const whole = wholeForms(secret)
+  if (whole.length === 0) return []
+  const lines = withUnixLines(secret)
+    .split('\n')
+    .filter((line) => Buffer.byteLength(line) >= lineBytesMin)
   const forms = new Set([...whole, ...lines])
-  for (const text of whole) {
+  for (const text of whole)
     for (const form of [...urlForms(text), ...jsonForms(text), ...shellForms(text)]) forms.add(form)
-    for (const form of base64Forms(Buffer.from(text))) forms.add(form)
-  }
+  return [...[...forms].map((form) => Buffer.from(form)), ...base64FormsOfSecret(secret)]
+}
+
+/** Those forms of `secret` that may be broken into lines anywhere. */
+export function base64FormsOfSecret(secret: string): readonly Buffer[] {
+  const forms = new Set(wholeForms(secret).flatMap((text) => base64Forms(Buffer.from(text))))
   return [...forms].map((form) => Buffer.from(form))
 }
 
+/** The secret with either kind of line end, and without its last one. */
+function wholeForms(secret: string): readonly string[] {
+  const bytesMin = limits.secretBytesMin.value
+  if (Buffer.byteLength(secret) < bytesMin) return []
+  const unix = withUnixLines(secret)
+  const texts = new Set([secret, unix, unix.replaceAll('\n', '\r\n'), unix.replace(/\n+$/, '')])
+  return [...texts].filter((text) => Buffer.byteLength(text) >= bytesMin)
+}
+
+const withUnixLines = (text: string) => text.replaceAll('\r\n', '\n')
+
 /**
  * Of three alignments, since what stands before it shifts a secret inside base64: those characters that the secret alone
- * decides. Wrapped as if the secret began at the beginning of a line.
+ * decides.
  */
 function base64Forms(bytes: Uint8Array): string[] {
   const forms: string[] = []
@@ -35,12 +46,6 @@ function base64Forms(bytes: Uint8Array): string[] {
     const end = Math.floor(((before + bytes.length) * 8) / 6)
     forms.push(encoded.slice(first, end))
     forms.push(encoded.slice(first, end).replaceAll('+', '-').replaceAll('/', '_'))
-    for (const newline of ['\n', '\r\n']) {
-      const rows: string[] = []
-      for (let at = 0; at < end; at += base64Columns)
-        rows.push(encoded.slice(Math.max(at, first), Math.min(at + base64Columns, end)))
-      forms.push(rows.join(newline))
-    }
   }
   return forms
 }
