@@ -69,6 +69,8 @@ export class Instances implements AsyncDisposable {
   readonly #parts: InstancesParts
   readonly #startedAt: number
   readonly #databases = new Map<string, WatchedDatabase>()
+  /** The last states of databases that were closed: what is told at the end. */
+  readonly #closed = new Map<string, InstanceDatabase>()
   readonly #closing = new AbortController()
   readonly #news = new Wakeups()
   #hasNews = false
@@ -100,6 +102,7 @@ export class Instances implements AsyncDisposable {
       [Symbol.dispose]: () => {
         watching[Symbol.dispose]()
         if (this.#databases.get(service) === db) this.#databases.delete(service)
+        this.#closed.set(service, describe(db))
         wake()
       },
     }
@@ -115,7 +118,9 @@ export class Instances implements AsyncDisposable {
     this.#closing.abort(new Error('the instance stops'))
     await this.#running
     try {
-      await this.#remember({ ...this.#state(), stoppedAt: this.#parts.clock.now() })
+      const state = this.#state()
+      const databases = { ...Object.fromEntries(this.#closed), ...state.databases }
+      await this.#remember({ ...state, databases, stoppedAt: this.#parts.clock.now() })
     } catch (error) {
       // Others see it go by itself.
       this.#logger.warn('the end of this instance could not be told', { error })
@@ -164,12 +169,7 @@ export class Instances implements AsyncDisposable {
   #state(): InstanceState {
     const { instanceId, version, formats = readableFormats } = this.#parts
     const databases: Record<string, InstanceDatabase> = {}
-    for (const [service, { identity, position, maintenance }] of this.#databases)
-      databases[service] = {
-        generation: identity.generation,
-        position,
-        maintenance: !maintenance ? 'no' : maintenance.replacedBy === undefined ? 'entered' : 'replaced',
-      }
+    for (const [service, db] of this.#databases) databases[service] = describe(db)
     return { instanceId, version, startedAt: this.#startedAt, formats, databases }
   }
 }
@@ -213,6 +213,11 @@ export async function listInstances(
 }
 
 export const instancePrefix = (base: string) => `${base}/instance/`
+
+function describe({ identity, position, maintenance }: WatchedDatabase): InstanceDatabase {
+  const state = !maintenance ? 'no' : maintenance.replacedBy === undefined ? 'entered' : 'replaced'
+  return { generation: identity.generation, position, maintenance: state }
+}
 
 /** What is worth an object: everything but positions. */
 function lasting(state: InstanceState): unknown {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { BucketCoordination } from '../coordination/bucket.ts'
 import { collectBytes } from '../lib/bytes.ts'
@@ -247,14 +248,7 @@ test.each(['bucket', 'embedded'] as const)(
         files.set(service, await collectBytes(opened.stream))
         await db.do((tx) => tx.delete('thing', 'thing 001'))
       }
-      const streams = () =>
-        [...files].map(([service, file]) => ({
-          service,
-          stream: (async function* () {
-            yield file
-          })(),
-        }))
-      const importing = () => instance.maintenance.importAll(streams(), { signal })
+      const importing = () => instance.maintenance.import(Readable.from(files.values()), { signal })
       await expect(importing()).rejects.toMatchObject({ code: 'import_refused' })
       await instance.maintenance.enter('anna', 'goes back')
       const good = files.get('gateway')!
@@ -262,6 +256,12 @@ test.each(['bucket', 'embedded'] as const)(
       await expect(importing()).rejects.toMatchObject({ code: 'import_invalid' })
       for (const db of databases.values()) expect(db.maintenance?.replacedBy).toBeUndefined()
       files.set('gateway', good)
+      const twice = Readable.from([good, good])
+      await expect(instance.maintenance.import(twice, { signal })).rejects.toThrow('has the database "gateway" twice')
+      const other = instance.maintenance.import(Readable.from([good]), { signal, only: 'runservice' })
+      await expect(other).rejects.toThrow('of the database "gateway", not "runservice"')
+      const all = await collectBytes(instance.maintenance.exportAll({ signal }))
+      expect(all.toString().match(/"kind":"slipway-export"/g)).toHaveLength(databaseServices.length)
       await importing()
       await expect(importing()).rejects.toMatchObject({ code: 'import_refused' })
       for (const db of databases.values()) expect(db.maintenance?.replacedBy).toBeDefined()
@@ -301,9 +301,7 @@ test('an import that died between its last two steps is completed by whoever ope
     })
     const prepared = await prepareImport({
       ...{ place: { ...place, ost: dying }, types: things.types, database: 'runservice', now: 2 },
-      stream: (async function* () {
-        yield file
-      })(),
+      stream: Readable.from([file]),
       closeOld: (generation) => db.closeGeneration(generation),
     })
     await expect(prepared.commit()).rejects.toThrow('killed')

@@ -9,9 +9,9 @@ import { SlipwayError } from '../lib/errors.ts'
 import type { Json } from '../lib/json.ts'
 import type { Maintenance, Position, RowTypes, Schema } from './database.ts'
 import { type ExportResumption, type OpenedExport, openExport } from './export/export-database.ts'
-import type { ExportHeader } from './export/export-format.ts'
-import type { OpenSecretsExport, SecretsImport } from './export/export-secrets.ts'
-import { type Imported, type PreparedImport, prepareImport } from './export/import-database.ts'
+import type { OpenSecretsExport } from './export/export-secrets.ts'
+import type { Imported } from './export/import-database.ts'
+import { type ImportRequest, importExports, unknownDatabase } from './export/import-exports.ts'
 import type { ServiceDatabase } from './installation-databases.ts'
 import type { SeenInstance } from './instances.ts'
 import type { StoragePlace } from './snapshot/keys.ts'
@@ -58,9 +58,10 @@ export type ExportRequest = {
   readonly secrets?: OpenSecretsExport
 }
 
-export type ImportRequest = {
+export type ExportAllRequest = {
   readonly signal: AbortSignal
-  readonly openSecrets?: (header: ExportHeader) => SecretsImport | undefined
+  /** The secrets of a database; undefined leaves them as they are. */
+  readonly secretsOf?: (service: string) => OpenSecretsExport | undefined
 }
 
 export class InstallationMaintenance {
@@ -108,47 +109,30 @@ export class InstallationMaintenance {
     return await openExport(db.upkeep, options)
   }
 
-  /**
-   * Replaces the database of `service` by an export, or throws and has changed nothing: as importDatabase. Only in
-   * maintenance, in which the new generation begins, too. The database of this process then is one that was replaced
-   * (`maintenance.replacedBy`): whoever opened it opens it anew.
-   */
-  async import(service: string, stream: AsyncIterable<Uint8Array>, request: ImportRequest): Promise<Imported> {
-    return (await this.importAll([{ service, stream }], request))[0]! // one in, one out
+  /** The exports of all databases of this process, one after the other; such a stream is imported as one. */
+  async *exportAll({ signal, secretsOf }: ExportAllRequest): AsyncGenerator<Uint8Array> {
+    for (const { service } of this.#parts.databases()) {
+      const secrets = secretsOf?.(service)
+      await using opened = await this.openExport(service, { signal, ...(secrets ? { secrets } : {}) })
+      yield* opened.stream
+    }
   }
 
   /**
-   * The same for several at once: none is replaced before all were read and verified. The streams are read one after the
-   * other.
+   * Replaces the databases of which `stream` has exports, or throws and has changed nothing: as importExports. Only in
+   * maintenance, in which the new generations begin, too. The databases of this process then are ones that were replaced
+   * (`maintenance.replacedBy`): whoever opened them opens them anew.
    */
-  async importAll(
-    imports: readonly { readonly service: string; readonly stream: AsyncIterable<Uint8Array> }[],
-    { signal, openSecrets }: ImportRequest,
-  ): Promise<readonly Imported[]> {
-    const prepared: PreparedImport[] = []
-    try {
-      for (const { service, stream } of imports) {
-        const { db, place, types } = this.#find(service)
-        const { maintenance } = db
-        if (!maintenance) throw new SlipwayError('import_refused', `import: ${service} is not in maintenance`)
-        if (maintenance.replacedBy !== undefined)
-          throw new SlipwayError('import_refused', `import: ${service} was replaced just now and is being opened anew`)
-        prepared.push(
-          await prepareImport({
-            ...{ place, types, database: service, stream, now: this.#parts.clock.now(), signal },
-            maintenance,
-            closeOld: (generation) => db.closeGeneration(generation),
-            ...(openSecrets ? { openSecrets } : {}),
-          }),
-        )
-      }
-      const imported: Imported[] = []
-      for (const one of prepared) imported.push(await one.commit())
-      return imported
-    } catch (error) {
-      for (const one of prepared) if (!one.isCommitting) await one.discard()
-      throw error
+  import(stream: AsyncIterable<Uint8Array>, request: ImportRequest): Promise<readonly Imported[]> {
+    const targetOf = (database: string) => {
+      const { db, place, types } = this.#find(database)
+      const { maintenance } = db
+      if (!maintenance) throw new SlipwayError('import_refused', `import: ${database} is not in maintenance`)
+      if (maintenance.replacedBy !== undefined)
+        throw new SlipwayError('import_refused', `import: ${database} was replaced just now and is being opened anew`)
+      return { place, types, maintenance, closeOld: (generation: string) => db.closeGeneration(generation) }
     }
+    return importExports(stream, targetOf, { ...request, now: this.#parts.clock.now() })
   }
 
   #databases(): DatabaseMaintenanceStatus[] {
@@ -163,8 +147,10 @@ export class InstallationMaintenance {
   #find(service: string): MaintainedDatabase {
     const found = this.#parts.databases().find((database) => database.service === service)
     if (found) return found
-    const names = this.#parts.databases().map((database) => database.service)
-    throw new SlipwayError('usage', `there is no database ${JSON.stringify(service)} here, but ${names.join(', ')}`)
+    throw unknownDatabase(
+      service,
+      this.#parts.databases().map((database) => database.service),
+    )
   }
 }
 

@@ -1,46 +1,34 @@
-// `slipway database`: what operators do with the database of an installation that is stopped.
+// `slipway database`: what operators do with the databases of an installation that is stopped.
 
 import { type Command, Option } from 'commander'
+import { addPlaceOptions, type PlaceOptions } from '../database/place-options.ts'
 import type { Io } from '../io.ts'
+
+type Chosen = PlaceOptions & { readonly database?: string }
 
 export function addDatabaseCommand(program: Command, io: Io, setStatus: (status: number) => void): void {
   const database = program
     .command('database')
-    .summary('look at, verify, restore, export or replace the database of a stopped installation')
-    .description(
-      'Works on the directory of an installation, which holds `database` and `objects`, while it is stopped.',
-    )
+    .summary('look at, verify, restore or move the databases of a stopped installation')
+    .description('Works on the data directory of a server, or the directory of a local run, while it is stopped.')
   const implementation = () => import('../database/database-commands.ts')
-  database
-    .command('status <directory>')
-    .summary('position, snapshots, what is shipped')
+  addPlaceOptions(database.command('status <directory>'))
+    .summary('position, snapshots, what is shipped, who works on it')
     .addOption(new Option('-o, --output <mode>', 'how to tell').choices(['plain', 'json']).default('plain'))
-    .action(async (directory: string, options: { readonly output: 'plain' | 'json' }) => {
+    .action(async (directory: string, options: PlaceOptions & { readonly output: 'plain' | 'json' }) => {
       setStatus(await (await implementation()).showStatus({ directory, ...options }, io))
     })
-  database
-    .command('verify <directory>')
+  addPlaceOptions(database.command('verify <directory>'))
     .summary('reads everything and compares it with its hashes; exit status 1 when something does not fit')
-    .action(async (directory: string) => {
-      setStatus(await (await implementation()).verify(directory, io))
+    .option('--database <name>', 'only this one')
+    .action(async (directory: string, options: Chosen) => {
+      setStatus(await (await implementation()).verify({ directory, ...options }, io))
     })
-  database
-    .command('restore <directory>')
-    .summary('makes the database anew from object storage')
+  addPlaceOptions(database.command('restore <directory>'))
+    .summary('makes the files of the databases anew from object storage')
+    .option('--database <name>', 'only this one')
     .option('--from <position>', 'the position of the snapshot to begin with (default: the newest sound one)')
-    .action(async (directory: string, options: { readonly from?: string }) => {
+    .action(async (directory: string, options: Chosen & { readonly from?: string }) => {
       setStatus(await (await implementation()).restore({ directory, ...options }, io))
-    })
-  database
-    .command('export <directory>')
-    .summary('all rows as text, to standard output')
-    .action(async (directory: string) => {
-      setStatus(await (await implementation()).exportRows(directory, io))
-    })
-  database
-    .command('import <directory>')
-    .summary('replaces all rows by an export, from standard input; a bad one changes nothing')
-    .action(async (directory: string) => {
-      setStatus(await (await implementation()).importRows(directory, io))
     })
 }

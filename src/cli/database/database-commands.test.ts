@@ -1,15 +1,26 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openInstallationDatabases } from '../../datamanager/installation-databases.ts'
 import { openDatabase } from '../../datamanager/open-database.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { loadInstallationKey, seal, unseal } from '../../lib/sealing.ts'
 import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
 import { type RunserviceSchema, runserviceRowTypes } from '../../runservice/row-types.ts'
 import { addDatabaseCommand } from '../commands/database.ts'
+import { addExportCommands } from '../commands/export.ts'
+import { addMaintenanceCommand } from '../commands/maintenance.ts'
 import type { Io } from '../io.ts'
+
+let folder: string
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'slipway-database-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
 
 async function slipway(args: readonly string[], stdin = Buffer.alloc(0)) {
   const chunks = { out: [] as Buffer[], err: [] as Buffer[] }
@@ -35,50 +46,141 @@ async function slipway(args: readonly string[], stdin = Buffer.alloc(0)) {
   }
   let status = -1
   const program = new Command('slipway').exitOverride()
-  addDatabaseCommand(program, io, (value) => {
+  const setStatus = (value: number) => {
     status = value
+  }
+  addDatabaseCommand(program, io, setStatus)
+  addMaintenanceCommand(program, io, setStatus)
+  addExportCommands(program, io, setStatus)
+  await program.parseAsync(args, { from: 'user' })
+  return {
+    status,
+    bytes: Buffer.concat(chunks.out),
+    out: Buffer.concat(chunks.out).toString(),
+    err: Buffer.concat(chunks.err).toString(),
+  }
+}
+
+/** A server's directory with runs and a gateway's rows, which has worked and is stopped. */
+async function aDirectory(name: string): Promise<string> {
+  const directory = join(folder, name)
+  const key = loadInstallationKey(join(mkdirp(join(directory, 'keys')), 'installation'), { create: true })
+  await using storage = await openPosixObjectStorage({ root: join(directory, 'objects') })
+  await using databases = await openInstallationDatabases({
+    settings: { log: 'embedded' },
+    directory: join(directory, 'database'),
+    ...{ storage, clock: systemClock, instanceId: 'server', version: '1.2.3' },
   })
-  await program.parseAsync(['database', ...args], { from: 'user' })
-  return { status, out: Buffer.concat(chunks.out), err: Buffer.concat(chunks.err).toString() }
+  await using runs = await databases.open<RunserviceSchema>('runservice', { types: runserviceRowTypes })
+  await using _ = await databases.open('gateway', { types: {} })
+  const place = { storeId: runs.identity.store, type: 'runconfig', id: 'c', field: 'TOKEN' }
+  const sealed = seal(key, place, 'hunter2hunter2')
+  await runs.do((tx) => tx.put('counter', 'a', { value: 1 }))
+  await runs.do((tx) => tx.put('runsecret', 'c/1', { runConfigId: 'c', name: 'TOKEN', sealed }))
+  await runs.upkeep.snapshot()
+  return directory
+}
+
+function mkdirp(path: string): string {
+  mkdirSync(path, { recursive: true })
+  return path
 }
 
 test('a stopped installation is looked at, verified, exported, lost, restored and imported elsewhere', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'slipway-database-'))
-  try {
-    const first = join(folder, 'first')
-    const plainType = Object.entries(runserviceRowTypes).find(([, type]) => !('indexes' in type))![0]
-    {
-      await using ost = await openPosixObjectStorage({ root: join(first, 'objects') })
-      await using db = await openDatabase<RunserviceSchema>({
-        path: join(first, 'database'),
-        types: runserviceRowTypes,
-        clock: systemClock,
-        storage: { place: { ost, base: 'database/runservice' } },
-      })
-      await db.do((tx) => tx.put(plainType as 'run', 'a', {} as never)) // any row will do
-      await db.upkeep!.snapshot()
-    }
-    expect((await slipway(['status', first])).out.toString()).toMatch(
-      /^database: embedded, record 1, .*\n.*\nshipped: up to record 1\nsnapshots: 1, /,
-    )
-    const verified = await slipway(['verify', first])
-    expect({ status: verified.status, err: verified.err }).toEqual({ status: 0, err: '' })
-    const exported = await slipway(['export', first])
-    expect(exported.out.toString().trimEnd().split('\n')).toHaveLength(3)
-    rmSync(join(first, 'database'))
-    expect((await slipway(['restore', first, '--from', '1'])).out.toString()).toMatch(
-      /^restored up to record 1, from snapshot 1;/,
-    )
-    expect(readFileSync(join(first, 'database')).length).toBeGreaterThan(0)
-    const second = join(folder, 'second')
-    expect((await slipway(['import', second], exported.out)).out.toString()).toMatch(/^imported 1 rows/)
-    expect((await slipway(['verify', second])).status).toBe(0)
-    await expect(slipway(['import', second], exported.out.subarray(0, 200))).rejects.toMatchObject({
-      code: 'import_invalid',
+  const first = await aDirectory('first')
+  const status = (await slipway(['database', 'status', first])).out
+  expect(status).toMatch(/^runservice: log embedded, file at record 2, generation .*\nrunservice: object storage: /)
+  expect(status).toMatch(/runservice: shipped: up to record 2\nrunservice: snapshots: 1, the newest at record 2/)
+  expect(status).toMatch(/instance server 1\.2\.3: gone, seen .* ago, at record gateway 0, runservice 2/)
+  const told = JSON.parse((await slipway(['database', 'status', first, '-o', 'json'])).out)
+  expect(told).toMatchObject({ log: 'embedded', databases: { runservice: { shipped: 2 } } })
+  const verified = await slipway(['database', 'verify', first])
+  expect({ status: verified.status, err: verified.err }).toEqual({ status: 0, err: '' })
+  const exported = await slipway(['export', first])
+  expect(exported.out.match(/"kind":"slipway-export"/g)).toHaveLength(2)
+  rmSync(join(first, 'database', 'runservice.db'))
+  const restored = await slipway(['database', 'restore', first, '--database', 'runservice', '--from', '2'])
+  expect(restored.out).toMatch(/^runservice: restored up to record 2, from snapshot 2;/)
+  expect(readFileSync(join(first, 'database', 'runservice.db')).length).toBeGreaterThan(0)
+  const second = join(folder, 'second')
+  const imported = await slipway(['import', second], exported.bytes)
+  expect(imported.out).toMatch(/^runservice: imported 2 rows .*\ngateway: imported 0 rows/)
+  expect((await slipway(['database', 'verify', second])).status).toBe(0)
+  const rows = (text: string) => text.split('\n').filter((line) => line.includes('"type":'))
+  expect(rows((await slipway(['export', second])).out)).toEqual(rows(exported.out))
+  const cut = slipway(['import', second], exported.bytes.subarray(0, -5))
+  await expect(cut).rejects.toMatchObject({ code: 'import_invalid' })
+  expect(rows((await slipway(['export', second])).out)).toEqual(rows(exported.out))
+  expect((await slipway(['maintenance', 'status', second])).out).toMatch(/runservice: open; record \d+\n/)
+})
+
+test('an export that broke off goes on by its id', async () => {
+  const directory = await aDirectory('resumed')
+  const whole = await slipway(['export', directory, '--database', 'runservice'])
+  const id = /^export (\S+)\n$/.exec(whole.err)?.[1] ?? ''
+  const rest = await slipway(['export', directory, '--database', 'runservice', '--resume', id, '--offset', '300'])
+  expect(rest.bytes).toEqual(whole.bytes.subarray(300))
+})
+
+test('secrets go to another installation under a passphrase from a file', async () => {
+  const directory = await aDirectory('with-secrets')
+  const file = join(folder, 'passphrase')
+  writeFileSync(file, 'correct horse\n')
+  const exported = await slipway(['export', directory, '--with-secrets', file])
+  expect(exported.out).not.toContain('hunter2')
+  expect(exported.out).toContain('"secrets":{"value"')
+  const other = join(folder, 'takes-secrets')
+  const key = loadInstallationKey(join(mkdirp(join(other, 'keys')), 'installation'), { create: true })
+  await slipway(['import', other, '--with-secrets', file], exported.bytes)
+  const line = (await slipway(['export', other])).out.split('\n').find((text) => text.includes('"runsecret"'))
+  const { sealed } = JSON.parse(line ?? '').body
+  const storeId = JSON.parse(exported.out.split('\n')[0] ?? '').store
+  expect(unseal([key], { storeId, type: 'runconfig', id: 'c', field: 'TOKEN' }, sealed)).toBe('hunter2hunter2')
+  writeFileSync(file, 'wrong horse\n')
+  const wrong = slipway(['import', other, '--with-secrets', file], exported.bytes)
+  await expect(wrong).rejects.toMatchObject({ code: 'key_wrong' })
+})
+
+test('maintenance of a stopped installation is begun, shown and ended, and an import leaves it as it was', async () => {
+  const directory = await aDirectory('maintained')
+  const exported = await slipway(['export', directory])
+  const entered = await slipway(['maintenance', 'enter', directory, '--why', 'new disk'])
+  expect(entered.status).toBe(0)
+  expect(entered.out).toMatch(/runservice: in maintenance since .*: new disk; record 3\n/)
+  await slipway(['import', directory], exported.bytes)
+  const status = JSON.parse((await slipway(['maintenance', 'status', directory, '-o', 'json'])).out)
+  expect(status.databases).toMatchObject([{ maintenance: { why: 'new disk' } }, { maintenance: { why: 'new disk' } }])
+  expect(status.instances).toMatchObject([{ instanceId: 'server', version: '1.2.3', isPresent: false }])
+  expect((await slipway(['maintenance', 'leave', directory])).out).toBe('maintenance has ended\n')
+  expect((await slipway(['maintenance', 'status', directory])).out).toMatch(/^runservice: open; record 1\n/)
+})
+
+test('a local run is one database, which is verified and exported', async () => {
+  const directory = join(folder, 'local')
+  {
+    await using db = await openDatabase<RunserviceSchema>({
+      path: join(directory, 'database'),
+      types: runserviceRowTypes,
+      clock: systemClock,
     })
-    await expect(slipway(['status', join(folder, 'nothing')])).rejects.toMatchObject({ code: 'usage' })
-    await expect(slipway(['restore', first, '--from', 'x'])).rejects.toMatchObject({ code: 'usage' })
-  } finally {
-    rmSync(folder, { recursive: true })
+    await db.do((tx) => tx.put('counter', 'a', { value: 1 }))
   }
+  expect((await slipway(['database', 'verify', directory])).out).toMatch(/^runservice: 1 rows, 1 records/)
+  expect((await slipway(['export', directory])).out.trimEnd().split('\n')).toHaveLength(3)
+  await expect(slipway(['maintenance', 'enter', directory])).rejects.toMatchObject({ code: 'usage' })
+})
+
+test.each([
+  ['a directory of nothing', ['database', 'status', 'nothing']],
+  ['a position that is none', ['database', 'restore', 'first', '--database', 'runservice', '--from', 'x']],
+  ['a position of no database', ['database', 'restore', 'first', '--from', '1']],
+  ['a database that is none', ['database', 'verify', 'first', '--database', 'runs']],
+  ['an offset of no export', ['export', 'first', '--offset', '5']],
+  ['an id of no database', ['export', 'first', '--resume', 'x']],
+  ['an offset that is none', ['export', 'first', '--database', 'runservice', '--resume', 'x', '--offset', '-1']],
+])('%s is refused', async (_, args) => {
+  const [first, second, ...rest] = args as [string, string, ...string[]]
+  const directory =
+    first === 'export' ? [join(folder, second), ...rest] : [second, join(folder, rest[0]!), ...rest.slice(1)]
+  await expect(slipway([first, ...directory])).rejects.toMatchObject({ code: 'usage' })
 })

@@ -1,32 +1,50 @@
 // What `slipway database` does and says.
 
-import { once } from 'node:events'
 import { SlipwayError } from '../../lib/errors.ts'
 import {
+  type DatabaseStatus,
   databaseStatus,
-  exportStopped,
-  importStopped,
   openStoppedInstallation,
   restoreStopped,
-  verifyStopped,
 } from '../../server/stopped-installation.ts'
 import { exitStatus } from '../exit-status.ts'
 import type { Io } from '../io.ts'
 import { formatDuration } from '../run/format-duration.ts'
+import type { Place } from './place-options.ts'
 
-type Status = { readonly directory: string; readonly output: 'plain' | 'json' }
+type Chosen = Place & { readonly database?: string }
 
-export async function showStatus({ directory, output }: Status, io: Io): Promise<number> {
-  await using stopped = await openStoppedInstallation(directory, { mustExist: true })
-  const status = await databaseStatus(stopped)
+export async function showStatus(
+  { directory, config, output }: Place & { readonly output: 'plain' | 'json' },
+  io: Io,
+): Promise<number> {
+  await using installation = await openStoppedInstallation({ directory, settingsFile: config }, { mustExist: true })
+  const databases: Record<string, DatabaseStatus> = {}
+  for (const database of await installation.databases()) databases[database.name] = await databaseStatus(database)
+  const instances = await installation.instances()
   if (output === 'json') {
-    io.stdout.write(`${JSON.stringify(status)}\n`)
+    io.stdout.write(`${JSON.stringify({ log: installation.log, databases, instances })}\n`)
     return exitStatus.success
   }
-  const { file, current, shipped, snapshots, snapshotAgeMs } = status
+  const lines = Object.entries(databases).flatMap(([name, status]) =>
+    describeDatabase(status, installation.log).map((line) => `${name}: ${line}`),
+  )
+  const now = Date.now()
+  for (const { instanceId, version, seenAt, isPresent, databases: positions } of instances) {
+    const behind = Object.entries(positions).map(([name, { position }]) => `${name} ${position}`)
+    const there = isPresent ? 'there' : 'gone'
+    const ago = formatDuration(Math.max(0, now - seenAt))
+    lines.push(`instance ${instanceId} ${version}: ${there}, seen ${ago} ago, at record ${behind.join(', ')}`)
+  }
+  if (lines.length === 0) lines.push('no databases yet')
+  io.stdout.write(`${lines.join('\n')}\n`)
+  return exitStatus.success
+}
+
+function describeDatabase({ file, current, shipped, snapshots, snapshotAgeMs }: DatabaseStatus, log: string): string[] {
   const age = snapshotAgeMs === undefined ? '' : `, ${formatDuration(snapshotAgeMs)} old`
   const lines = [
-    file ? `database: embedded, record ${file.position}, generation ${file.generation}` : 'database: no file',
+    file ? `log ${log}, file at record ${file.position}, generation ${file.generation}` : `log ${log}, no file`,
     current ? `object storage: generation ${current.generation}` : 'object storage: nothing of this database',
     shipped === undefined ? 'shipped: nothing' : `shipped: up to record ${shipped}`,
     snapshots[0] === undefined
@@ -35,52 +53,46 @@ export async function showStatus({ directory, output }: Status, io: Io): Promise
   ]
   if (file && current && file.generation !== current.generation)
     lines.push('the file is of an older generation: it is replaced when the installation starts')
-  io.stdout.write(`${lines.join('\n')}\n`)
-  return exitStatus.success
+  return lines
 }
 
-export async function verify(directory: string, io: Io): Promise<number> {
-  await using stopped = await openStoppedInstallation(directory, { mustExist: true })
-  const { file, storage } = await verifyStopped(stopped)
-  const problems = [...(file?.problems ?? []), ...(storage?.problems ?? [])]
-  if (file) io.stdout.write(`database: ${file.rows} rows, ${file.records} records from ${file.oldest} on\n`)
-  for (const { position, count, isSound } of storage?.snapshots ?? [])
-    io.stdout.write(`snapshot ${position}: ${isSound ? `${count} rows` : 'damaged'}\n`)
-  if (storage?.shipped) io.stdout.write(`shipped: records ${storage.shipped.oldest} to ${storage.shipped.newest}\n`)
-  for (const problem of problems) io.stderr.write(`${problem}\n`)
-  io.stdout.write(problems.length === 0 ? 'all of it fits\n' : `${problems.length} problems\n`)
-  return problems.length === 0 ? exitStatus.success : exitStatus.runFailed
+export async function verify({ directory, config, database: named }: Chosen, io: Io): Promise<number> {
+  await using installation = await openStoppedInstallation({ directory, settingsFile: config }, { mustExist: true })
+  let problems = 0
+  for (const database of await installation.databases(named)) {
+    const { file, storage, log } = await installation.verify(database)
+    const say = (text: string) => io.stdout.write(`${database.name}: ${text}\n`)
+    if (file) say(`${file.rows} rows, ${file.records} records from ${file.oldest} on`)
+    for (const { position, count, isSound } of storage?.snapshots ?? [])
+      say(`snapshot ${position}: ${isSound ? `${count} rows` : 'damaged'}`)
+    if (storage?.shipped) say(`shipped: records ${storage.shipped.oldest} to ${storage.shipped.newest}`)
+    if (log?.records) say(`log: records ${log.records.oldest} to ${log.records.newest}`)
+    for (const problem of [...(file?.problems ?? []), ...(storage?.problems ?? []), ...(log?.problems ?? [])]) {
+      io.stderr.write(`${database.name}: ${problem}\n`)
+      problems++
+    }
+  }
+  io.stdout.write(problems === 0 ? 'all of it fits\n' : `${problems} problems\n`)
+  return problems === 0 ? exitStatus.success : exitStatus.runFailed
 }
 
 export async function restore(
-  { directory, from }: { readonly directory: string; readonly from?: string },
+  { directory, config, database: named, from }: Chosen & { readonly from?: string },
   io: Io,
 ): Promise<number> {
   const position = from === undefined ? undefined : Number(from)
   if (position !== undefined && !(Number.isSafeInteger(position) && position >= 0))
     throw new SlipwayError('usage', `--from ${from}: a position is a whole number`)
-  await using stopped = await openStoppedInstallation(directory, { mustExist: true })
-  const restored = await restoreStopped(stopped, position)
-  io.stdout.write(
-    `restored up to record ${restored.position}, from snapshot ${restored.snapshot}; content hash ${restored.contentHash}\n`,
-  )
-  return exitStatus.success
-}
-
-export async function exportRows(directory: string, io: Io): Promise<number> {
-  await using stopped = await openStoppedInstallation(directory, { mustExist: true })
-  const ending = new AbortController()
-  using _interrupt = io.onInterrupt(() => ending.abort(new SlipwayError('cancelled', 'the export was interrupted')))
-  for await (const chunk of exportStopped(stopped, ending.signal))
-    if (!io.stdout.write(chunk)) await once(io.stdout, 'drain', { signal: ending.signal })
-  return exitStatus.success
-}
-
-export async function importRows(directory: string, io: Io): Promise<number> {
-  await using stopped = await openStoppedInstallation(directory, { mustExist: false })
-  const imported = await importStopped(stopped, io.stdin as AsyncIterable<Uint8Array>) // without an encoding: bytes
-  io.stdout.write(
-    `imported ${imported.count} rows as generation ${imported.generation}; content hash ${imported.contentHash}\n`,
-  )
+  if (position !== undefined && named === undefined)
+    throw new SlipwayError('usage', '--from needs --database: positions are of one database')
+  await using installation = await openStoppedInstallation({ directory, settingsFile: config }, { mustExist: true })
+  if (installation.log !== 'embedded')
+    throw new SlipwayError('usage', 'the log is not in the directory: start the server, it makes its files anew')
+  for (const database of await installation.databases(named)) {
+    const restored = await restoreStopped(database, position)
+    io.stdout.write(
+      `${database.name}: restored up to record ${restored.position}, from snapshot ${restored.snapshot}; content hash ${restored.contentHash}\n`,
+    )
+  }
   return exitStatus.success
 }
