@@ -15,9 +15,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   datamanager: ['objectstorage', 'coordination', 'lib'],
   pipeline: ['lib'],
   configstore: ['pipeline', 'datamanager', 'lib'],
-  runservice: ['pipeline', 'datamanager', 'objectstorage', 'coordination', 'lib'],
+  runservice: ['http', 'pipeline', 'datamanager', 'objectstorage', 'coordination', 'lib'],
   executor: [
     'runservice/executor-api.ts',
+    'runservice/executor-protocol.ts',
     'runservice/reasons.ts',
     'runservice/types.ts',
     'runservice/logs',

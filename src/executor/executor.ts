@@ -2,7 +2,7 @@
 // data directory needs when it is stopped as planned or killed.
 
 import type { Clock } from '../lib/clock.ts'
-import { isSlipwayError, unreachable } from '../lib/errors.ts'
+import { isSlipwayError, type SlipwayError, unreachable } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import type { ExecutorApi, ExecutorHello, Order, OrderMessage } from '../runservice/executor-api.ts'
@@ -23,6 +23,8 @@ export type ExecutorSettings = TaskSettings & {
   readonly labels: Readonly<Record<string, string>>
   /** Tasks at once; 0 means no limit. */
   readonly taskLimit: number
+  /** Of the program, told to the runservice. */
+  readonly version?: string
 }
 
 export type ExecutorComponents = {
@@ -40,6 +42,8 @@ export type ExecutorComponents = {
 
 const reconnectMsMin = 100
 const reconnectMsMax = 10_000
+/** In a row, before the executor gives up. */
+const refusalsMax = 4
 const retryMsMin = 100
 const retryMsMax = 10_000
 /** Of a task, before it is given up; not counted is what is unavailable, which comes back. */
@@ -57,31 +61,45 @@ export class Executor {
     this.#components = components
   }
 
-  /** Executes orders until `signal` is aborted, then lets go of running tasks as planned and returns. */
+  /**
+   * Executes orders until `signal` is aborted, then lets go of running tasks as planned and returns. Errors: `unauthenticated`,
+   * after letting go, when the runservice refuses this executor again and again.
+   */
   async run(signal: AbortSignal): Promise<void> {
     this.#stopping = signal
     let hasOrphans = true
     let waitMs = reconnectMsMin
-    while (!signal.aborted) {
+    let refusals = 0
+    let refused: SlipwayError | undefined
+    while (!signal.aborted && refused === undefined) {
+      const begunAt = this.#components.clock.now()
       try {
         // Before there are orders: a pod that is being made is not in the journal's list yet.
         if (hasOrphans) await this.#removeOrphans(signal)
         hasOrphans = false
         for await (const message of this.#components.api.connect(this.#hello(), signal)) {
           waitMs = reconnectMsMin
+          refusals = 0
           this.#handle(message)
         }
       } catch (error) {
         if (signal.aborted) break
+        // Once may be an instance that does not know the token yet.
+        if (!isSlipwayError(error, 'unauthenticated')) refusals = 0
+        else if (++refusals >= refusalsMax) refused = error
         this.#components.logger.warn(hasOrphans ? 'pods not cleaned up' : 'connection to the runservice lost', {
           error,
         })
       }
-      await this.#components.clock.sleep(waitMs, signal).catch(() => undefined)
+      if (refused !== undefined) break
+      if (this.#components.clock.now() - begunAt > reconnectMsMax) waitMs = reconnectMsMin
+      // Spread, because all executors of an instance that stops lose their connection at the same moment.
+      await this.#components.clock.sleep(waitMs * (0.5 + Math.random() / 2), signal).catch(() => undefined)
       waitMs = Math.min(waitMs * 2, reconnectMsMax)
     }
     for (const { requests } of this.#tasks.values()) requests.request('shutdown')
     await Promise.allSettled([...this.#tasks.values()].map(({ done }) => done))
+    if (refused !== undefined) throw refused
   }
 
   /** Resolves when no task is executed or being torn down. */
@@ -90,12 +108,13 @@ export class Executor {
   }
 
   #hello(): ExecutorHello {
-    const { id, labels, allowPrivileged, taskLimit } = this.#settings
+    const { id, labels, allowPrivileged, taskLimit, version } = this.#settings
     return {
       id,
       labels,
       allowPrivileged,
       taskLimit,
+      ...(version === undefined ? {} : { version }),
       archs: [...new Set(this.#components.drivers.flatMap((driver) => driver.facts.archs))],
       drivers: this.#components.drivers.map((driver) => driver.name),
       has: this.#components.journal.ids().map((executorTaskId) => ({

@@ -104,6 +104,7 @@ const errors = {
   executor_token_invalid: error('invalid', 'The name of a token of an executor is not a valid one.'),
   executor_labels_invalid: error('invalid', 'The labels of an executor are too many or not valid.'),
   upload_not_found: error('notfound', 'There is no such upload, or it was completed or given up.'),
+  upload_unfinished: error('unavailable', 'The upload is still being put together; ask again.'),
   queue_cursor_invalid: error('invalid', 'The cursor of the queue is none that was given out.'),
   status_impossible: error('conflict', 'An executor reported what cannot follow from what is known.'),
   cache_key_invalid: error('invalid', 'A cache key is empty, too long, or its template is wrong.'),

@@ -19,7 +19,7 @@ async function someCaches() {
   const caches = new Caches({ ost, clock })
   const found = async (key: string, exactOnly = false) => {
     const cache = await caches.find('p1', key, { exactOnly })
-    return cache === undefined ? undefined : await textOf(caches.read(['p1'], cache))
+    return cache === undefined ? undefined : await textOf(caches.read(['p1'], cache.object))
   }
   const save = (key: string, text: string) => {
     clock.pass(1)
@@ -72,7 +72,7 @@ describe('a cache', () => {
     await save('k', 'text')
     expect(await caches.find('p', 'k', { exactOnly: false })).toBeUndefined()
     const cache = (await caches.find('p1', 'k', { exactOnly: true }))!
-    expect(() => caches.read(['p', 'p2'], cache)).toThrow('there is no cache')
+    expect(() => caches.read(['p', 'p2'], cache.object)).toThrow('there is no cache')
   })
 
   test('may have any text as key', async () => {

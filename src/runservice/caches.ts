@@ -9,7 +9,7 @@ import { collectBytes } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { newUuid } from '../lib/uuid.ts'
-import type { ObjectStorage } from '../objectstorage/object-storage.ts'
+import type { ObjectStorage, ReadOptions } from '../objectstorage/object-storage.ts'
 import { escapeSegment } from '../pipeline/group.ts'
 import type { FoundCache } from './executor-api.ts'
 
@@ -37,11 +37,11 @@ export class Caches {
     return found
   }
 
-  /** Streams a cache that was found in one of these groups, verified; `object_not_found` for any other object. */
-  read(groups: readonly string[], cache: FoundCache, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    if (!groups.some((group) => cache.object.startsWith(`${folder(group)}data/`)))
-      throw new SlipwayError('object_not_found', `there is no cache ${cache.object} in ${groups.join(', ')}`)
-    return this.#ost.read(cache.object, signal === undefined ? {} : { signal })
+  /** Streams a cache that was found in one of these groups, verified when it is whole; `object_not_found` for any other object. */
+  read(groups: readonly string[], object: string, options: ReadOptions = {}): AsyncIterable<Uint8Array> {
+    if (!groups.some((group) => object.startsWith(`${folder(group)}data/`)))
+      throw new SlipwayError('object_not_found', `there is no cache ${object} in ${groups.join(', ')}`)
+    return this.#ost.read(object, options)
   }
 
   /** `exists` when somebody was first with the key; then what was written is removed again. */

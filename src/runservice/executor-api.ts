@@ -4,6 +4,7 @@
 import type { Arch, ArchiveContent, Container, Step } from '../pipeline/run-config.ts'
 import type { Reason } from './reasons.ts'
 import type { Executor, PrintedSecret, StepPhase, Trust } from './types.ts'
+import type { UploadedArchive, UploadPart } from './uploads.ts'
 
 export type ExecutorHello = Pick<
   Executor,
@@ -176,10 +177,44 @@ export interface RegisteringExecutorApi extends ExecutorApi {
   register(hello: ExecutorHello): Promise<Registration>
   /**
    * Orders of the executor that registered so, until `signal` is aborted: first all that have not ended, then what changes.
-   * Errors: `executor_not_registered`, and why the connection ended: `executor_removed`, `executor_superseded`,
-   * `unauthenticated`.
+   * Resolves when it is connected; the stream must then be read. Errors: `executor_not_registered`; of the stream, why it
+   * ended: `executor_removed`, `executor_superseded`, `unauthenticated`.
    */
-  orders(registration: Pick<Registration, 'connection' | 'position'>, signal: AbortSignal): AsyncIterable<OrderMessage>
+  orders(
+    registration: Pick<Registration, 'connection' | 'position'>,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<SentOrder>>
+
+  beginUpload(executorTaskId: string): Promise<BegunUpload>
+  /** Stores a part; the same again changes nothing. Errors: `object_corrupt` for another SHA-256. */
+  putPart(executorTaskId: string, part: UploadPart): Promise<void>
+  /** As `saveArchive`, of what was uploaded. Errors: `upload_not_found`, `object_corrupt`. */
+  completeArchive(executorTaskId: string, step: number, upload: UploadedArchive): Promise<StoredArchive>
+  /** As `saveCache`. */
+  completeCache(executorTaskId: string, key: string, upload: UploadedArchive): Promise<'stored' | 'exists'>
+  /** As `readArchive`, from a byte on and not verified: the executor does that. */
+  readArchiveFrom(
+    executorTaskId: string,
+    object: string,
+    fromByte: number,
+    signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array>
+  /** As `readArchiveFrom`, of a cache. */
+  readCacheFrom(
+    executorTaskId: string,
+    object: string,
+    fromByte: number,
+    signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array>
+}
+
+/** A message, and the position of the database it was made at. */
+export type SentOrder = { readonly position: number; readonly message: OrderMessage }
+
+export type BegunUpload = {
+  readonly uploadId: string
+  /** All parts but the last have so many bytes. */
+  readonly partBytes: number
 }
 
 /** What an executor's registration came to. */

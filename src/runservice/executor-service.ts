@@ -3,6 +3,7 @@
 import type { Database } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
 import { invariant, isSlipwayError, SlipwayError } from '../lib/errors.ts'
+import { limits } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
@@ -10,6 +11,7 @@ import { archivePrefix, archiveRowId, findArchive } from './archives.ts'
 import { type CacheGroups, cacheGroupsOf, fullCacheKey } from './cache-key.ts'
 import type { Caches } from './caches.ts'
 import type {
+  BegunUpload,
   ExecutorHello,
   FoundCache,
   LogName,
@@ -19,6 +21,7 @@ import type {
   RegisteringExecutorApi,
   Registration,
   ReportAnswer,
+  SentOrder,
   StoredArchive,
   TaskReport,
 } from './executor-api.ts'
@@ -34,6 +37,7 @@ import { failTask } from './scheduler/hand-out.ts'
 import { type Affected, putTask, type Settle } from './stimulus.ts'
 import type { ExecutorTask, ExecutorTokenRow, RunTask } from './types.ts'
 import { isFinishedStep } from './types.ts'
+import { type UploadedArchive, type UploadPart, Uploads } from './uploads.ts'
 
 export type ExecutorServiceComponents = OrderContext & {
   readonly database: Database<RunserviceSchema>
@@ -53,21 +57,22 @@ export class ExecutorService implements RegisteringExecutorApi {
   readonly #writing = new Map<string, string>()
 
   readonly #token: ExecutorTokenRow | undefined
+  readonly #uploads: Uploads
 
   /** `token` is what the executor showed; without one it is in this process. */
   constructor(executorId: string, components: ExecutorServiceComponents, token?: ExecutorTokenRow) {
     this.executorId = executorId
     this.#components = components
     this.#token = token
+    this.#uploads = new Uploads(components.ost)
   }
 
   async *connect(hello: ExecutorHello, signal: AbortSignal): AsyncIterable<OrderMessage> {
     const registration = await this.register(hello)
     for (const executorTaskId of registration.gone) yield { kind: 'gone', executorTaskId }
-    yield* this.orders(registration, signal)
+    for await (const { message } of await this.orders(registration, signal)) yield message
   }
 
-  /** Writes down what the executor says it is. Errors: `executor_labels_invalid`. */
   async register(hello: ExecutorHello): Promise<Registration> {
     const { database, settle } = this.#components
     const id = this.executorId
@@ -98,39 +103,43 @@ export class ExecutorService implements RegisteringExecutorApi {
     return { connection, position: database.position, gone }
   }
 
-  /**
-   * Orders of the executor that registered so, until `signal` is aborted: first all that have not ended, then what changes.
-   * Errors: `executor_not_registered`, and why the connection ended: `executor_removed`, `executor_superseded`,
-   * `unauthenticated`.
-   */
-  async *orders(
+  async orders(
     { connection, position }: Pick<Registration, 'connection' | 'position'>,
     signal: AbortSignal,
-  ): AsyncGenerator<OrderMessage, void, undefined> {
+  ): Promise<AsyncIterable<SentOrder>> {
     const { database, feed } = this.#components
     await database.waitFor(position, signal)
-    using subscription = feed.subscribe({
+    const subscription = feed.subscribe({
       executorId: this.executorId,
       connection,
       ...(this.#token === undefined ? {} : { tokenId: this.#token.id }),
     })
     const executor = database.view((tx) => tx.get('executor', this.executorId))
-    if (executor === undefined || executor.state === 'lost' || executor.connection !== connection)
-      throw new SlipwayError('executor_not_registered', `executor ${this.executorId} is not registered any more`)
+    if (executor !== undefined && executor.state !== 'lost' && executor.connection === connection)
+      return this.#send(subscription, signal)
+    subscription[Symbol.dispose]()
+    throw new SlipwayError('executor_not_registered', `executor ${this.executorId} is not registered any more`)
+  }
+
+  async *#send(subscribed: FeedSubscription, signal: AbortSignal): AsyncGenerator<SentOrder, void, undefined> {
+    using subscription = subscribed
+    const { database } = this.#components
+    const sent = (message: OrderMessage): SentOrder => ({ position: database.position, message })
     const known = new Map<string, ExecutorTask>()
     const stopped = new Set<string>()
     for (const order of this.#listOrders()) {
       known.set(order.id, order)
       subscription.own(order.id)
       if (order.stop) stopped.add(order.id)
-      yield* this.#messagesFor(order, undefined)
+      for await (const message of this.#messagesFor(order, undefined)) yield sent(message)
     }
     try {
       for (;;) {
         const changed = await subscription.next(signal)
         const ids =
           changed === 'all' ? new Set([...known.keys(), ...[...this.#listOrders()].map(({ id }) => id)]) : changed
-        for (const id of ids) yield* this.#changed(id, { known, stopped, subscription })
+        for (const id of ids)
+          for await (const message of this.#changed(id, { known, stopped, subscription })) yield sent(message)
       }
     } catch (error) {
       if (!signal.aborted) throw error
@@ -230,17 +239,31 @@ export class ExecutorService implements RegisteringExecutorApi {
     return { object: result.object, sizeBytes: result.sizeBytes, sha256: result.sha256 }
   }
 
-  async *readArchive(
+  readArchive(executorTaskId: string, archive: StoredArchive, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#readArchive(executorTaskId, archive.object, undefined, signal)
+  }
+
+  readArchiveFrom(
     executorTaskId: string,
-    archive: StoredArchive,
+    object: string,
+    fromByte: number,
     signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    return this.#readArchive(executorTaskId, object, fromByte, signal)
+  }
+
+  async *#readArchive(
+    executorTaskId: string,
+    object: string,
+    fromByte: number | undefined,
+    signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const { database, ost, clock } = this.#components
     const { runId } = this.#order(executorTaskId)
-    const row = database.view((tx) => findArchive(tx, archive.object))
+    const row = database.view((tx) => findArchive(tx, object))
     const isOfRun = row && database.view((tx) => tx.get('runtask', runTaskRowId(runId, row.runTaskId)) !== undefined)
     if (row === undefined || !isOfRun)
-      throw new SlipwayError('object_not_found', `${executorTaskId} has no archive ${archive.object}`)
+      throw new SlipwayError('object_not_found', `${executorTaskId} has no archive ${object}`)
     const now = clock.now()
     // Retention counts in days: a use is not written more often than necessary.
     if (now - row.lastUsedAt >= useWrittenMs) {
@@ -249,7 +272,42 @@ export class ExecutorService implements RegisteringExecutorApi {
         if (current !== undefined) tx.put('archive', archiveRowId(row), { ...current, lastUsedAt: now })
       })
     }
-    yield* ost.read(row.object, signal === undefined ? {} : { signal })
+    yield* ost.read(row.object, {
+      ...(signal === undefined ? {} : { signal }),
+      ...(fromByte === undefined ? {} : { range: { start: fromByte } }),
+    })
+  }
+
+  async beginUpload(executorTaskId: string): Promise<BegunUpload> {
+    this.#order(executorTaskId)
+    return { uploadId: newUuid(this.#components.clock.now()), partBytes: limits.uploadPartBytes.value }
+  }
+
+  async putPart(executorTaskId: string, part: UploadPart): Promise<void> {
+    this.#order(executorTaskId)
+    await this.#uploads.putPart(executorTaskId, part)
+  }
+
+  async completeArchive(executorTaskId: string, step: number, upload: UploadedArchive): Promise<StoredArchive> {
+    const { database } = this.#components
+    const { runTaskId } = this.#order(executorTaskId)
+    // The answer to the first attempt may have been lost, and its parts are gone.
+    const first = database.view((tx) => tx.get('archive', archiveRowId({ runTaskId, step })))
+    const stored = first ?? (await this.saveArchive(executorTaskId, step, this.#uploads.read(executorTaskId, upload)))
+    await this.#uploads.delete(executorTaskId, upload)
+    return { object: stored.object, sizeBytes: stored.sizeBytes, sha256: stored.sha256 }
+  }
+
+  async completeCache(executorTaskId: string, key: string, upload: UploadedArchive): Promise<'stored' | 'exists'> {
+    const { caches } = this.#components
+    const { own, project } = this.#cacheGroups(executorTaskId)
+    const found = await caches.find(own, fullCacheKey(project, key), { exactOnly: true })
+    const answer =
+      found === undefined
+        ? await this.saveCache(executorTaskId, key, this.#uploads.read(executorTaskId, upload))
+        : 'exists'
+    await this.#uploads.delete(executorTaskId, upload)
+    return answer
   }
 
   async findCache(
@@ -278,8 +336,29 @@ export class ExecutorService implements RegisteringExecutorApi {
     cache: FoundCache,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* this.#readCache(executorTaskId, cache.object, undefined, signal)
+  }
+
+  async *readCacheFrom(
+    executorTaskId: string,
+    object: string,
+    fromByte: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* this.#readCache(executorTaskId, object, fromByte, signal)
+  }
+
+  #readCache(
+    executorTaskId: string,
+    object: string,
+    fromByte: number | undefined,
+    signal: AbortSignal | undefined,
+  ): AsyncIterable<Uint8Array> {
     const { own, project } = this.#cacheGroups(executorTaskId)
-    yield* this.#components.caches.read([own, project], cache, signal)
+    return this.#components.caches.read([own, project], object, {
+      ...(signal === undefined ? {} : { signal }),
+      ...(fromByte === undefined ? {} : { range: { start: fromByte } }),
+    })
   }
 
   async saveCache(

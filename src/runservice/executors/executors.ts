@@ -143,7 +143,7 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
     return database.view((tx) => listQueue(tx, options, graphs))
   }
 
-  /** The token that was shown. Errors: `unauthenticated`. */
+  /** The token that an executor elsewhere showed: so it is there. Errors: `unauthenticated`. */
   authenticate(token: string): ExecutorTokenRow {
     const found = this.#components.database.view((tx) => findToken(tx, token))
     if (found === undefined)
@@ -151,6 +151,7 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
         'unauthenticated',
         'the token of this executor is not valid: it was revoked, or never given out',
       )
+    this.feed.heard(found.executorId)
     return found
   }
 

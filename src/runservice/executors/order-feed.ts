@@ -23,21 +23,45 @@ export type FeedSubscriber = {
 }
 
 const retryMs = 1000
+/** An executor says something every 15 s: two of them may get lost. */
+const heardMs = 40_000
 
 export class OrderFeed implements AsyncDisposable {
   readonly #components: OrderFeedComponents
   readonly #closing = new AbortController()
   readonly #byExecutor = new Map<string, Set<FeedSubscription>>()
   readonly #byOrder = new Map<string, FeedSubscription>()
+  readonly #heardAt = new Map<string, number>()
   #reading: Promise<void> | undefined
 
   constructor(components: OrderFeedComponents) {
     this.#components = components
   }
 
-  /** Executors with a connection here. */
+  /** Executors whose orders are sent from here. */
   get executorIds(): readonly string[] {
     return [...this.#byExecutor.keys()]
+  }
+
+  /** An executor elsewhere said something to this instance. */
+  heard(executorId: string): void {
+    this.#heardAt.set(executorId, this.#components.clock.now())
+  }
+
+  /**
+   * Executors that are there, as far as this instance knows: those in this process, and those that were heard lately. That a
+   * connection is open says nothing: the machine at its other end may be gone.
+   */
+  aliveIds(): readonly string[] {
+    const alive = new Set<string>()
+    const since = this.#components.clock.now() - heardMs
+    for (const [executorId, at] of this.#heardAt) {
+      if (at >= since) alive.add(executorId)
+      else this.#heardAt.delete(executorId)
+    }
+    for (const { subscriber } of this.#subscriptions())
+      if (subscriber.tokenId === undefined) alive.add(subscriber.executorId)
+    return [...alive]
   }
 
   /** Called when an executor came or went. */

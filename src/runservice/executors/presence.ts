@@ -22,7 +22,14 @@ export type PresenceComponents = {
 /** The instance that has an executor's connection, and when it said so. */
 export type Holder = { readonly instanceId: string; readonly url?: string; readonly seenAt: number }
 
-type Announcement = { readonly format: 1; readonly url?: string; readonly executors: readonly string[] }
+type Announcement = {
+  readonly format: 1
+  readonly url?: string
+  /** Whose orders are sent from here. */
+  readonly executors: readonly string[]
+  /** Heard lately, here; left out when they are the same. */
+  readonly alive?: readonly string[]
+}
 
 /** Instances of other services share the coordination. */
 const prefix = 'runservice.'
@@ -34,6 +41,7 @@ export class ExecutorPresence implements AsyncDisposable {
   readonly #components: PresenceComponents
   readonly #closing = new AbortController()
   #holders: ReadonlyMap<string, Holder> = new Map()
+  #alive: ReadonlySet<string> = new Set()
   #announcing: Promise<void> | undefined
 
   constructor(settings: PresenceSettings, components: PresenceComponents) {
@@ -42,14 +50,14 @@ export class ExecutorPresence implements AsyncDisposable {
     components.feed.onHeldChanged = () => this.#announceSoon()
   }
 
-  /** Publishes what is held here and reads what the others hold. Errors: those of the coordination. */
+  /** Publishes what is held here and reads what the others do; the executors that anybody heard. Errors: those of the coordination. */
   async look(signal: AbortSignal): Promise<ReadonlySet<string>> {
     await this.#announce()
     await this.#read(signal)
-    return new Set([...this.#holders.keys(), ...this.#components.feed.executorIds])
+    return new Set([...this.#alive, ...this.#components.feed.aliveIds()])
   }
 
-  /** As of the last look, or asked anew with `refresh`. */
+  /** As of the last look, or of `refresh`. */
   holderOf(executorId: string): Holder | undefined {
     const { feed, clock } = this.#components
     if (feed.executorIds.includes(executorId)) return { instanceId: this.#settings.instanceId, seenAt: clock.now() }
@@ -76,14 +84,17 @@ export class ExecutorPresence implements AsyncDisposable {
   async #read(signal: AbortSignal): Promise<void> {
     const own = prefix + this.#settings.instanceId
     const holders = new Map<string, Holder>()
+    const alive = new Set<string>()
     for (const { instanceId, data, seenAt } of await this.#components.coordination.present(signal)) {
       if (!instanceId.startsWith(prefix) || instanceId === own) continue
       const announcement = parseAnnouncement(data)
       const url = announcement?.url
       const holder = { instanceId: instanceId.slice(prefix.length), seenAt, ...(url === undefined ? {} : { url }) }
       for (const executorId of announcement?.executors ?? []) holders.set(executorId, holder)
+      for (const executorId of announcement?.alive ?? announcement?.executors ?? []) alive.add(executorId)
     }
     this.#holders = holders
+    this.#alive = alive
   }
 
   #announceSoon(): void {
@@ -103,8 +114,15 @@ export class ExecutorPresence implements AsyncDisposable {
   async #announce(): Promise<void> {
     const { instanceId, url } = this.#settings
     const { coordination, feed } = this.#components
-    const executors = feed.executorIds
-    const announcement: Announcement = { format: 1, ...(url === undefined ? {} : { url }), executors }
+    const executors = [...feed.executorIds].sort()
+    const alive = [...feed.aliveIds()].sort()
+    const isSame = alive.length === executors.length && alive.every((id, index) => id === executors[index])
+    const announcement: Announcement = {
+      format: 1,
+      ...(url === undefined ? {} : { url }),
+      executors,
+      ...(isSame ? {} : { alive }),
+    }
     await coordination.announce(prefix + instanceId, JSON.stringify(announcement))
   }
 }
