@@ -3,6 +3,8 @@
 import { Command, CommanderError } from 'commander'
 import { addConfigCommand } from './commands/config.ts'
 import { addDatabaseCommand } from './commands/database.ts'
+import { addExportCommands } from './commands/export.ts'
+import { addMaintenanceCommand } from './commands/maintenance.ts'
 import { addPlanCommand } from './commands/plan.ts'
 import { addRunCommand } from './commands/run.ts'
 import { describeError } from './describe-error.ts'
@@ -28,6 +30,8 @@ The pipeline is .slipway/config.yml (or .agola/config.yml).`,
   addPlanCommand(program, io, setStatus)
   addConfigCommand(program, io, setStatus)
   addDatabaseCommand(program, io, setStatus)
+  addMaintenanceCommand(program, io, setStatus)
+  addExportCommands(program, io, setStatus)
   for (const command of program.commands) command.copyInheritedSettings(program)
   try {
     await program.parseAsync([...args], { from: 'user' })
