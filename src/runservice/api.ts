@@ -86,6 +86,7 @@ export type RunPage = {
   readonly position: Position
 }
 
+/** All of it can be asked of another process as well (remote.ts): promises and streams of plain JSON, or of bytes. */
 export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   /** All in one transaction, in order. Errors: `run_group_invalid`, `run_invalid`, `limit_exceeded`. */
   createRuns(requests: readonly NewRunRequest[], options?: RepeatableOptions): Promise<readonly Run[]>
@@ -97,12 +98,8 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   cancelRun(runId: string, by?: string): Promise<void>
   approveTask(runId: string, taskId: string, approver: string): Promise<void>
 
-  /** Only what this process has at hand: a run that ended long ago is `row_cold`, which `loadRun` is not. */
-  findRun(runId: string): RunView | undefined
-  /** As `findRun`, and runs that ended long ago are read from object storage. */
+  /** A run with its tasks; one that ended long ago is read from object storage. */
   loadRun(runId: string, signal?: AbortSignal): Promise<RunView | undefined>
-  /** With their rows, as `findRun`. What lists many runs, or old ones, uses `findRuns`. */
-  listRuns(options?: ListRunsOptions): readonly Run[]
   /** A page of runs, in the order of their sequence; reads no bodies. Errors: `run_query_invalid`. */
   findRuns(query?: FindRunsQuery): Promise<RunPage>
   /** Those of these runs that this process has at hand; runs that ended long ago are left out. At most 100 ids. */
@@ -122,7 +119,7 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   deleteLog(runTaskId: string, log: LogName): Promise<void>
 
   /** Run events after a sequence, in order; at most 100. */
-  listEvents(after: number): readonly RunEvent[]
+  listEvents(after: number): Promise<readonly RunEvent[]>
   /**
    * From now on events are kept until this consumer has passed them. Returns the sequence it has passed: that of the
    * newest event when it is new. It reads what follows, makes its own part durable, and then tells with `passEvents`.
@@ -140,8 +137,12 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   clean(retention: Retention, signal?: AbortSignal): Promise<void>
 }
 
-/** A runservice in this process, which executors reach. */
+/** A runservice in this process: executors reach it, and what it has at hand can be looked at without waiting. */
 export interface RunserviceHost extends Runservice {
+  /** As `loadRun`, but a run that ended long ago is `row_cold`. */
+  findRun(runId: string): RunView | undefined
+  /** With their rows, as `findRun`. What lists many runs, or old ones, uses `findRuns`. */
+  listRuns(options?: ListRunsOptions): readonly Run[]
   /** The protocol for one executor in this process. */
   executorApi(executorId: string): ExecutorApi
   /** The protocol for the executor with that token. Errors: `unauthenticated`. */

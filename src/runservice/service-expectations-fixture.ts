@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest'
 import type { Database } from '../datamanager/database.ts'
-import type { ListRunsOptions, Runservice } from './api.ts'
+import type { ListRunsOptions, RunserviceHost } from './api.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { isFinishedRun, isFinishedStep, isFinishedTask } from './types.ts'
 
@@ -24,7 +24,7 @@ export function nothingLeft(database: Database<RunserviceSchema>): void {
 }
 
 /** Sequences of all pages, one after another. */
-export function listRunsOf(runservice: Runservice, options: ListRunsOptions): readonly number[] {
+export function listRunsOf(runservice: RunserviceHost, options: ListRunsOptions): readonly number[] {
   const all: number[] = []
   for (;;) {
     const after = all.at(-1)

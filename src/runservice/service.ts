@@ -351,7 +351,7 @@ class LocalRunservice implements RunserviceHost {
     return this.#executors.listQueue(options)
   }
 
-  listEvents(after: number): readonly RunEvent[] {
+  async listEvents(after: number): Promise<readonly RunEvent[]> {
     return this.#components.database.view((tx) => listEvents(tx, after, listLimitMax))
   }
 

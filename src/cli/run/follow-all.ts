@@ -80,7 +80,7 @@ function whyStuck({ run, tasks }: RunView): string | undefined {
 }
 
 async function stopRun(runservice: Runservice, runId: string): Promise<void> {
-  const phase = runservice.findRun(runId)?.run.phase
+  const phase = (await runservice.loadRun(runId))?.run.phase
   try {
     if (phase === 'running') await runservice.stopRun(runId)
     if (phase === 'queued') await runservice.cancelRun(runId)

@@ -1,7 +1,7 @@
 // The newest invocation of a repository, and its runs.
 
 import { SlipwayError } from '../../lib/errors.ts'
-import type { Runservice } from '../../runservice/api.ts'
+import type { RunserviceHost } from '../../runservice/api.ts'
 import type { Run } from '../../runservice/types.ts'
 import {
   type Invocation,
@@ -22,7 +22,7 @@ export function lockLast(state: StateDirectory): Invocation {
 }
 
 /** Its runs; of one that was repeated the newest. */
-export function newestRuns(runservice: Runservice): readonly Run[] {
+export function newestRuns(runservice: RunserviceHost): readonly Run[] {
   const runs = runservice.listRuns({ limit: 100, oldestFirst: true })
   return [...new Map(runs.map((run) => [run.name, run])).values()]
 }

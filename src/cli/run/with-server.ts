@@ -2,7 +2,7 @@
 // while they are opened.
 
 import { invariant } from '../../lib/errors.ts'
-import type { Runservice } from '../../runservice/api.ts'
+import type { RunserviceHost } from '../../runservice/api.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
 import { openLocalServer } from '../../server/local/local-server.ts'
 import type { Invocation } from '../../server/local/state-directory.ts'
@@ -16,7 +16,7 @@ export async function withServer(
   { options, io, repository, state, output, stopping, clock }: RunContext,
   invocation: Invocation,
   freeze: (signal: AbortSignal) => Promise<Source>,
-  work: (runservice: Runservice, source: Source) => Promise<number>,
+  work: (runservice: RunserviceHost, source: Source) => Promise<number>,
 ): Promise<number> {
   const notice = (message: string) => void output.write({ type: 'notice', message })
   let source: Source | undefined

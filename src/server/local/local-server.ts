@@ -9,7 +9,7 @@ import { openJournal } from '../../executor/journal.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
-import type { Runservice } from '../../runservice/api.ts'
+import type { RunserviceHost } from '../../runservice/api.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
 import {
@@ -49,7 +49,7 @@ export type LocalServerComponents = {
 }
 
 export interface LocalServer extends AsyncDisposable {
-  readonly runservice: Runservice
+  readonly runservice: RunserviceHost
   /** Resolves when no task is executed or torn down. */
   idle(): Promise<void>
 }
