@@ -13,7 +13,77 @@ export type RowType = {
    * index). An index is searched by a prefix of its columns and listed in the order of the rest, then of the id.
    */
   readonly indexes?: Readonly<Record<string, (body: never) => IndexKey | undefined>>
+  /** Makes each row of this type the head of a family. At most one type of a database has families. */
+  readonly family?: RowFamily
+  /**
+   * Of a type that belongs to families: indexes whose first column is the id of the head. They are listed by a prefix with
+   * that id, and then find the rows of a family that is cold, too.
+   */
+  readonly familyIndexes?: readonly string[]
+  /**
+   * Of a type that belongs to families: indexes that find the rows of a cold family or not, as it happens. Only for
+   * questions whose answer does not depend on families that are final.
+   */
+  readonly localIndexes?: readonly string[]
 }
+
+/**
+ * A row (the head) and the rows that belong to it, such as a run with its tasks. Once they are final they may become cold:
+ * they leave the file of an instance after a snapshot has them, and are read from there when they are asked for. An entry
+ * stays of each, cold or not. Closures see no difference; a row of a cold family that is changed brings it back. Only
+ * families whose id is a UUID become cold.
+ */
+export type RowFamily = {
+  /**
+   * Types of the rows that belong to the family of the head with id `ID`, besides the head: those with the id `ID`, or one
+   * that begins with `ID/`.
+   */
+  readonly members: readonly string[]
+  /** No row of the family will change of its own accord. Rows that have a key in another index keep it from becoming cold. */
+  readonly isFinal: (head: never) => boolean
+  /** What stays. It must not change for a given head in later versions. */
+  readonly entry: (head: never) => FamilyEntry
+}
+
+/** What is known of every family without reading it. Numbers are integers. */
+export type FamilyEntry = {
+  /** The place in lists, different for each head. */
+  readonly order: number
+  /** Elements with a slash before each, such as `/project/ID/branch/NAME`. */
+  readonly path: string
+  /** From 0 to 255. */
+  readonly state: number
+  /** Different for each head whose paths have the first two elements in common. */
+  readonly number: number
+  /** One of few texts. */
+  readonly label: string
+  /** Milliseconds. */
+  readonly createdAt: number
+  readonly startedAt?: number
+  readonly endedAt?: number
+  /** Since when there is something beside the rows that a retention may remove. */
+  readonly removableSince?: number
+  /** The head that this one repeats. */
+  readonly repeats?: string
+}
+
+export type FamilyQuery = {
+  /** Exactly this path; with `isSubtree` also those below it. Default: all. */
+  readonly path?: string
+  readonly isSubtree?: boolean
+  readonly states?: readonly number[]
+  /** Needs a path of at least two elements. */
+  readonly number?: number
+  /** Created at this time or later, and before that one. */
+  readonly from?: number
+  readonly before?: number
+  /** Only those strictly after (before, when descending) this order. */
+  readonly after?: number
+  readonly descending?: boolean
+  readonly limit: number
+}
+
+export type FamilyRow = FamilyEntry & { readonly id: string }
 export type IndexKey = readonly (string | number)[]
 export type RowTypes = Readonly<Record<string, RowType>>
 
@@ -43,6 +113,13 @@ export interface ReadTransaction<S extends Schema> {
   list<T extends keyof S & string>(type: T, options?: ListRowsOptions): readonly Row<S[T]>[]
   /** Rows with this prefix, counted without reading their bodies. */
   count<T extends keyof S & string>(type: T, options?: Pick<ListRowsOptions, 'index' | 'prefix'>): number
+  /** Families, cold or not, in their order. Never reads their rows. */
+  entries(query: FamilyQuery): readonly FamilyRow[]
+  entry(id: string): FamilyRow | undefined
+  /** Those with `removableSince` before that time, oldest first. */
+  removableEntries(before: number, limit: number): readonly FamilyRow[]
+  /** Those that repeat the head with this id. */
+  repeatingEntries(id: string): readonly FamilyRow[]
 }
 
 export interface Transaction<S extends Schema> extends ReadTransaction<S> {
@@ -97,8 +174,13 @@ export interface Database<S extends Schema> extends AsyncDisposable {
    * `outcome_unknown`. Sees what is applied here.
    */
   outcome(transactionId: string): Committed<Json | undefined> | undefined
-  /** Reads one consistent, applied and durable state. Synchronous and short. */
+  /** Reads one consistent, applied and durable state. Synchronous and short. `row_cold` when it needs a cold family. */
   view<T>(read: (tx: ReadTransaction<S>) => T): T
+  /**
+   * As `view`, but reads what is cold from object storage and runs `read` again. Errors besides those of `view`: of the
+   * storage, `snapshot_corrupt`, `limit_exceeded` when it needs too many families at once.
+   */
+  read<T>(read: (tx: ReadTransaction<S>) => T, signal?: AbortSignal): Promise<T>
   /** Position of the state that `view` sees. */
   readonly position: Position
   /** Content hash of that state: SHA-256 of each row, summed modulo 2^256, hex. Equal at equal positions everywhere. */

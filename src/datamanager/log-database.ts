@@ -5,6 +5,7 @@ import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import type { Json } from '../lib/json.ts'
 import { limits } from '../lib/limits.ts'
 import type { ChangeLog } from './change-log.ts'
+import { ColdRows, type LoadFamilies, Thawing } from './cold/thawed.ts'
 import type {
   Change,
   Committed,
@@ -34,6 +35,7 @@ export type LogDatabaseComponents = {
   readonly log: ChangeLog
   readonly writer: Writer
   readonly clock: Clock
+  readonly loadFamilies: LoadFamilies
   /** True while something committed is missing from the rows. */
   readonly isBehind?: () => boolean
   /** Ends what goes on beside the commits, after the last of them. */
@@ -145,7 +147,28 @@ export class LogDatabase<S extends Schema> implements Database<S> {
     this.#checkUsable()
     if (this.#components.isBehind?.())
       throw new SlipwayError('database_behind', 'a committed record could not be applied yet: try again later')
-    return this.#components.model.view<S, T>(read)
+    try {
+      return this.#components.model.view<S, T>(read)
+    } catch (error) {
+      if (!(error instanceof ColdRows)) throw error
+      const ids = error.families.map(({ id }) => id).join(', ')
+      throw new SlipwayError('row_cold', `read the database: family ${ids} is in object storage`, { cause: error })
+    }
+  }
+
+  async read<T>(read: (tx: ReadTransaction<S>) => T, signal?: AbortSignal): Promise<T> {
+    const { model, loadFamilies } = this.#components
+    const ending = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal
+    using thawing = new Thawing(loadFamilies, model.thawed)
+    for (;;) {
+      try {
+        return this.view(read)
+      } catch (error) {
+        const { cause } = error as { cause?: unknown }
+        if (!isSlipwayError(error, 'row_cold') || !(cause instanceof ColdRows)) throw error
+        await thawing.load(cause, ending)
+      }
+    }
   }
 
   get position(): Position {

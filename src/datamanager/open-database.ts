@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { createPrivateFile } from '../lib/file-lock.ts'
 import { newUuid } from '../lib/uuid.ts'
+import { FamilyLoader } from './cold/load-families.ts'
 import type { Database, Position, RowTypes, Schema } from './database.ts'
 import { DatabaseLock } from './database-lock.ts'
 import { EmbeddedChangeLog } from './log/embedded.ts'
@@ -70,6 +71,7 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
   createPrivateFile(path) // SQLite gives its other files the mode of this one
   const model = undo.use(ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls }))
   if (storage) await applyShipped(model, storage)
+  const families = new FamilyLoader({ model, place: storage?.place })
   const log = new EmbeddedChangeLog(model.connection, model.readConnection)
   await checkHead(model, log, path)
   const closing = new AbortController()
@@ -86,6 +88,7 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
       newId,
       isShared: false,
       shipsLog: true,
+      families,
       consumed: () => Number.POSITIVE_INFINITY,
       closing: closing.signal,
       onFailure: (error) => {
@@ -107,10 +110,20 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
     now: () => clock.now(),
     newId,
     defer,
+    loadFamilies: families.load,
   })
   const owned = undo.move()
   const endUpkeep = upkeep && (() => upkeep.close())
-  const opened = new LogDatabase<S>({ model, log, writer, clock, closing, endUpkeep, close: () => owned.dispose() })
+  const opened = new LogDatabase<S>({
+    model,
+    log,
+    writer,
+    loadFamilies: families.load,
+    clock,
+    closing,
+    endUpkeep,
+    close: () => owned.dispose(),
+  })
   database = opened
   if (failure) opened.fail(failure)
   upkeep?.start()

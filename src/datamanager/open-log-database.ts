@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { createPrivateFile } from '../lib/file-lock.ts'
 import type { ChangeLog } from './change-log.ts'
+import { FamilyLoader } from './cold/load-families.ts'
 import type { Position, RowTypes, Schema } from './database.ts'
 import { DatabaseLock } from './database-lock.ts'
 import { Follower } from './log/follower.ts'
@@ -62,6 +63,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   }
   const first = openModel()
   const model = undo.use(restore ? await openAgainIfCollected(first, log, restore, openModel) : first)
+  const families = new FamilyLoader({ model, place: storage?.place })
   const closing = new AbortController()
   let failure: SlipwayError | undefined
   let database: LogDatabase<S> | undefined
@@ -70,7 +72,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     closing.abort(error)
     database?.fail(error)
   }
-  const follower = new Follower({ model, log, clock, onBranch, onFailure })
+  const follower = new Follower({ model, log, clock, onBranch, loadFamilies: families.load, onFailure })
   await follower.catchUp(closing.signal)
   await checkLogEnd(log, model)
   const parts = { model, log, follower, clock, random, onBranch, closing: closing.signal, onFailure }
@@ -80,6 +82,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     now: () => clock.now(),
     newId,
     defer,
+    loadFamilies: families.load,
   })
   const upkeep =
     storage &&
@@ -92,6 +95,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
       newId,
       isShared: true,
       shipsLog,
+      families,
       consumed: consumed ?? (() => Number.POSITIVE_INFINITY),
       closing: closing.signal,
       onFailure,
@@ -104,7 +108,17 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   }
   const isBehind = () => follower.isBehind
   const endUpkeep = upkeep && (() => upkeep.close())
-  const opened = new LogDatabase<S>({ model, log, writer, clock, closing, close, isBehind, endUpkeep })
+  const opened = new LogDatabase<S>({
+    model,
+    log,
+    writer,
+    loadFamilies: families.load,
+    clock,
+    closing,
+    close,
+    isBehind,
+    endUpkeep,
+  })
   database = opened
   if (failure) opened.fail(failure)
   upkeep?.start()

@@ -12,5 +12,8 @@ export const recoveryBranches = [
   'follow: try again',
 ] as const
 
-export type RecoveryBranch = (typeof recoveryBranches)[number]
+/** Those that only a database with families has. */
+export const coldBranches = ['apply: rows of a cold family'] as const
+
+export type RecoveryBranch = (typeof recoveryBranches)[number] | (typeof coldBranches)[number]
 export type OnBranch = (branch: RecoveryBranch) => void

@@ -8,6 +8,7 @@
 import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { EncodedRecord, RecordHash } from './change-log.ts'
+import { type ColdRows, type LoadFamilies, Thawing } from './cold/thawed.ts'
 import type { Committed, DoOptions, Position, Schema, Transaction } from './database.ts'
 import { OutcomeUnknownError } from './outcome-unknown.ts'
 import type { ReadModel } from './read-model/read-model.ts'
@@ -22,6 +23,7 @@ export type WriterComponents = {
   readonly newId: () => string
   /** Runs `task` soon, after those who are about to call have done so. */
   readonly defer: (task: () => void) => void
+  readonly loadFamilies: LoadFamilies
 }
 
 export type EvaluatedBatch = {
@@ -58,11 +60,14 @@ type Queued = {
   readonly settle: { resolve(committed: Committed<unknown>): void; reject(error: unknown): void }
   state: 'queued' | 'evaluated' | 'settled'
   rounds: number
+  /** Holds what it has read of cold families. */
+  thawing: Thawing | undefined
   onAbort: (() => void) | undefined
 }
 type Outcome =
   | { readonly kind: 'returned'; readonly result: unknown; readonly position: Position }
   | { readonly kind: 'threw'; readonly error: unknown }
+  | { readonly kind: 'cold'; readonly cold: ColdRows }
 type Evaluated = { readonly queued: Queued; readonly outcome: Outcome }
 
 /** Transaction ids are forgotten in passing, every so many records. */
@@ -71,6 +76,8 @@ const forgetEveryRecords = 256
 export class Writer {
   readonly #components: WriterComponents
   #queue: Queued[] = []
+  /** Those that wait for rows from object storage, and then go on before the others. */
+  readonly #thawing = new Set<Queued>()
   #isScheduled = false
   #running: Promise<void> | undefined
   #closed: SlipwayError | undefined
@@ -105,6 +112,7 @@ export class Writer {
         settle: { resolve: resolve as (committed: Committed<unknown>) => void, reject },
         state: 'queued',
         rounds: 0,
+        thawing: undefined,
         onAbort: undefined,
       }
       if (signal) {
@@ -119,17 +127,18 @@ export class Writer {
   /** Commits what waits, refuses what comes. */
   async close(): Promise<void> {
     this.#closed ??= new SlipwayError('database_closed', 'the database is closed')
-    while (this.#queue.length > 0 || this.#running) await this.#idle.promise
+    while (this.#queue.length > 0 || this.#thawing.size > 0 || this.#running) await this.#idle.promise
   }
 
   /** Refuses everything from now on, what waits included. */
   fail(error: SlipwayError): void {
     this.#closed = error
     for (const queued of this.#queue.splice(0)) this.#reject(queued, error)
+    for (const queued of this.#thawing) this.#reject(queued, error)
   }
 
   #isOverloaded(): boolean {
-    const waiting = this.#queue.length
+    const waiting = this.#queue.length + this.#thawing.size
     if (waiting >= limits.queuedTransactions.value) return true
     return waiting > limits.batchTransactions.value && waiting * this.#meanBytes > limits.queuedBytes.value
   }
@@ -155,8 +164,7 @@ export class Writer {
       this.#schedule()
       return
     }
-    this.#idle.resolve()
-    this.#idle = Promise.withResolvers<void>()
+    this.#wakeIdle()
   }
 
   /** Returns a promise only when the strategy waits. */
@@ -206,6 +214,10 @@ export class Writer {
         taken++
         if (current.state === 'settled') continue
         const { outcome, line } = this.#evaluateOne(current, position, lines.length > 0)
+        if (outcome.kind === 'cold') {
+          void this.#thaw(current, outcome.cold)
+          continue
+        }
         this.#meanBytes += ((line?.length ?? 0) - this.#meanBytes) / 16
         bytes += line?.length ?? 0
         if (line !== undefined) lines.push(line)
@@ -233,6 +245,28 @@ export class Writer {
     return { record: lines.length === 0 ? undefined : encodeRecord(place, newId(), lines), prev: place.prev }
   }
 
+  /** Reads what the closure needs, while others go on; then it is the next. */
+  async #thaw(queued: Queued, cold: ColdRows): Promise<void> {
+    const { loadFamilies, model } = this.#components
+    this.#thawing.add(queued)
+    try {
+      queued.thawing ??= new Thawing(loadFamilies, model.thawed)
+      await queued.thawing.load(cold, queued.signal)
+      // Settled when its caller has left, or the database has failed.
+      if (queued.state !== 'settled') this.#queue.unshift(queued)
+    } catch (error) {
+      this.#reject(queued, error)
+    }
+    this.#thawing.delete(queued)
+    if (this.#queue.length > 0) this.#schedule()
+    else this.#wakeIdle()
+  }
+
+  #wakeIdle(): void {
+    this.#idle.resolve()
+    this.#idle = Promise.withResolvers<void>()
+  }
+
   #evaluateOne(
     queued: Queued,
     position: Position,
@@ -258,7 +292,7 @@ export class Writer {
       position,
       queued.isMaintenance,
     )
-    if (evaluation.kind === 'threw') return { outcome: evaluation, line: undefined }
+    if (evaluation.kind !== 'returned') return { outcome: evaluation, line: undefined }
     const { result, operations } = evaluation
     if (operations.length === 0)
       return {
@@ -275,7 +309,7 @@ export class Writer {
       case 'committed':
         for (const { queued, outcome } of evaluated)
           if (outcome.kind === 'returned') this.#resolve(queued, { result: outcome.result, position: outcome.position })
-          else this.#reject(queued, outcome.error)
+          else if (outcome.kind === 'threw') this.#reject(queued, outcome.error)
         return
       case 'lost':
         this.#again(evaluated)
@@ -326,6 +360,7 @@ export class Writer {
   #settle(queued: Queued): boolean {
     if (queued.state === 'settled') return false
     queued.state = 'settled'
+    queued.thawing?.[Symbol.dispose]()
     if (queued.onAbort) queued.signal?.removeEventListener('abort', queued.onAbort)
     return true
   }

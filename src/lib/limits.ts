@@ -79,6 +79,11 @@ export const limits = {
     'An instance that was seen within this time has to read a new format before it is written.',
   ),
   changedDuringSnapshot: limit(500_000, 'count', 'A snapshot during which more rows change is given up.'),
+  familyFileBytes: limit(16 * MiB, 'bytes', 'A data file of cold families is split at so many bytes of rows.'),
+  familyBytes: limit(8 * MiB, 'bytes', 'A family with more bytes of rows does not become cold.'),
+  coldFamiliesAtOnce: limit(50_000, 'count', 'More families become cold with the next snapshot.'),
+  thawedBytes: limit(32 * MiB, 'bytes', 'Of cold families that were read, those used last are kept in memory.'),
+  thawedFamilies: limit(256, 'count', 'A transaction that needs more cold families is refused.'),
 
   // objectstorage
   objectKeyBytes: limit(900, 'bytes', 'A longer key is refused.'),
@@ -184,5 +189,27 @@ export const limits = {
     1 * seconds,
     'milliseconds',
     'A round that goes on for longer than what it cleans is broken off.',
+  ),
+
+  // gateway
+  sessionMs: limit(14 * days, 'milliseconds', 'A session of a browser ends this long after its login.'),
+  sessionsPerUser: limit(50, 'count', 'With a further login the oldest session of the user ends.'),
+  loginAttempts: limit(10, 'count', 'Further failed logins, per user and per address, are `rate_limited`.'),
+  loginRefillMs: limit(30 * seconds, 'milliseconds', 'After this time one more failed login is allowed.'),
+  loginKeys: limit(10_000, 'count', 'Of more users and addresses with failed logins the oldest are forgotten.'),
+  loginsAtOnce: limit(8, 'count', 'Further logins at the same time are `rate_limited`.'),
+  idempotencyKeyMs: limit(
+    1 * days,
+    'milliseconds',
+    'After this time an Idempotency-Key may come with another request.',
+  ),
+  idempotencyKeyBytes: limit(200, 'bytes', 'A longer Idempotency-Key is refused.'),
+  eventKeepAliveMs: limit(15 * seconds, 'milliseconds', 'A silent stream of events gets a comment after this time.'),
+  runChangesKept: limit(1000, 'count', 'Who asks for older changes of runs gets a `reset`.'),
+  runChangesBehind: limit(1000, 'count', 'A reader of changes of runs that is further behind gets a `reset`.'),
+  followedLogBytes: limit(
+    4 * MiB,
+    'bytes',
+    'Of a log that is followed so much is shared; slower followers read for themselves.',
   ),
 } as const satisfies Record<string, Limit>

@@ -3,6 +3,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import type { ChangeLog, EncodedRecord } from '../change-log.ts'
+import { ColdRows, type LoadFamilies, Thawing } from '../cold/thawed.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
 import { decodeRecord } from '../record.ts'
 import type { OnBranch } from '../recovery.ts'
@@ -16,6 +17,7 @@ export type FollowerComponents = {
   readonly log: ChangeLog
   readonly clock: Clock
   readonly onBranch: OnBranch
+  readonly loadFamilies: LoadFamilies
   /** Hears when the log and this database contradict each other: nothing may be served any more. */
   readonly onFailure: (error: SlipwayError) => void
 }
@@ -42,13 +44,40 @@ export class Follower {
       for (const record of records) {
         // Applied meanwhile: the writer and the follower may both have read it.
         if (record.position <= model.position) onBranch('follow: applied already')
-        else this.apply(record)
+        else await this.apply(record, signal)
       }
     }
   }
 
-  /** Applies the next record. When SQLite fails, this database is behind until it succeeds. */
-  apply(record: EncodedRecord): void {
+  /** Applies a record whose append has succeeded. Until that is done, this database is behind. */
+  async applyOwn(record: EncodedRecord, signal: AbortSignal): Promise<void> {
+    try {
+      await this.apply(record, signal)
+    } catch (error) {
+      if (this.#components.model.position < record.position) this.#isBehind = true
+      throw error
+    }
+  }
+
+  /**
+   * Applies the next record, unless somebody does so meanwhile. What it changes of cold families is read first. When SQLite
+   * fails, this database is behind until it succeeds.
+   */
+  async apply(record: EncodedRecord, signal: AbortSignal): Promise<void> {
+    const { model, loadFamilies, onBranch } = this.#components
+    using thawing = new Thawing(loadFamilies, model.thawed)
+    while (model.position < record.position) {
+      try {
+        this.#apply(record)
+      } catch (error) {
+        if (!(error instanceof ColdRows)) throw error
+        onBranch('apply: rows of a cold family')
+        await thawing.load(error, signal)
+      }
+    }
+  }
+
+  #apply(record: EncodedRecord): void {
     const { model, onBranch } = this.#components
     this.#checkedNow(() => {
       const decoded = decodeRecord(record)
@@ -56,7 +85,7 @@ export class Follower {
         model.apply(decoded)
         this.#isBehind = false
       } catch (error) {
-        if (!isContradiction(error)) {
+        if (!isContradiction(error) && !(error instanceof ColdRows)) {
           onBranch('apply: failed')
           this.#isBehind = true
         }

@@ -90,12 +90,13 @@ export class RemoteCommit implements CommitStrategy {
     }
     if (model.position < record.position) {
       try {
-        follower.apply(record)
+        await follower.applyOwn(record, closing)
       } catch (error) {
         // The record is durable and counts; this instance serves nothing until it has applied it.
         if (isContradiction(error)) throw error
       }
-    } else if (model.position === record.position && model.hash !== record.hash) {
+    }
+    if (model.position === record.position && model.hash !== record.hash) {
       const error = new SlipwayError(
         'database_corrupt',
         `the log has two records ${record.position}: ${model.hash} and ${record.hash}`,

@@ -2,21 +2,37 @@
 
 import { hash } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
-import type { IndexKey, RowTypes } from '../database.ts'
+import { compareUtf8 } from '../../lib/compare-utf8.ts'
+import { invariant } from '../../lib/errors.ts'
+import type { FamilyEntry, IndexKey, RowFamily, RowTypes } from '../database.ts'
 
 export type DeclaredIndex = {
   readonly number: number
   readonly name: string
+  /** What it says of rows of a cold family: all, none, or that there are none with a key. */
+  readonly ofCold: 'found' | 'left out' | 'none'
   readonly keyOf: (body: unknown) => IndexKey | undefined
 }
 export type DeclaredType = {
   readonly number: number
   readonly name: string
   readonly indexes: readonly DeclaredIndex[]
+  readonly isInFamily: boolean
+  /** Of the type of heads. */
+  readonly family?: DeclaredFamily
+}
+export type DeclaredFamily = {
+  readonly isFinal: (head: unknown) => boolean
+  readonly entry: (head: unknown) => FamilyEntry
 }
 
 export type Catalog = {
   readonly types: ReadonlyMap<string, DeclaredType>
+  /** The type of heads, and all types of which families have rows, heads included; in their order. */
+  readonly head: DeclaredType | undefined
+  readonly familyTypes: readonly DeclaredType[]
+  /** The declaration of the entries differs from the one the file was written with. */
+  readonly isFamilyChanged: boolean
   /** Indexes whose declaration differs from the one the file was written with: their entries are built anew. */
   readonly changed: readonly { readonly type: DeclaredType; readonly index: DeclaredIndex }[]
 }
@@ -29,14 +45,38 @@ export function loadCatalog(db: DatabaseSync, types: RowTypes): Catalog {
   const catalog = new Map<string, DeclaredType>()
   const changed: { type: DeclaredType; index: DeclaredIndex }[] = []
   const declared = new Set<number>()
-  for (const [name, { indexes = {} }] of Object.entries(types)) {
-    const type = { number: internType(db, name), name, indexes: [] as DeclaredIndex[] }
+  const heads = Object.entries(types).filter(([, { family }]) => family)
+  invariant(heads.length <= 1, 'more than one type of row has families')
+  const [headName, { family = undefined } = {}] = heads[0] ?? []
+  let isFamilyChanged = false
+  for (const [name, { indexes = {}, familyIndexes = [], localIndexes = [] }] of Object.entries(types)) {
+    const isInFamily = name === headName || family?.members.includes(name) === true
+    const type = {
+      number: internType(db, name),
+      name,
+      indexes: [] as DeclaredIndex[],
+      isInFamily,
+      ...(name === headName && family ? { family: declaredFamily(family) } : {}),
+    }
+    if (name === headName && family) {
+      const fingerprint = hash('sha256', `${String(family.entry)} ${String(family.isFinal)}`)
+      const stored = storedIndex(db, name, familyName)
+      const number = stored?.number ?? addIndex(db, name, familyName, fingerprint)
+      db.prepare('UPDATE stored_index SET fingerprint = ? WHERE number = ?').run(fingerprint, number)
+      declared.add(number)
+      isFamilyChanged = stored?.fingerprint !== fingerprint
+    }
     for (const [indexName, keyOf] of Object.entries(indexes)) {
       const fingerprint = hash('sha256', String(keyOf))
       const stored = storedIndex(db, name, indexName)
       const number = stored?.number ?? addIndex(db, name, indexName, fingerprint)
       // The body of a row is what `put` was given for this type, so it is what the index function takes.
-      const index: DeclaredIndex = { number, name: indexName, keyOf: keyOf as (body: unknown) => IndexKey | undefined }
+      const index: DeclaredIndex = {
+        number,
+        name: indexName,
+        ofCold: familyIndexes.includes(indexName) ? 'found' : localIndexes.includes(indexName) ? 'left out' : 'none',
+        keyOf: keyOf as (body: unknown) => IndexKey | undefined,
+      }
       if (stored?.fingerprint !== fingerprint) {
         db.prepare('UPDATE stored_index SET fingerprint = ? WHERE number = ?').run(fingerprint, number)
         changed.push({ type, index })
@@ -51,7 +91,18 @@ export function loadCatalog(db: DatabaseSync, types: RowTypes): Catalog {
     deleteEntries(db, number)
     db.prepare('DELETE FROM stored_index WHERE number = ?').run(number)
   }
-  return { types: catalog, changed }
+  const head = headName === undefined ? undefined : catalog.get(headName)
+  const familyTypes = [...catalog.values()].filter(({ isInFamily }) => isInFamily)
+  familyTypes.sort((a, b) => compareUtf8(a.name, b.name))
+  return { types: catalog, changed, head, familyTypes, isFamilyChanged }
+}
+
+/** Not the name of an index: under it the declaration of the entries is written down. */
+const familyName = '$family'
+
+/** The head is a row of the type, so it is what the functions take. */
+function declaredFamily({ isFinal, entry }: RowFamily): DeclaredFamily {
+  return { isFinal: isFinal as (head: unknown) => boolean, entry: entry as (head: unknown) => FamilyEntry }
 }
 
 export function internType(db: DatabaseSync, name: string): number {

@@ -11,17 +11,21 @@ import { invariant, SlipwayError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
 import { limits } from '../../lib/limits.ts'
 import { genesisHash, type RecordHash } from '../change-log.ts'
+import { type ColdFamily, Entries, isUuid } from '../cold/entries.ts'
+import type { FamilyIndex, RowSpan } from '../cold/family-file.ts'
+import { ColdRows, ThawedFamilies } from '../cold/thawed.ts'
 import type { Maintenance, Position, RowTypes, Schema, Transaction } from '../database.ts'
 import { type DecodedRecord, encodeDelete, encodePut, type RecordedTransaction } from '../record.ts'
 import {
   type Catalog,
+  type DeclaredFamily,
   type DeclaredIndex,
   type DeclaredType,
   deleteEntries,
   internType,
   loadCatalog,
 } from './catalog.ts'
-import { decodeSum, emptyContentHash, encodeSum, moveSum, rowHash } from './content-hash.ts'
+import { decodeSum, emptyContentHash, encodeSum, hashNumber, moveSum, rowHash } from './content-hash.ts'
 import { encodeIndexKey } from './index-key.ts'
 import { Rows, RowsReader, Statements } from './rows.ts'
 import { type Identity, openReadConnection, openWriteConnection, sqliteCode, sqliteError } from './sqlite.ts'
@@ -32,7 +36,7 @@ const rowIdCharactersMax = 512
 const indexSampleRows = 32
 
 /** Where the storage is told to do something lasting; the simulation crashes before and after each. */
-export type StorageCall = 'begin' | 'append' | 'commit' | 'apply'
+export type StorageCall = 'begin' | 'append' | 'commit' | 'apply' | 'move'
 export type StorageCalls = <T>(name: StorageCall, call: () => T) => T
 const plainCalls: StorageCalls = (_name, call) => call()
 
@@ -50,6 +54,8 @@ export const maintenanceId = 'state'
 
 type State = { position: Position; hash: RecordHash; sum: bigint; maintenance: Maintenance | undefined }
 type StoredRow = { number: number; body: string; hash: Uint8Array }
+type FamilyStoredRow = StoredRow & { readonly id: string; readonly changed_at: number }
+const insertRow = 'INSERT INTO stored_row (type, id, body, changed_at, hash) VALUES (?, ?, ?, ?, ?)'
 
 export type Remembered = { readonly position: Position; readonly at: number; readonly result: string | null }
 
@@ -57,6 +63,11 @@ export type Remembered = { readonly position: Position; readonly at: number; rea
 export type Evaluation<T> =
   | { readonly kind: 'returned'; readonly result: T; readonly operations: readonly string[]; readonly bytes: number }
   | { readonly kind: 'threw'; readonly error: unknown }
+  /** Nothing of it stays; it has to run again when these are read. */
+  | { readonly kind: 'cold'; readonly cold: ColdRows }
+
+/** The state of a family that a snapshot has, as its index says. */
+export type SnapshotFamily = RowSpan & { readonly id: string }
 
 export class ReadModel implements Disposable {
   readonly identity: Identity
@@ -68,6 +79,10 @@ export class ReadModel implements Disposable {
   onApplied: () => void = () => {}
   /** While set, gets type and id, with a zero byte between, of every row that changes, also when that is rolled back. */
   touched: Set<string> | undefined
+  /** Rows of cold families that were read. */
+  readonly thawed = new ThawedFamilies()
+  /** Of the state in the open transaction. */
+  readonly entries: Entries
   readonly #catalog: Catalog
   readonly #rows: Rows
   readonly #readRows: Rows
@@ -88,9 +103,12 @@ export class ReadModel implements Disposable {
     this.#run('BEGIN IMMEDIATE')
     this.#catalog = loadCatalog(connection, { ...options.types, [maintenanceType]: {} })
     for (const { type, index } of [...this.#catalog.changed, ...this.#staleIndexes()]) this.#rebuild(type, index)
+    this.entries = new Entries(connection)
+    if (this.#catalog.isFamilyChanged) this.#rebuildEntries()
     this.#run('COMMIT')
-    this.#rows = new Rows(connection, this.#catalog)
-    this.#readRows = new Rows(readConnection, this.#catalog)
+    const { thawed } = this
+    this.#rows = new Rows(connection, { catalog: this.#catalog, entries: this.entries, thawed })
+    this.#readRows = new Rows(readConnection, { catalog: this.#catalog, entries: new Entries(readConnection), thawed })
     const meta = connection.prepare('SELECT * FROM meta').get() as Identity & {
       position: number
       hash: string
@@ -120,6 +138,11 @@ export class ReadModel implements Disposable {
     }
   }
 
+  /** Names of the types of which families have rows. */
+  get familyTypes(): readonly string[] {
+    return this.#catalog.familyTypes.map(({ name }) => name)
+  }
+
   /** Position of the newest applied record; inside a transaction still the one it began at. */
   get position(): Position {
     return (this.#committed ?? this.#state).position
@@ -142,15 +165,17 @@ export class ReadModel implements Disposable {
     return this.#committed !== undefined
   }
 
-  /** Runs `read` on the newest committed state, through the read-only connection. */
+  /** Runs `read` on the newest committed state, through the read-only connection. Errors: ColdRows. */
   view<S extends Schema, T>(read: (tx: RowsReader<S>) => T): T {
     const tx = new RowsReader<S>(this.#readRows)
     const isOuter = !this.readConnection.isTransaction
     if (isOuter) this.#readStatements.of('BEGIN').run()
     try {
-      return mustBeSynchronous(read(tx), 'view')
+      const result = mustBeSynchronous(read(tx), 'view')
+      if (tx.cold) throw tx.cold
+      return result
     } catch (error) {
-      throw sqliteError(error, 'read the database')
+      throw tx.cold ?? sqliteError(error, 'read the database')
     } finally {
       tx.close()
       if (isOuter) this.#readStatements.of('COMMIT').run()
@@ -218,8 +243,9 @@ export class ReadModel implements Disposable {
     if (evaluation.kind === 'threw' && sqliteCode(evaluation.error) !== undefined) throw evaluation.error
     // A failed put may have changed the row before it failed; a closure that swallows the error must not keep half of it.
     if (tx.failure !== undefined && evaluation.kind === 'returned') evaluation = { kind: 'threw', error: tx.failure }
+    if (tx.cold) evaluation = { kind: 'cold', cold: tx.cold }
     if (tx.hasSavepoint) {
-      if (evaluation.kind === 'threw') this.#undo(before)
+      if (evaluation.kind !== 'returned') this.#undo(before)
       this.#run('RELEASE closure')
     }
     return evaluation
@@ -230,9 +256,124 @@ export class ReadModel implements Disposable {
     this.put(this.#typeOf(type), row.id, row.body, row.changedAt)
   }
 
+  /** Cold families as the index file of a snapshot's data file has them. `entries.finishRestore` must follow. */
+  restoreFamilies(name: string, { blocks, families }: FamilyIndex): void {
+    this.begin()
+    try {
+      this.entries.restore(this.entries.addFile(name, blocks), families)
+      for (const { sum } of families) this.#state.sum = moveSum(this.#state.sum, sum, undefined)
+      this.commit(0, genesisHash) // As loadSnapshot: at no position before it has all rows.
+    } catch (error) {
+      this.rollback()
+      throw error
+    }
+  }
+
+  /**
+   * Families as a snapshot at `position` has them in its file, which is durable and which the newest manifest names: those
+   * that are the same here become cold, or are read from that file from now on. The others stay as they are. Nothing else
+   * changes. No transaction may be open.
+   */
+  adoptFamilies(file: number, families: readonly SnapshotFamily[], position: Position): void {
+    this.#move(() => {
+      for (const family of families) this.#adoptFamily(file, family, position)
+    })
+  }
+
+  /** The number of a file of families of a snapshot; families that are in it already stay there. */
+  adoptFile(name: string, blocks: Uint8Array): number {
+    const known = this.entries.files().find((file) => file.name === name)
+    return known?.number ?? this.#move(() => this.entries.addFile(name, blocks))
+  }
+
+  removeUnusedFiles(): void {
+    this.#move(() => this.entries.removeUnusedFiles())
+  }
+
+  /** Brings the rows of cold families back; returns what has to be read first, and then has done nothing. */
+  takeBack(families: readonly ColdFamily[]): ColdRows | undefined {
+    const missing = families.filter(({ key }) => !this.thawed.find(key))
+    if (missing.length > 0) return new ColdRows(missing)
+    this.#move(() => {
+      for (const family of families) if (this.entries.cold(family.id)?.key === family.key) this.#thaw(family)
+    })
+    return undefined
+  }
+
+  /** A transaction that changes where rows are, and no row. It is no part of the log and may be lost in a crash. */
+  #move<T>(act: () => T): T {
+    invariant(!this.isInTransaction, 'a transaction is open')
+    // Not synced: what follows it in the WAL and is synced makes it durable, and nothing rests on it before.
+    this.#run('PRAGMA synchronous = NORMAL')
+    this.#run('BEGIN IMMEDIATE')
+    try {
+      const result = act()
+      this.storageCalls('move', () => this.#run('COMMIT'))
+      return result
+    } catch (error) {
+      if (this.connection.isTransaction) this.#run('ROLLBACK')
+      throw sqliteError(error, 'move rows of families')
+    } finally {
+      this.#run('PRAGMA synchronous = FULL')
+    }
+  }
+
+  #adoptFamily(file: number, span: SnapshotFamily, position: Position): void {
+    const cold = this.entries.cold(span.id)
+    if (cold) {
+      if (Buffer.compare(cold.sum, span.sum) === 0) this.entries.makeCold(span.id, file, span)
+      return
+    }
+    if (!this.entries.get(span.id)) return
+    const rows = this.#familyRows(span.id)
+    let sum = 0n
+    for (const { row } of rows) sum = moveSum(sum, row.hash, undefined)
+    const isSame =
+      rows.length === span.rows && sum === hashNumber(span.sum) && rows.every(({ row }) => row.changed_at <= position)
+    if (!isSame) return
+    if (rows.some(({ type, row }) => this.#keepsWarm(type, row))) {
+      this.entries.keepWarm(span.id)
+      return
+    }
+    for (const { type, row } of rows) {
+      this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(row.number)
+      this.#reindex(type, row.id, row.number, row.body, undefined)
+    }
+    this.entries.makeCold(span.id, file, span)
+  }
+
+  /** The rows of a family that are here. */
+  #familyRows(id: string): { readonly type: DeclaredType; readonly row: FamilyStoredRow }[] {
+    const select = this.#statements.of(
+      'SELECT number, id, body, hash, changed_at FROM stored_row WHERE type = ? AND (id = ? OR (id > ? AND id < ?))',
+    )
+    return this.#catalog.familyTypes.flatMap((type) =>
+      (select.all(type.number, id, `${id}/`, `${id}0`) as FamilyStoredRow[]).map((row) => ({ type, row })),
+    )
+  }
+
+  /** An index that says nothing of cold rows would lose this one. */
+  #keepsWarm(type: DeclaredType, { body }: FamilyStoredRow): boolean {
+    const strict = type.indexes.filter(({ ofCold }) => ofCold === 'none')
+    if (strict.length === 0) return false
+    const parsed: unknown = JSON.parse(body)
+    return strict.some(({ keyOf }) => keyOf(parsed) !== undefined)
+  }
+
+  /** In the open transaction: brings the rows of a cold family back. Errors: ColdRows when they were not read. */
+  #thaw(cold: ColdFamily): void {
+    const { rows } = this.thawed.get(cold)
+    this.entries.makeWarm(cold)
+    for (const { type: name, id, body, changedAt, hash } of rows) {
+      const type = this.#typeOf(name)
+      const { lastInsertRowid } = this.#statements.of(insertRow).run(type.number, id, body, changedAt, hash)
+      this.#index(type, id, Number(lastInsertRowid), body)
+    }
+  }
+
   /**
    * Applies the record after `position` to the rows and moves there, in one SQLite transaction, in which `also` is called
-   * before the commit.
+   * before the commit. Errors besides those of the database: ColdRows when it changes a family that was not read.
    */
   apply(record: DecodedRecord, also?: () => void): void {
     const { store, generation } = this.identity
@@ -254,7 +395,7 @@ export class ReadModel implements Disposable {
         this.commit(record.position, record.hash)
       } catch (error) {
         this.rollback()
-        throw sqliteError(error, `apply record ${record.position}`)
+        throw error instanceof ColdRows ? error : sqliteError(error, `apply record ${record.position}`)
       }
     })
   }
@@ -302,6 +443,10 @@ export class ReadModel implements Disposable {
         if (entry?.row !== row.number) problems.push(`${name} is not where an index should have it`)
       }
     }
+    for (const { sum: ofFamily, rows: count } of this.entries.coldFamilies()) {
+      sum = moveSum(sum, ofFamily, undefined)
+      rows += count
+    }
     const meta = this.connection.prepare('SELECT content_hash FROM meta').get()
     if (meta?.content_hash !== this.contentHash) problems.push('the stored content hash is not the one in use')
     if (encodeSum(sum) !== this.contentHash)
@@ -326,6 +471,17 @@ export class ReadModel implements Disposable {
       if (expected.get(`${row.type}\0${row.id}`) !== row.body)
         problems.push(`row ${row.type} ${row.id} is not what the log says`)
     }
+    const sums = new Map<string, bigint>()
+    for (const [key, body] of expected) {
+      const [typeName = '', id = ''] = key.split('\0')
+      const type = this.#catalog.types.get(typeName)
+      const cold = type && this.#rows.coldFamilyOf(type, id)
+      if (cold) sums.set(cold.id, moveSum(sums.get(cold.id) ?? 0n, rowHash(typeName, id, body), undefined))
+    }
+    for (const { id, sum, rows: count } of this.entries.coldFamilies()) {
+      rows += count
+      if (sums.get(id) !== hashNumber(sum)) problems.push(`the rows of family ${id} are not what the log says`)
+    }
     if (rows !== expected.size) problems.push(`there are ${rows} rows, the log says ${expected.size}`)
     return problems
   }
@@ -338,8 +494,13 @@ export class ReadModel implements Disposable {
   /** Writes one row; false when it is stored like this already. Only for RowsWriter and apply. */
   put(type: DeclaredType, id: string, body: string, position: Position): boolean {
     return this.#guard(() => {
-      const found = this.#find(type, id)
-      if (found && isSameBody(found.body, body)) return false
+      let found = this.#find(type, id)
+      const cold = found ? undefined : this.#rows.coldFamilyOf(type, id)
+      if (isSameBody((found ?? (cold && this.thawed.get(cold).find(type.name, id)))?.body, body)) return false
+      if (cold) {
+        this.#thaw(cold)
+        found = this.#find(type, id)
+      }
       this.touched?.add(`${type.name}\0${id}`)
       const hash = rowHash(type.name, id, body)
       this.#state.sum = moveSum(this.#state.sum, hash, found?.hash)
@@ -350,11 +511,10 @@ export class ReadModel implements Disposable {
           .run(body, position, hash, found.number)
         this.#reindex(type, id, found.number, found.body, body)
       } else {
-        const { lastInsertRowid } = this.#statements
-          .of('INSERT INTO stored_row (type, id, body, changed_at, hash) VALUES (?, ?, ?, ?, ?)')
-          .run(type.number, id, body, position, hash)
+        const { lastInsertRowid } = this.#statements.of(insertRow).run(type.number, id, body, position, hash)
         this.#index(type, id, Number(lastInsertRowid), body)
       }
+      if (type.family) this.#putEntry(type.family, id, body)
       return true
     })
   }
@@ -362,13 +522,19 @@ export class ReadModel implements Disposable {
   /** Removes one row; false when there is none. Only for RowsWriter and apply. */
   delete(type: DeclaredType, id: string): boolean {
     return this.#guard(() => {
-      const found = this.#find(type, id)
+      let found = this.#find(type, id)
+      const cold = found ? undefined : this.#rows.coldFamilyOf(type, id)
+      if (cold && this.thawed.get(cold).find(type.name, id)) {
+        this.#thaw(cold)
+        found = this.#find(type, id)
+      }
       if (!found) return false
       this.touched?.add(`${type.name}\0${id}`)
       this.#state.sum = moveSum(this.#state.sum, undefined, found.hash)
       if (type.name === maintenanceType) this.#state.maintenance = undefined
       this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(found.number)
       this.#reindex(type, id, found.number, found.body, undefined)
+      if (type.family) this.entries.remove(id)
       return true
     })
   }
@@ -399,7 +565,7 @@ export class ReadModel implements Disposable {
   /** A type of a record may be one that this version does not declare: its rows are kept without indexes. */
   #typeOf(name: string): DeclaredType {
     const known = this.#catalog.types.get(name)
-    return known ?? { number: internType(this.connection, name), name, indexes: [] }
+    return known ?? { number: internType(this.connection, name), name, indexes: [], isInFamily: false }
   }
 
   #find(type: DeclaredType, id: string): StoredRow | undefined {
@@ -438,6 +604,19 @@ export class ReadModel implements Disposable {
       if (key !== undefined) keys.set(index.number, encodeIndexKey(index.number, key, id))
     }
     return keys
+  }
+
+  #putEntry({ entry, isFinal }: DeclaredFamily, id: string, body: string): void {
+    const head: unknown = JSON.parse(body)
+    this.entries.put(id, entry(head), isUuid(id) && isFinal(head))
+  }
+
+  /** Of the families that are here; those that are cold keep what the version before said of them. */
+  #rebuildEntries(): void {
+    const { head } = this.#catalog
+    if (!head?.family) return
+    const heads = this.connection.prepare('SELECT id, body FROM stored_row WHERE type = ?')
+    for (const { id, body } of heads.all(head.number)) this.#putEntry(head.family, String(id), String(body))
   }
 
   #rebuild(type: DeclaredType, index: DeclaredIndex): void {
@@ -531,7 +710,7 @@ class RowsWriter<S extends Schema> extends RowsReader<S> implements Transaction<
 
   #change(change: () => boolean): boolean {
     try {
-      return change()
+      return this.noticing(change)
     } catch (error) {
       this.failure ??= error
       throw error
@@ -576,8 +755,9 @@ function isRowId(id: string): boolean {
 }
 
 /** Equal JSON text, or the same value with its keys in another order. */
-function isSameBody(stored: string, body: string): boolean {
+function isSameBody(stored: string | undefined, body: string): boolean {
   if (stored === body) return true
+  if (stored === undefined) return false
   return stored.length === body.length && isDeepStrictEqual(JSON.parse(stored) as Json, JSON.parse(body) as Json)
 }
 

@@ -2,10 +2,11 @@
 
 import { DatabaseSync } from 'node:sqlite'
 import { SlipwayError } from '../../lib/errors.ts'
+import { familyTables } from '../cold/family-tables.ts'
 
 /** "Slip": marks the file as one of ours. */
 const applicationId = 0x536c6970
-export const fileFormat = 1
+export const fileFormat = 2
 
 /** How long a statement waits for a lock another connection of this process holds: only a checkpoint ever does. */
 const busyTimeoutMs = 5000
@@ -48,6 +49,7 @@ const tables = `
   CREATE TABLE transaction_id (id TEXT PRIMARY KEY, position INTEGER NOT NULL, at INTEGER NOT NULL, result TEXT) WITHOUT ROWID;
   CREATE INDEX transaction_id_at ON transaction_id (at);
   CREATE TABLE log (position INTEGER PRIMARY KEY, hash TEXT NOT NULL, bytes BLOB NOT NULL);
+  ${familyTables}
 `
 
 export type Identity = { readonly store: string; readonly generation: string }
@@ -71,6 +73,7 @@ export function openWriteConnection(path: string, identity: Identity, contentHas
           'database_too_new',
           `${path} has format ${format}, this version reads ${fileFormat}: upgrade`,
         )
+      if (format === 1) db.exec(`BEGIN IMMEDIATE; ${familyTables}; PRAGMA user_version = ${fileFormat}; COMMIT`)
       return db
     })
   } catch (error) {

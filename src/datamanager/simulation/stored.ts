@@ -389,6 +389,12 @@ class SlowSource implements RowSource {
   }
 
   types: RowSource['types'] = () => this.#later(() => this.#source.types())
+  chooseFamilies: RowSource['chooseFamilies'] = () => this.#later(() => this.#source.chooseFamilies())
+  areFamiliesClean: RowSource['areFamiliesClean'] = (range, files) =>
+    this.#later(() => this.#source.areFamiliesClean(range, files))
+  beginFamilies: RowSource['beginFamilies'] = (range) => this.#later(() => this.#source.beginFamilies(range))
+  addFamilies: RowSource['addFamilies'] = (file, rows) => this.#later(() => this.#source.addFamilies(file, rows))
+  endFamilies: RowSource['endFamilies'] = () => this.#later(() => this.#source.endFamilies())
   isClean: RowSource['isClean'] = (range, at) => this.#later(() => this.#source.isClean(range, at))
   encode: RowSource['encode'] = (range) => this.#later(() => this.#source.encode(range))
   openCut: RowSource['openCut'] = () => this.#later(() => this.#source.openCut())

@@ -118,6 +118,11 @@ function modelTransaction(rows: Map<string, string>, operations: Operation[]): T
       return found.slice(0, limit)
     },
     count: (type) => all(type).length,
+    // No type of this workload has families.
+    entries: () => [],
+    entry: () => undefined,
+    removableEntries: () => [],
+    repeatingEntries: () => [],
     put(type, id, body) {
       const text = JSON.stringify(body)
       if (rows.get(key(type, id)) === text) return

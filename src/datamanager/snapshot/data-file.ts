@@ -2,24 +2,22 @@
 // the others; and the index file beside it. Byte by byte: docs/storage.md, "Data files".
 
 import { hash } from 'node:crypto'
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { compareUtf8 } from '../../lib/compare-utf8.ts'
-import { errorMessage, SlipwayError } from '../../lib/errors.ts'
 import type { Position } from '../database.ts'
 import { decodeSum, encodeSum, hashNumber, moveSum, rowHash } from '../read-model/content-hash.ts'
+import { blockBytes, compress, decodeTrailer, decompress, encodeTrailer, type Fail, failing, pairs } from './blocks.ts'
 
 export const dataFileFormat = 1
 /** Ends a data file, and an index file. */
 const rowsMagic = Buffer.from('sliprow1')
 const indexMagic = Buffer.from('slipidx1')
-/** Rows are gathered to blocks of about this size before they are compressed. */
-const blockBytes = 64 * 1024
-/** Blocks are larger by at most one row; what claims more is damaged and is not unpacked. */
-const blockBytesMax = 4 * 1024 * 1024
 const hashBytes = 32
 
 /** The type under which a snapshot keeps transaction ids; they are no rows and not part of the content hash. */
 export const transactionsType = '$transactions'
+
+/** The type of a data file whose rows are families (../cold/family-file.ts). */
+export const familiesType = '$families'
 
 export type SnapshotRow = {
   readonly id: string
@@ -36,6 +34,8 @@ export type DataFile = {
   readonly first: string
   readonly last: string
   readonly count: number
+  /** In all families of a file of families, of which `count` says how many there are. */
+  readonly rows?: number
   /** Of the rows before compression. */
   readonly rawBytes: number
   /** Sum of the row hashes, as in the content hash. */
@@ -216,50 +216,6 @@ export function contentHashOf(files: readonly DataFile[]): string {
   let sum = 0n
   for (const file of files) if (file.type !== transactionsType) sum += decodeSum(file.sum)
   return encodeSum(moveSum(sum % (1n << 256n), undefined, undefined))
-}
-
-type Fail = (what: string) => SlipwayError
-
-const failing =
-  (where: string): Fail =>
-  (what) =>
-    new SlipwayError('snapshot_corrupt', `${where} is damaged: ${what}`)
-
-function compress(bytes: Uint8Array): Buffer {
-  return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 } })
-}
-
-function decompress(bytes: Uint8Array, raw: number, fail: Fail): string {
-  if (raw > blockBytesMax + bytes.length * 1024) throw fail('a block claims to be too large')
-  let unpacked: Buffer
-  try {
-    unpacked = zstdDecompressSync(bytes, { maxOutputLength: Math.max(raw, 1) })
-  } catch (error) {
-    throw fail(errorMessage(error))
-  }
-  if (unpacked.length !== raw) throw fail('a block has another size')
-  return unpacked.toString()
-}
-
-/** The numbers in 4 bytes each, their count, the magic. */
-function encodeTrailer(table: readonly number[], magic: Buffer): Buffer {
-  const trailer = Buffer.alloc(table.length * 4 + 4)
-  for (const [at, value] of [...table, table.length].entries()) trailer.writeUInt32BE(value, at * 4)
-  return Buffer.concat([trailer, magic])
-}
-
-function decodeTrailer(bytes: Uint8Array, magic: Buffer, fail: Fail): { table: number[]; start: number } {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  const end = buffer.length - magic.length - 4
-  if (end < 0 || !buffer.subarray(end + 4).equals(magic)) throw fail('it has lost its end')
-  const count = buffer.readUInt32BE(end)
-  const start = end - count * 4
-  if (start < 0 || count < 2 || count % 2 !== 0) throw fail('its table does not fit')
-  return { table: Array.from({ length: count }, (_, at) => buffer.readUInt32BE(start + at * 4)), start }
-}
-
-function* pairs(table: readonly number[]): Generator<readonly [number, number]> {
-  for (let at = 0; at + 1 < table.length; at += 2) yield [table[at]!, table[at + 1]!]
 }
 
 function parseRow(line: string, fail: Fail): SnapshotRow {

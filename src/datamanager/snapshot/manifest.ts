@@ -8,10 +8,11 @@ import type { ObjectKey } from '../../objectstorage/object-storage.ts'
 import type { RecordHash } from '../change-log.ts'
 import type { Position } from '../database.ts'
 import type { Identity } from '../read-model/sqlite.ts'
-import { contentHashOf, type DataFile, transactionsType } from './data-file.ts'
+import { contentHashOf, type DataFile, familiesType, transactionsType } from './data-file.ts'
 import { dataPrefix, encodePosition, manifestPrefix, positionOfKey, type StoragePlace } from './keys.ts'
 
-export const manifestFormat = 1
+/** 2 is written only when there are files of families. */
+export const manifestFormat = 2
 
 export type Manifest = Identity & {
   readonly position: Position
@@ -29,7 +30,8 @@ export type Manifest = Identity & {
 /** One line that describes the second, which is the manifest. */
 export function encodeManifest(manifest: Manifest): Buffer {
   const body = Buffer.from(`${JSON.stringify(manifest)}\n`)
-  const header = { format: manifestFormat, bytes: body.length, sha256: hash('sha256', body) }
+  const format = manifest.files.some(({ type }) => type === familiesType) ? manifestFormat : 1
+  const header = { format, bytes: body.length, sha256: hash('sha256', body) }
   return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body])
 }
 
@@ -66,7 +68,7 @@ export function decodeManifest(bytes: Uint8Array, identity: Identity, position: 
 }
 
 export function countOf(files: readonly DataFile[]): number {
-  return files.reduce((count, file) => count + (file.type === transactionsType ? 0 : file.count), 0)
+  return files.reduce((count, file) => count + (file.type === transactionsType ? 0 : (file.rows ?? file.count)), 0)
 }
 
 export function manifestKey(base: string, generation: string, position: Position): ObjectKey {

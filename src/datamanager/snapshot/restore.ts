@@ -6,13 +6,16 @@ import { errorMessage, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { createPrivateFile } from '../../lib/file-lock.ts'
 import type { Logger } from '../../lib/log.ts'
 import { type EncodedRecord, genesisHash, type RecordHash } from '../change-log.ts'
+import { decodeFamilyIndex } from '../cold/family-file.ts'
+import { FamilyLoader } from '../cold/load-families.ts'
+import { ColdRows, Thawing } from '../cold/thawed.ts'
 import type { Position, RowTypes } from '../database.ts'
 import { emptyContentHash } from '../read-model/content-hash.ts'
 import { ReadModel } from '../read-model/read-model.ts'
-import { type Identity, openReadConnection } from '../read-model/sqlite.ts'
+import { type Identity, openReadConnection, sqliteError } from '../read-model/sqlite.ts'
 import { decodeRecord } from '../record.ts'
-import { decodeDataFile, transactionsType } from './data-file.ts'
-import { rowsKey, type StoragePlace } from './keys.ts'
+import { decodeDataFile, familiesType, transactionsType } from './data-file.ts'
+import { indexKey, rowsKey, type StoragePlace } from './keys.ts'
 import { listManifests, type Manifest, readManifest } from './manifest.ts'
 import { readShipped } from './shipped-log.ts'
 
@@ -101,6 +104,12 @@ export async function loadSnapshot(
   signal?: AbortSignal,
 ): Promise<void> {
   for (const file of manifest.files) {
+    const options = signal ? { signal } : {}
+    if (file.type === familiesType) {
+      const bytes = await collectBytes(place.ost.read(indexKey(place.base, manifest.generation, file.name), options))
+      model.restoreFamilies(file.name, decodeFamilyIndex(file, bytes))
+      continue
+    }
     const key = rowsKey(place.base, manifest.generation, file.name)
     const rows = decodeDataFile(file, await collectBytes(place.ost.read(key, signal ? { signal } : {})))
     model.begin()
@@ -120,6 +129,7 @@ export async function loadSnapshot(
   if (model.contentHash !== manifest.contentHash)
     throw new SlipwayError('snapshot_corrupt', `snapshot ${manifest.position} has other rows than its manifest says`)
   model.begin()
+  if (manifest.files.some(({ type }) => type === familiesType)) model.entries.finishRestore()
   model.commit(manifest.position, manifest.hash)
 }
 
@@ -138,15 +148,28 @@ async function logRecord(
   throw new SlipwayError('history_collected', `record ${position}, with which snapshot ${position} ends, is not there`)
 }
 
-/** Applies the shipped records after the model's position to it and to its embedded log. Returns how many. */
+/**
+ * Applies the shipped records after the model's position to it and to its embedded log, reading what they change of cold
+ * families. Returns how many.
+ */
 export async function applyShipped(
   model: ReadModel,
   { place, signal }: { readonly place: StoragePlace; readonly signal?: AbortSignal },
 ): Promise<number> {
   let count = 0
+  const { load } = new FamilyLoader({ model, place })
   const options = { from: model.position, prev: model.hash as RecordHash, ...(signal ? { signal } : {}) }
   for await (const record of readShipped(place, model.identity, options)) {
-    model.apply(decodeRecord(record), () => insertRecord(model, record))
+    const decoded = decodeRecord(record)
+    using thawing = new Thawing(load, model.thawed)
+    while (model.position < record.position) {
+      try {
+        model.apply(decoded, () => insertRecord(model, record))
+      } catch (error) {
+        if (!(error instanceof ColdRows)) throw error
+        await thawing.load(error, signal)
+      }
+    }
     count++
   }
   return count
@@ -164,6 +187,7 @@ export function describeFile(
   // A crash while it was written may have left a WAL, which only a writing connection takes over: read with care.
   const connection = openReadConnection(path)
   try {
+    // A file that is no database shows itself only when it is read.
     const hasMeta = connection.prepare("SELECT 1 FROM sqlite_master WHERE name = 'meta'").get()
     if (!hasMeta) return undefined
     const meta = connection.prepare('SELECT store, generation, position, hash FROM meta').get()
@@ -174,6 +198,8 @@ export function describeFile(
       position: Number(meta.position),
       hash: String(meta.hash),
     }
+  } catch (error) {
+    throw sqliteError(error, `open database ${path}`)
   } finally {
     connection.close()
   }

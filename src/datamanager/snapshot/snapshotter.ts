@@ -12,8 +12,9 @@ import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Position } from '../database.ts'
+import { decodeSum } from '../read-model/content-hash.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
-import { contentHashOf, type DataFile, type EncodedDataFile } from './data-file.ts'
+import { contentHashOf, type DataFile, type EncodedDataFile, familiesType } from './data-file.ts'
 import { encodePosition, indexKey, rowsKey, type StoragePlace } from './keys.ts'
 import {
   countOf,
@@ -45,6 +46,9 @@ export type SnapshotterComponents = {
   /** Resolves when the records up to `position` are in object storage, or at once when the log is there anyway. */
   readonly untilShipped: (position: Position, signal: AbortSignal) => Promise<void>
   readonly fileBytesMax: number
+  readonly familyFileBytesMax: number
+  /** Lets what a snapshot has of cold families leave this instance; the manifest is complete. */
+  readonly adopt: (manifest: Manifest, signal: AbortSignal) => Promise<void>
   /** How long files stay that no manifest names. */
   readonly graceMs: number
 }
@@ -75,6 +79,16 @@ export class Snapshotter {
     return this.#running
   }
 
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** Of all manifests, newest first. */
+  positions(signal?: AbortSignal): Promise<Position[]> {
+    const { place, model } = this.#components
+    return listManifests(place, model.identity.generation, signal)
+  }
+
   /** The newest manifest that can be read and of which no file is missing; their content is not looked at. */
   async newest(signal?: AbortSignal): Promise<Manifest | undefined> {
     const { place, model, logger } = this.#components
@@ -96,17 +110,27 @@ export class Snapshotter {
     const previous = await this.newest(signal)
     if (previous && previous.position >= this.#components.model.position)
       return { manifest: previous, writtenBytes: 0, bytes: bytesOf(previous.files) }
+    const { adopt, logger } = this.#components
+    // Cold families of this instance are where the snapshot before has them: from there they are carried over.
+    if (previous) await adopt(previous, signal)
+    let made: SnapshotResult
     try {
-      return await this.#make(previous, signal)
+      made = await this.#make(previous?.files ?? [], previous?.position ?? 0, signal)
     } catch (error) {
       if (!previous || !isSlipwayError(error, 'snapshot_corrupt', 'object_corrupt', 'object_not_found')) throw error
-      // What the one before has is not to be trusted: everything is written anew.
-      this.#components.logger.error('a snapshot is damaged', { position: previous.position, error })
-      return await this.#make(undefined, signal)
+      // What the one before has is not to be trusted: everything that is here is written anew.
+      logger.error('a snapshot is damaged', { position: previous.position, error })
+      const families = previous.files.filter(({ type }) => type === familiesType)
+      made = await this.#make(families, previous.position, signal)
     }
+    await adopt(made.manifest, signal).catch((error: unknown) => {
+      // The rows stay here until the next time.
+      if (!signal.aborted) logger.warn('rows that a snapshot has could not be let go', { error })
+    })
+    return made
   }
 
-  async #make(previous: Manifest | undefined, signal: AbortSignal): Promise<SnapshotResult> {
+  async #make(previous: readonly DataFile[], previousPosition: Position, signal: AbortSignal): Promise<SnapshotResult> {
     const { model, place, clock, openSource, newId, path, untilShipped } = this.#components
     const startedAt = clock.now()
     const written = new Map<string, DataFile>()
@@ -114,11 +138,17 @@ export class Snapshotter {
     const touched = new Set<string>()
     model.touched = touched
     const namePrefix = `${encodePosition(model.position)}-${newId()}`
-    const { fileBytesMax, graceMs } = this.#components
-    const source = openSource({ path, namePrefix, fileBytesMax })
+    const { fileBytesMax, familyFileBytesMax, graceMs } = this.#components
+    const { familyTypes } = model
+    const source = openSource({ path, namePrefix, fileBytesMax, familyTypes, familyFileBytesMax })
     let isOffered = false
     try {
-      const read = await this.#readRanges(source, previous, written, { touched, fileBytesMax, signal })
+      await source.chooseFamilies()
+      const families = previous.filter(({ type }) => type === familiesType)
+      const rows = previous.filter(({ type }) => type !== familiesType)
+      const read = await this.#readFamilies(source, families, written, signal)
+      const position = previousPosition
+      read.push(...(await this.#readRanges(source, rows, written, { touched, fileBytesMax, position, signal })))
       const cut = await source.openCut()
       const keys = [...touched]
       model.touched = undefined
@@ -162,18 +192,50 @@ export class Snapshotter {
     }
   }
 
-  async #readRanges(
+  /** Files of families in which nothing was changed stay; the chosen families are laid between those of the others. */
+  async #readFamilies(
     source: RowSource,
-    previous: Manifest | undefined,
+    previous: readonly DataFile[],
     written: Map<string, DataFile>,
-    { touched, fileBytesMax, signal }: { touched: Set<string>; fileBytesMax: number; signal: AbortSignal },
+    signal: AbortSignal,
   ): Promise<DataFile[]> {
     const files: DataFile[] = []
-    for (const range of planRanges(previous?.files ?? [], await source.types(), fileBytesMax)) {
+    if (this.#components.model.familyTypes.length === 0) return files
+    const write = async (encoded: readonly EncodedDataFile[]) => {
+      for (const file of encoded) files.push(await this.#write(file, written, signal))
+    }
+    for (const range of planRanges(previous, [familiesType], this.#components.familyFileBytesMax)) {
+      signal.throwIfAborted()
+      const isWhole = range.files.length < mergedFiles
+      if (isWhole && (await source.areFamiliesClean(range, range.files))) {
+        files.push(...range.files)
+        continue
+      }
+      await source.beginFamilies(range)
+      for (const file of range.files) await write(await source.addFamilies(file, await this.#read(file, signal)))
+      await write(await source.endFamilies())
+    }
+    return files
+  }
+
+  async #readRanges(
+    source: RowSource,
+    previous: readonly DataFile[],
+    written: Map<string, DataFile>,
+    {
+      touched,
+      fileBytesMax,
+      position,
+      signal,
+    }: { touched: Set<string>; fileBytesMax: number; position: Position; signal: AbortSignal },
+  ): Promise<DataFile[]> {
+    const files: DataFile[] = []
+    for (const range of planRanges(previous, await source.types(), fileBytesMax)) {
       signal.throwIfAborted()
       if (touched.size > limits.changedDuringSnapshot.value)
         throw new SlipwayError('snapshot_impossible', `more than ${touched.size} rows changed during a snapshot`)
-      const at = { position: previous?.position ?? 0, count: countOf(range.files) }
+      const sum = range.files.reduce((total, file) => total + decodeSum(file.sum), 0n)
+      const at = { position, count: countOf(range.files), sum }
       const isWhole = range.files.length > 0 && range.files.length < mergedFiles
       if (isWhole && (await source.isClean(range, at))) {
         files.push(...range.files)
@@ -195,15 +257,10 @@ export class Snapshotter {
     written: Map<string, DataFile>,
     signal: AbortSignal,
   ): Promise<DataFile[]> {
-    const { place, model } = this.#components
     const files = new Map(read.map((file) => [file.name, file]))
     for (const patch of await source.planPatches(read)) {
       const { file } = patch
-      const key = file && rowsKey(place.base, model.identity.generation, file.name)
-      const bytes =
-        key === undefined
-          ? undefined
-          : await this.#retrying(() => collectBytes(place.ost.read(key, { signal })), signal)
+      const bytes = file && (await this.#read(file, signal))
       const replacing = await source.patch(patch, bytes)
       if (!replacing) continue
       for (const encoded of replacing) files.set(encoded.file.name, await this.#write(encoded, written, signal))
@@ -212,6 +269,12 @@ export class Snapshotter {
       if (written.delete(file.name)) await this.#remove([file])
     }
     return [...files.values()]
+  }
+
+  #read({ name }: DataFile, signal: AbortSignal): Promise<Uint8Array> {
+    const { place, model } = this.#components
+    const key = rowsKey(place.base, model.identity.generation, name)
+    return this.#retrying(() => collectBytes(place.ost.read(key, { signal })), signal)
   }
 
   async #write(

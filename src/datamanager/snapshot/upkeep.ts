@@ -6,6 +6,8 @@ import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { type Logger, silentLogger } from '../../lib/log.ts'
 import type { ChangeLog } from '../change-log.ts'
+import { adoptFamilies } from '../cold/adopt-families.ts'
+import type { FamilyLoader } from '../cold/load-families.ts'
 import type { Position } from '../database.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
 import { type Collected, collectGarbage } from './collect-garbage.ts'
@@ -39,6 +41,8 @@ export type SnapshotSettings = {
   readonly ms: number
   readonly pauseMs: number
   readonly fileBytes: number
+  /** Default: limits.familyFileBytes. */
+  readonly familyFileBytes?: number
   /** Younger objects that nothing names are left alone; snapshots that take more than half of it are given up. */
   readonly graceMs: number
   /** Younger shipped records stay, whatever snapshots there are. */
@@ -57,6 +61,7 @@ export type UpkeepComponents = {
   /** False for a log that is in object storage itself. */
   readonly shipsLog: boolean
   readonly consumed: () => Position
+  readonly families: FamilyLoader
   /** Aborted when the database closes or fails. */
   readonly closing: AbortSignal
   readonly onFailure: (error: SlipwayError) => void
@@ -67,9 +72,13 @@ export class Upkeep {
   readonly #shipper: Shipper | undefined
   readonly #snapshotter: Snapshotter
   readonly #settings: SnapshotSettings
+  readonly #familyFileBytes: number
   readonly #stop = new AbortController()
   readonly #signal: AbortSignal
   readonly #running: Promise<unknown>[] = []
+  /** Position of the snapshot whose files of families this instance reads. */
+  #adopted: Position = -1
+  #adopting: Promise<void> = Promise.resolve()
   /** Positions of snapshots that are being read. */
   readonly #held: Position[] = []
 
@@ -87,6 +96,7 @@ export class Upkeep {
       shippedKeptMs: limits.shippedRecordsKeptMs.value,
       ...storage.snapshots,
     }
+    this.#familyFileBytes = this.#settings.familyFileBytes ?? limits.familyFileBytes.value
     this.#signal = AbortSignal.any([this.#stop.signal, closing])
     const snapshotPosition = async () => (await this.#snapshotter.newest(this.#signal))?.position ?? 0
     if (shipsLog)
@@ -110,6 +120,8 @@ export class Upkeep {
       newId,
       untilShipped: (position, signal) => this.#shipper?.waitFor(position, signal) ?? Promise.resolve(),
       fileBytesMax: this.#settings.fileBytes,
+      familyFileBytesMax: this.#familyFileBytes,
+      adopt: (manifest, signal) => this.#adopt(manifest, signal),
       graceMs: this.#settings.graceMs,
     })
   }
@@ -126,8 +138,9 @@ export class Upkeep {
     return { ...lag, head: Math.max(lag.head, head) }
   }
 
-  /** Begins to ship and, unless `onDemand`, to make snapshots by itself. */
+  /** Begins to ship, to follow the snapshots of others, and, unless `onDemand`, to make snapshots by itself. */
   start(options: { readonly onDemand?: boolean } = {}): void {
+    this.#components.families.refresh = (signal) => this.adoptNewest(signal)
     if (this.#shipper) this.#running.push(this.#shipper.run(this.#signal))
     if (!options.onDemand) this.#running.push(this.#makeSnapshots())
   }
@@ -148,7 +161,13 @@ export class Upkeep {
     const { openSource = (options) => new WorkerRowSource(options) } = storage
     const manifest = named ? await this.#findSnapshot(named) : (await this.snapshot()).manifest
     this.#held.push(manifest.position)
-    const source = openSource({ path, namePrefix: newId(), fileBytesMax: this.#settings.fileBytes })
+    const source = openSource({
+      path,
+      namePrefix: newId(),
+      fileBytesMax: this.#settings.fileBytes,
+      familyTypes: this.#components.model.familyTypes,
+      familyFileBytesMax: this.#familyFileBytes,
+    })
     return {
       manifest,
       source,
@@ -157,6 +176,34 @@ export class Upkeep {
         await source.close()
       },
     }
+  }
+
+  /**
+   * Lets rows of cold families go that the newest snapshot has, whoever made it. Snapshots of this instance do so
+   * themselves.
+   */
+  async adoptNewest(signal?: AbortSignal): Promise<void> {
+    if (this.#components.model.familyTypes.length === 0) return
+    const ending = signal ? AbortSignal.any([signal, this.#signal]) : this.#signal
+    const [position] = await this.#snapshotter.positions(ending)
+    if (position === undefined || position === this.#adopted || position > this.#components.model.position) return
+    const manifest = await this.#snapshotter.newest(ending)
+    if (manifest && !this.#snapshotter.isRunning) await this.#adopt(manifest, ending)
+  }
+
+  /** One after the other: each leaves rows and files as a snapshot has them. */
+  #adopt(manifest: Manifest, signal: AbortSignal): Promise<void> {
+    const { model, storage, families, clock } = this.#components
+    if (model.familyTypes.length === 0) return Promise.resolve()
+    const adopting = this.#adopting
+      .catch(() => undefined) // told to whom it belonged
+      .then(async () => {
+        if (manifest.position <= this.#adopted) return
+        await adoptFamilies({ model, place: storage.place, loadFamilies: families.load, clock }, manifest, signal)
+        if (model.position >= manifest.position) this.#adopted = manifest.position
+      })
+    this.#adopting = adopting
+    return adopting
   }
 
   /** As collectGarbage. */
@@ -188,9 +235,6 @@ export class Upkeep {
     await Promise.all(this.#running)
   }
 
-  async #makeSnapshots(): Promise<void> {
-    const { storage, model, clock } = this.#components
-    const { logger = silentLogger } = storage
   async #findSnapshot({ generation, position }: Pick<Manifest, 'generation' | 'position'>): Promise<Manifest> {
     const { storage, model } = this.#components
     const { place } = storage
@@ -205,6 +249,9 @@ export class Upkeep {
     throw new SlipwayError('export_gone', `snapshot ${position} is not kept any more: begin the export again`)
   }
 
+  async #makeSnapshots(): Promise<void> {
+    const { storage, model, clock } = this.#components
+    const { logger = silentLogger } = storage
     const { records, logBytes, ms, pauseMs } = this.#settings
     let last: { readonly position: Position; readonly at: number; readonly shippedBytes: number } | undefined
     while (!this.#signal.aborted) {
@@ -213,7 +260,8 @@ export class Upkeep {
           const newest = await this.#snapshotter.newest(this.#signal)
           last = { position: newest?.position ?? 0, at: newest?.createdAt ?? clock.now(), shippedBytes: 0 }
         }
-        const age = clock.now() - last.at
+        // By the clock of whoever made it, which may be ahead of this one: then it counts as old.
+        const age = Math.abs(clock.now() - last.at)
         const changed = model.position - last.position
         const bytes = (this.#shipper?.shippedBytes ?? 0) - last.shippedBytes
         const isDue = changed >= records || bytes >= logBytes || age >= ms || this.#shipper?.needsSnapshot === true
@@ -224,6 +272,7 @@ export class Upkeep {
           last = { position: manifest.position, at: clock.now(), shippedBytes }
           await this.collect()
         }
+        if (this.#components.isShared) await this.adoptNewest()
         await clock.sleep(Math.min(checkMs, pauseMs), this.#signal)
       } catch (error) {
         if (this.#signal.aborted) return

@@ -4,9 +4,10 @@
 import { collectBytes } from '../../lib/bytes.ts'
 import { errorMessage, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import type { ObjectKey } from '../../objectstorage/object-storage.ts'
+import { decodeFamilyFile, decodeFamilyIndex } from '../cold/family-file.ts'
 import type { Position } from '../database.ts'
 import type { Identity } from '../read-model/sqlite.ts'
-import { type DataFile, decodeDataFile, decodeIndexFile } from './data-file.ts'
+import { type DataFile, decodeDataFile, decodeIndexFile, familiesType } from './data-file.ts'
 import { indexKey, positionOfKey, rowsKey, type StoragePlace, shippedPrefix } from './keys.ts'
 import { listManifests, type Manifest, readManifest } from './manifest.ts'
 import { findRoot } from './root.ts'
@@ -66,6 +67,12 @@ async function problemOf(place: StoragePlace, identity: Identity, file: DataFile
   const read = (keyOf: typeof rowsKey) =>
     collectBytes(place.ost.read(keyOf(place.base, identity.generation, file.name)))
   try {
+    if (file.type === familiesType) {
+      const families = [...decodeFamilyFile(file, await read(rowsKey))]
+      const known = decodeFamilyIndex(file, await read(indexKey)).families
+      const isSame = families.length === known.length && families.every(({ id }, at) => id === known[at]?.id)
+      return isSame ? undefined : `index file ${file.name} has other families than its data file`
+    }
     const rows = decodeDataFile(file, await read(rowsKey))
     const places = decodeIndexFile(file, await read(indexKey))
     if (rows.some(({ id }) => !places.has(id)) || rows.length !== places.size)

@@ -5,7 +5,7 @@ import { type ErrorCode, SlipwayError } from '../../lib/errors.ts'
 import type { Position } from '../database.ts'
 import type { DataFile, EncodedDataFile } from './data-file.ts'
 import type { IdRange } from './ranges.ts'
-import type { Cut, Patch, Piece, RowSource, RowSourceOptions } from './row-source.ts'
+import type { Cut, Patch, Piece, RangeState, RowSource, RowSourceOptions } from './row-source.ts'
 
 export type WorkerCall = {
   readonly number: number
@@ -47,7 +47,22 @@ export class WorkerRowSource implements RowSource {
   types(): Promise<readonly string[]> {
     return this.#call('types')
   }
-  isClean(range: IdRange, at: { readonly position: Position; readonly count: number }): Promise<boolean> {
+  chooseFamilies(): Promise<void> {
+    return this.#call('chooseFamilies')
+  }
+  areFamiliesClean(range: IdRange, files: readonly DataFile[]): Promise<boolean> {
+    return this.#call('areFamiliesClean', range, files)
+  }
+  beginFamilies(range: IdRange): Promise<void> {
+    return this.#call('beginFamilies', range)
+  }
+  addFamilies(file: DataFile, rows: Uint8Array): Promise<readonly EncodedDataFile[]> {
+    return this.#call('addFamilies', file, rows)
+  }
+  endFamilies(): Promise<readonly EncodedDataFile[]> {
+    return this.#call('endFamilies')
+  }
+  isClean(range: IdRange, at: RangeState): Promise<boolean> {
     return this.#call('isClean', range, at)
   }
   encode(range: IdRange): Promise<Piece> {
