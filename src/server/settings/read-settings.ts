@@ -3,13 +3,11 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism, homedir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
-import type { TSchema } from 'typebox'
-import { Value } from 'typebox/value'
-import { parseDocument } from 'yaml'
 import { type DatabaseSettings, parseDatabaseSettings } from '../../datamanager/database-config.ts'
 import { errorMessage, SlipwayError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
 import type { ObjectStorageSettings } from '../../objectstorage/open-object-storage.ts'
+import { environmentNameOf, type Problem, pathsOf, readSettingsAs, type SettingsSources } from './said-settings.ts'
 import { type ComponentName, componentNames, type SettingsFile, settingsSchema } from './settings-schema.ts'
 
 export type Settings = {
@@ -46,64 +44,26 @@ export type Settings = {
   readonly tracing: { readonly endpoint: string | undefined }
 }
 
-export type SettingsSources = {
-  /** The YAML (or JSON) file; `config_invalid` when it cannot be read. */
-  readonly file?: string
-  /** `SLIPWAY_DATABASE_LOG=etcd` sets `database.log`; values are YAML, so a list is `[a, b]`. */
-  readonly environment: Readonly<Record<string, string | undefined>>
-  /** Of the command line, by the path of the setting. */
-  readonly options?: Readonly<Record<string, Json | undefined>>
-}
-
-type Problem = { readonly where: string; readonly what: string }
-
 const dayMs = 24 * 60 * 60 * 1000
 const hourMs = 60 * 60 * 1000
 
 /** Errors: `config_invalid` with every problem: where it was said, and what was expected. */
-export function readSettings({ file, environment, options = {} }: SettingsSources): Settings {
-  const problems: Problem[] = []
-  const value = file === undefined ? {} : readFile(file, problems)
-  for (const path of settingPaths()) {
-    const name = environmentName(path)
-    const given = environment[name]
-    if (given === undefined || given === '') continue
-    set(value, path, parseYaml(given, `the environment variable ${name}`, problems))
-  }
-  for (const [path, given] of Object.entries(options)) if (given !== undefined) set(value, path.split('.'), given)
-  problems.push(...schemaProblems(value))
-  if (problems.length === 0) {
-    // The schema holds, so this is what it is.
-    const said = value as SettingsFile
-    const settings = attempt(() => complete(said, environment), problems)
-    if (settings !== undefined) {
-      problems.push(...contradictions(said, settings))
-      if (problems.length === 0) return settings
-    }
-  }
-  const lines = problems.map(({ where, what }) => (where === '' ? what : `${where}: ${what}`))
-  throw new SlipwayError(
-    'config_invalid',
-    `the settings${file === undefined ? '' : ` (${file})`} have errors:\n  ${lines.join('\n  ')}`,
-  )
+export function readSettings(sources: SettingsSources): Settings {
+  return readSettingsAs<SettingsFile, Settings>(settingsSchema, sources, {
+    prefix: 'SLIPWAY',
+    complete: (said) => complete(said, sources.environment),
+    contradictions,
+  })
 }
 
-/** Every setting that is not a section, as path; `objectStorage` is a choice of sections, whose members are all here. */
+/** Every setting that is not a section, as path. */
 export function settingPaths(): readonly (readonly string[])[] {
-  const found = new Map<string, readonly string[]>()
-  const walk = (schema: unknown, path: readonly string[]): void => {
-    const { properties, anyOf } = schema as { properties?: Record<string, unknown>; anyOf?: readonly unknown[] }
-    if (properties !== undefined) for (const [name, inner] of Object.entries(properties)) walk(inner, [...path, name])
-    else if (anyOf !== undefined) for (const inner of anyOf) walk(inner, path)
-    else found.set(path.join('.'), path)
-  }
-  walk(settingsSchema, [])
-  return [...found.values()]
+  return pathsOf(settingsSchema)
 }
 
 /** `database.etcd.caFile` is SLIPWAY_DATABASE_ETCD_CA_FILE. */
 export function environmentName(path: readonly string[]): string {
-  return `SLIPWAY_${path.map((part) => part.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_')}`
+  return environmentNameOf('SLIPWAY', path)
 }
 
 function complete(said: SettingsFile, environment: SettingsSources['environment']): Settings {
@@ -233,96 +193,4 @@ function defaultDataDir(environment: SettingsSources['environment']): string {
   const base = environment.XDG_DATA_HOME
   if (base !== undefined && isAbsolute(base)) return join(base, 'slipway')
   return join(environment.HOME ?? homedir(), '.local', 'share', 'slipway')
-}
-
-function readFile(path: string, problems: Problem[]): Record<string, unknown> {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new SlipwayError('config_invalid', `read the settings: ${errorMessage(cause)}`, { cause })
-  }
-  const value = parseYaml(text, '', problems) ?? {}
-  if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>
-  problems.push({ where: '', what: 'the file is not a mapping of settings' })
-  return {}
-}
-
-function parseYaml(text: string, where: string, problems: Problem[]): unknown {
-  const document = parseDocument(text, { version: '1.2', uniqueKeys: true, prettyErrors: true })
-  for (const error of document.errors) problems.push({ where, what: error.message.split('\n')[0]!.replace(/:$/, '') })
-  return document.errors.length > 0 ? undefined : (document.toJS({ maxAliasCount: 100 }) as unknown)
-}
-
-function set(value: Record<string, unknown>, path: readonly string[], given: unknown): void {
-  let at = value
-  for (const part of path.slice(0, -1)) {
-    const inner = at[part]
-    const copy: Record<string, unknown> =
-      typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? { ...inner } : {}
-    at[part] = copy
-    at = copy
-  }
-  at[path.at(-1)!] = given
-}
-
-/** In words; of a choice of sections, what is wrong with the one that was meant. */
-function schemaProblems(value: Record<string, unknown>): Problem[] {
-  const { objectStorage, ...rest } = value
-  const problems = problemsOf(settingsSchema, rest, '')
-  if (objectStorage === undefined) return problems
-  const variants = settingsSchema.properties.objectStorage.anyOf
-  const type =
-    typeof objectStorage === 'object' && objectStorage !== null && 'type' in objectStorage
-      ? objectStorage.type
-      : undefined
-  const variant = variants.find((candidate) => candidate.properties.type.const === type)
-  if (variant === undefined) return [...problems, { where: 'objectStorage.type', what: 'expected posix or s3' }]
-  return [...problems, ...problemsOf(variant, objectStorage, 'objectStorage')]
-}
-
-function problemsOf(schema: TSchema, value: unknown, base: string): Problem[] {
-  const problems: Problem[] = []
-  for (const { keyword, instancePath, params, message } of Value.Errors(schema, value)) {
-    const where = [base, ...instancePath.split('/').slice(1)].filter((part) => part !== '').join('.')
-    const facts = params as {
-      additionalProperties?: readonly string[]
-      requiredProperties?: readonly string[]
-      allowedValues?: readonly unknown[]
-    }
-    if (keyword === 'additionalProperties')
-      for (const name of facts.additionalProperties ?? [])
-        problems.push({
-          where: where === '' ? name : `${where}.${name}`,
-          what: `is no setting${suggestion(schema, where, base, name)}`,
-        })
-    else if (keyword === 'required')
-      for (const name of facts.requiredProperties ?? [])
-        problems.push({ where: where === '' ? name : `${where}.${name}`, what: 'is missing' })
-    else if (keyword === 'enum') problems.push({ where, what: `expected ${(facts.allowedValues ?? []).join(', ')}` })
-    else if (keyword !== 'boolean') problems.push({ where, what: message })
-  }
-  return problems
-}
-
-/** A setting of the same section whose name begins alike, whatever its case. */
-function suggestion(schema: unknown, where: string, base: string, name: string): string {
-  const inside = base === '' ? where : where.slice(base.length + 1)
-  let at = schema as { properties?: Record<string, unknown> } | undefined
-  for (const part of inside.split('.').filter((text) => text !== '')) at = at?.properties?.[part] as typeof at
-  const fold = (text: string) => text.toLowerCase().replaceAll(/[^a-z]/g, '')
-  const known = Object.keys(at?.properties ?? {})
-  const near =
-    known.find((candidate) => fold(candidate) === fold(name)) ??
-    known.find((candidate) => fold(candidate).startsWith(fold(name).slice(0, 4)))
-  return near === undefined ? '' : `: did you mean ${near}?`
-}
-
-function attempt<T>(action: () => T, problems: Problem[]): T | undefined {
-  try {
-    return action()
-  } catch (error) {
-    problems.push({ where: '', what: errorMessage(error) })
-    return undefined
-  }
 }
