@@ -84,7 +84,7 @@ test('no SQLite transaction is open while the log is waited for', async () => {
     calls++
     for (const model of models) expect(model.connection.isTransaction || model.isInTransaction).toBe(false)
   }
-  const log = new MemoryChangeLog(world.store, async (_call, act, signal) => {
+  const log = new MemoryChangeLog(world.store, async (_call, { act }, signal) => {
     look()
     await world.clock.sleep(1, signal)
     look()
@@ -102,7 +102,7 @@ test('no SQLite transaction is open while the log is waited for', async () => {
 
 test('a caller that leaves during the append hears that the outcome is unknown, and can ask', async () => {
   using world = new World()
-  const log = new MemoryChangeLog(world.store, async (call, act) => {
+  const log = new MemoryChangeLog(world.store, async (call, { act }) => {
     if (call === 'append') await world.clock.sleep(100)
     return act()
   })
@@ -140,7 +140,7 @@ test('a caller that may leave can be given a result that is not JSON', async () 
 test('a transaction that loses ten races ends with a conflict', async () => {
   using world = new World()
   let rivals = 0
-  const log = new MemoryChangeLog(world.store, async (call, act) => {
+  const log = new MemoryChangeLog(world.store, async (call, { act }) => {
     if (call === 'append') {
       const { head, newestHash } = world.store
       const operations = [encodePut('box', 'rival', JSON.stringify({ size: ++rivals }))]
@@ -164,7 +164,7 @@ test.each(['before it was done', 'after it was done'])(
   async (when) => {
     using world = new World()
     let lost = 0
-    const log = new MemoryChangeLog(world.store, async (call, act) => {
+    const log = new MemoryChangeLog(world.store, async (call, { act }) => {
       if (call !== 'append' || lost++ >= 3) return act()
       if (when === 'after it was done') act()
       throw new LostAnswer('simulated')
@@ -238,7 +238,7 @@ test.each<[string, string, (store: MemoryLogStore) => AppendResult]>([
 test('closing does not wait for ever for a log that is out of reach', async () => {
   using world = new World()
   let isReachable = true
-  const log = new MemoryChangeLog(world.store, async (_call, act) => {
+  const log = new MemoryChangeLog(world.store, async (_call, { act }) => {
     if (!isReachable) throw new LostAnswer('out of reach')
     return act()
   })

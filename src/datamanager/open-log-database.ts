@@ -15,6 +15,7 @@ import { RemoteCommit } from './log/remote-commit.ts'
 import { LogDatabase } from './log-database.ts'
 import { ReadModel } from './read-model/read-model.ts'
 import type { Identity } from './read-model/sqlite.ts'
+import type { OnBranch } from './recovery.ts'
 import { deferToEndOfTurn, type Seams } from './seams.ts'
 import { prepareSharedFile } from './snapshot/prepare-file.ts'
 import { RecoveringLog } from './snapshot/recovering-log.ts'
@@ -56,13 +57,13 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   using undo = new DisposableStack()
   undo.use(DatabaseLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
   const restore = storage && (await prepareSharedFile({ path, types, storage, identity }))
-  const log = storage && shipsLog ? new RecoveringLog(options.log, storage.place, identity) : options.log
+  const log = storage && shipsLog ? new RecoveringLog(options.log, storage.place, identity, onBranch) : options.log
   const openModel = () => {
     createPrivateFile(path) // SQLite gives its other files the mode of this one
     return ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls })
   }
   const first = openModel()
-  const model = undo.use(restore ? await openAgainIfCollected(first, log, restore, openModel) : first)
+  const model = undo.use(restore ? await openAgainIfCollected(first, log, { restore, openModel, onBranch }) : first)
   const families = new FamilyLoader({ model, place: storage?.place })
   const closing = new AbortController()
   let failure: SlipwayError | undefined
@@ -74,7 +75,8 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   }
   const follower = new Follower({ model, log, clock, onBranch, loadFamilies: families.load, onFailure })
   await follower.catchUp(closing.signal)
-  await checkLogEnd(log, model)
+  // The head may be further: another one writes, or a record is missing, and then this fails.
+  if ((await checkLogEnd(log, model)) > model.position) await follower.catchUp(closing.signal)
   const parts = { model, log, follower, clock, random, onBranch, closing: closing.signal, onFailure }
   const writer = new Writer({
     model,
@@ -99,6 +101,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
       consumed: consumed ?? (() => Number.POSITIVE_INFINITY),
       closing: closing.signal,
       onFailure,
+      onBranch,
     })
   const owned = undo.move()
   const following = follower.run(closing.signal)
@@ -129,8 +132,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
 async function openAgainIfCollected(
   model: ReadModel,
   log: ChangeLog,
-  restore: () => Promise<void>,
-  openModel: () => ReadModel,
+  parts: { restore: () => Promise<void>; openModel: () => ReadModel; onBranch: OnBranch },
 ): Promise<ReadModel> {
   try {
     await log.read(model.position, 1)
@@ -139,14 +141,15 @@ async function openAgainIfCollected(
     model[Symbol.dispose]()
     if (!isSlipwayError(error, 'history_collected')) throw error
   }
-  await restore()
-  return openModel()
+  await parts.restore()
+  parts.onBranch('open: the log had collected what the file needs, it was restored')
+  return parts.openModel()
 }
 
-/** Rows that are newer than the log's end: the log has lost records that this instance had applied. */
-async function checkLogEnd(log: ChangeLog, model: ReadModel): Promise<void> {
+/** Returns the log's end. Rows that are newer than it: the log has lost records that this instance had applied. */
+async function checkLogEnd(log: ChangeLog, model: ReadModel): Promise<Position> {
   const head = await log.head()
-  if (head >= model.position) return
+  if (head >= model.position) return head
   throw new SlipwayError(
     'database_corrupt',
     `the change log ends at record ${head}, but this instance had record ${model.position}: the log has lost records, or is another one; stop all instances and restore`,

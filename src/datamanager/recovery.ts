@@ -10,6 +10,14 @@ export const recoveryBranches = [
   'apply: failed',
   'follow: applied already',
   'follow: try again',
+  'bucket log: the slot was collected while its writer slept',
+  'bucket log: records were collected while the head was looked for',
+  'bucket log: a record cannot be seen though later ones are there',
+  'read: collected records, from where they were shipped',
+  'open: the log had collected what the file needs, it was restored',
+  'ship: the object is there already',
+  'ship: another shipper wrote what is before it',
+  'ship: took over what another shipper wrote',
 ] as const
 
 /** Those that only a database with families has. */

@@ -2,9 +2,9 @@
 // transaction id when it did not learn the outcome, and writes down what it was told. One more reads the changes.
 
 import { isSlipwayError } from '../../lib/errors.ts'
-import type { Change, Database } from '../database.ts'
+import type { Change, Database, Transaction } from '../database.ts'
 import type { Coverage } from './coverage.ts'
-import type { Seen } from './history.ts'
+import { type Seen, SimulationFailure } from './history.ts'
 import { LostAnswer } from './memory-log.ts'
 import type { Prng } from './prng.ts'
 import type { SimulatedClock } from './simulated-clock.ts'
@@ -19,8 +19,12 @@ export type ClientsOptions = {
   readonly coverage: Coverage
   /** An instance that lives, if there is one. */
   readonly findInstance: () => Instance | undefined
-  /** Between two orders of a client; default 4. */
-  readonly pauseMsMax?: number
+  /** False while there have to be more orders than were asked for. */
+  readonly isEnough?: () => boolean
+  /** After so many milliseconds a client, or a consumer, turns to another instance; default never. */
+  readonly patienceMs?: number
+  /** Milliseconds between two orders of a client. */
+  readonly pauseMs?: () => number
 }
 
 export const clientEvents = [
@@ -31,15 +35,22 @@ export const clientEvents = [
   'client: aborted before evaluation',
   'client: repeated with its transaction id',
   'client: told by Database.outcome',
+  'client: refused in maintenance',
+  'client: waited elsewhere for what it wrote',
+  'client: did not wait long enough for it',
   'consumer: resumed',
 ] as const
 
 const attemptsMax = 6
+/** So many times more orders than were asked for are given at most. */
+const ordersFactorMax = 5
 const pauseMsMax = 4
 
 export class Clients {
   readonly seen: Seen[] = []
   readonly told: Change[] = []
+  /** How often one was run. */
+  closures = 0
   readonly #options: ClientsOptions
   readonly #stop = new AbortController()
   #orders = 0
@@ -67,6 +78,13 @@ export class Clients {
     })
   }
 
+  /** The newest position that was answered. */
+  get newestPosition(): number {
+    return this.seen.reduce((newest, { outcome, position }) => {
+      return outcome === 'committed' ? Math.max(newest, position ?? 0) : newest
+    }, 0)
+  }
+
   /** True when all orders have ended. Throws what a client could not explain. */
   isDone(): boolean {
     if (this.#failure !== undefined) throw this.#failure
@@ -79,8 +97,9 @@ export class Clients {
 
   async #client(orders: number): Promise<void> {
     const { random, clock } = this.#options
-    for (let n = 0; n < orders; n++) {
-      await clock.sleep(random.below(this.#options.pauseMsMax ?? pauseMsMax))
+    const isEnough = this.#options.isEnough ?? (() => true)
+    for (let n = 0; n < orders || (!isEnough() && n < ordersFactorMax * orders); n++) {
+      await clock.sleep(this.#options.pauseMs?.() ?? random.below(pauseMsMax))
       await this.#give()
     }
   }
@@ -107,17 +126,24 @@ export class Clients {
       }
       const abort = new AbortController()
       const isAborting = random.chance(0.1)
-      if (isAborting) clock.after(random.below(pauseMsMax), () => abort.abort(new Error('the caller left')))
+      const waitMs = isAborting ? random.below(pauseMsMax) : this.#options.patienceMs
+      const leave = () => abort.abort(new Error('the caller left'))
+      const stay = waitMs === undefined ? undefined : clock.after(waitMs, leave)
       try {
         const options = {
           ...(transactionId === undefined ? {} : { transactionId }),
-          ...(isAborting ? { signal: abort.signal } : {}),
+          ...(stay ? { signal: abort.signal } : {}),
         }
-        const { result, position } = await instance.db.do((tx) => execute(order, tx), options)
+        const evaluate = (tx: Transaction<Bank>) => {
+          this.closures++
+          return execute(order, tx)
+        }
+        const { result, position } = await instance.db.do(evaluate, options)
         if (instance.isDead) throw new Error('the instance died before it answered')
         coverage.reached('client: committed')
         if (attempt > 0) coverage.reached('client: repeated with its transaction id')
         Object.assign(one, { outcome: 'committed', result, position, endedAt: ++this.#events })
+        if (order.kind !== 'read' && random.chance(0.15)) await this.#lookElsewhere(order.name, position)
         return
       } catch (error) {
         if (instance.isDead || isSlipwayError(error, 'outcome_unknown')) {
@@ -131,12 +157,34 @@ export class Clients {
         } else {
           if (error === abort.signal.reason) coverage.reached('client: aborted before evaluation')
           else if (!isSlipwayError(error)) throw error
+          if (isSlipwayError(error, 'maintenance')) coverage.reached('client: refused in maintenance')
           coverage.reached('client: certainly not committed')
         }
         if (transactionId === undefined || random.chance(0.2)) return
         await clock.sleep(random.below(pauseMsMax))
+      } finally {
+        stay?.()
       }
     }
+  }
+
+  /** Whoever carries the position of its write to another instance and waits there finds it. */
+  async #lookElsewhere(name: string, position: number): Promise<void> {
+    const { coverage, findInstance } = this.#options
+    const instance = findInstance()
+    if (!instance) return
+    let isThere: boolean
+    try {
+      await instance.db.waitFor(position)
+      isThere = instance.db.view((tx) => tx.get('done', name) !== undefined)
+    } catch (error) {
+      if (!instance.isDead && !isSlipwayError(error)) throw error
+      coverage.reached('client: did not wait long enough for it')
+      return
+    }
+    if (!isThere && !instance.isDead)
+      throw new SimulationFailure(`${name} is at ${position}, an instance that had waited for it did not show it`)
+    coverage.reached('client: waited elsewhere for what it wrote')
   }
 
   /** After an unknown outcome a generated id can be asked for; "not found" says nothing yet. */
@@ -159,13 +207,14 @@ export class Clients {
 
   /** Reads all changes, across every crash, from the position it has stored. */
   async #consume(): Promise<void> {
-    const { random, clock, coverage, findInstance } = this.#options
+    const { random, clock, coverage, findInstance, patienceMs } = this.#options
     while (!this.#stop.signal.aborted) {
       const instance = findInstance()
       if (instance) {
         if (this.told.length > 0) coverage.reached('consumer: resumed')
+        const ending = [this.#stop.signal, ...(patienceMs === undefined ? [] : [clock.timeout(patienceMs)])]
         try {
-          for await (const change of instance.db.changes(this.told.at(-1)?.position ?? 0, this.#stop.signal)) {
+          for await (const change of instance.db.changes(this.told.at(-1)?.position ?? 0, AbortSignal.any(ending))) {
             if (instance.isDead) break
             this.told.push(change)
             if (random.chance(0.05)) break

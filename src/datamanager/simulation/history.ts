@@ -3,8 +3,9 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Json } from '../../lib/json.ts'
-import type { Change } from '../database.ts'
-import type { DecodedRecord } from '../record.ts'
+import type { Change, Operation } from '../database.ts'
+import { maintenanceType } from '../read-model/read-model.ts'
+import type { DecodedRecord, UnknownOperation } from '../record.ts'
 import { ModelBank, type Order } from './workload.ts'
 
 export class SimulationFailure extends Error {}
@@ -20,19 +21,42 @@ export type Seen = {
   position: number | undefined
 }
 
-/** Compares everything; throws SimulationFailure. Returns the content hash that every replica at the end must have. */
-export function checkHistory(seen: readonly Seen[], records: readonly DecodedRecord[]): string {
+/** Content hashes that every replica must have, by position; the last is that of the end. */
+export type ContentHashes = ReadonlyMap<number, string>
+
+export type HistoryOptions = {
+  /** Reads may be of an older state: a store has shown what was true a while ago. */
+  readonly mayReadStale?: boolean
+}
+
+/** Compares everything; throws SimulationFailure. */
+export function checkHistory(
+  seen: readonly Seen[],
+  records: readonly DecodedRecord[],
+  { mayReadStale = false }: HistoryOptions = {},
+): ContentHashes {
+  const hashes = new Map([[0, emptyContentHash]])
+  const content = new ContentSum()
+  let isFrozen = false
   const byName = new Map(seen.map((one) => [one.order.name, one]))
   const bank = new ModelBank()
   const committed = new Set<string>()
   const inOrder: Seen[] = []
-  /** Results a reader may have had at a position: before, between and after the transactions of its record. */
+  /** Results a reader may have had at a position: between and after the transactions of its record. */
   const readable = new Map<number, Json[]>()
   const look = () => bank.run({ name: '', kind: 'read', from: '', to: '', amount: 0 })?.result ?? null
   readable.set(0, [look()])
   for (const { position, transactions } of records) {
     const looks: Json[] = []
     for (const { operations } of transactions) {
+      for (const operation of operations) content.apply(operation)
+      const [only] = operations
+      if (only && only.kind !== 'unknown' && only.type === maintenanceType) {
+        isFrozen = only.kind === 'put'
+        looks.push(look())
+        continue
+      }
+      if (isFrozen) throw new SimulationFailure(`record ${position} was written in maintenance`)
       const marker = operations.find((operation) => operation.kind === 'put' && operation.type === 'done')
       const name = marker?.kind === 'put' ? marker.id : ''
       const one = byName.get(name)
@@ -57,6 +81,7 @@ export function checkHistory(seen: readonly Seen[], records: readonly DecodedRec
       looks.push(look())
     }
     readable.set(position, looks)
+    hashes.set(position, content.hash)
   }
   for (const one of seen) {
     if (one.outcome !== 'committed') continue
@@ -72,8 +97,29 @@ export function checkHistory(seen: readonly Seen[], records: readonly DecodedRec
       )
   }
   checkRealTime(inOrder)
-  checkReadTime(seen)
-  return contentHashOfRows(bank.rows)
+  if (!mayReadStale) checkReadTime(seen)
+  return hashes
+}
+
+/** The content hash by its definition, from docs/storage.md, moved by each operation. */
+class ContentSum {
+  readonly #hashes = new Map<string, bigint>()
+  #sum = 0n
+
+  apply(operation: Operation | UnknownOperation): void {
+    if (operation.kind === 'unknown') return
+    const key = `${operation.type}\0${operation.id}`
+    this.#sum -= this.#hashes.get(key) ?? 0n
+    this.#hashes.delete(key)
+    if (operation.kind === 'delete') return
+    const hash = hashOfRow(key, JSON.stringify(operation.body))
+    this.#hashes.set(key, hash)
+    this.#sum += hash
+  }
+
+  get hash(): string {
+    return encode(this.#sum)
+  }
 }
 
 /** What ended before another began is earlier in the log. */
@@ -113,10 +159,19 @@ export function checkChanges(told: readonly Change[], records: readonly DecodedR
     )
 }
 
-/** The content hash by its definition, from docs/storage.md. */
+/** The content hash of rows by type and id with a zero byte between. */
 export function contentHashOfRows(rows: ReadonlyMap<string, string>): string {
   let sum = 0n
-  for (const [key, body] of rows)
-    sum += BigInt(`0x${createHash('sha256').update(key).update('\0').update(body).digest('hex')}`)
+  for (const [key, body] of rows) sum += hashOfRow(key, body)
+  return encode(sum)
+}
+
+function hashOfRow(key: string, body: string): bigint {
+  return BigInt(`0x${createHash('sha256').update(key).update('\0').update(body).digest('hex')}`)
+}
+
+function encode(sum: bigint): string {
   return (sum & (2n ** 256n - 1n)).toString(16).padStart(64, '0')
 }
+
+const emptyContentHash = encode(0n)

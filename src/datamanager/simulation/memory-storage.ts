@@ -14,19 +14,24 @@ import type {
   PutResult,
   ReadOptions,
 } from '../../objectstorage/object-storage.ts'
+import type { Request } from './memory-log.ts'
 
 export type StoredObject = { readonly bytes: Buffer; readonly modifiedAt: number }
 export type BucketCall = 'put' | 'create' | 'read' | 'stat' | 'delete' | 'list'
 
 /** Stands between an instance and the bucket; a plain one just calls. */
-export type BucketNetwork = <T>(call: BucketCall, key: string, act: () => T) => Promise<T>
+export type BucketNetwork = <T>(call: BucketCall, key: string, request: Request<T>) => Promise<T>
+
+/** So long after its creation a store that shows things late may say that an object is not there. */
+const shownLateMs = 100
 
 /** What survives everything. */
 export class Bucket {
   objects: Map<ObjectKey, StoredObject>
   readonly #clock: Clock
-  /** Called when a manifest was created. */
-  onCreated: (key: ObjectKey) => void = () => {}
+  #oldListing: readonly ObjectInfo[] = []
+  /** Called when an object was created. */
+  onCreated: (key: ObjectKey, bytes: Buffer) => void = () => {}
 
   constructor(clock: Clock, objects: ReadonlyMap<ObjectKey, StoredObject> = new Map()) {
     this.#clock = clock
@@ -40,7 +45,7 @@ export class Bucket {
   create(key: ObjectKey, bytes: Buffer): void {
     if (this.objects.has(key)) throw new SlipwayError('object_exists', `object ${key} exists`)
     this.put(key, bytes)
-    this.onCreated(key)
+    this.onCreated(key, bytes)
   }
 
   list(prefix = '', after = ''): ObjectInfo[] {
@@ -50,6 +55,15 @@ export class Bucket {
       .map((key) => this.stat(key)!)
   }
 
+  /** Listings may be as old as this moment from now on. */
+  rememberListing(): void {
+    this.#oldListing = this.list()
+  }
+
+  listOld(prefix = '', after = ''): ObjectInfo[] {
+    return this.#oldListing.filter(({ key }) => key.startsWith(prefix) && key > after)
+  }
+
   stat(key: ObjectKey): ObjectInfo | undefined {
     const found = this.objects.get(key)
     return found && { key, sizeBytes: found.bytes.length, modifiedAt: found.modifiedAt }
@@ -57,12 +71,22 @@ export class Bucket {
 
   read(key: ObjectKey): Buffer {
     const found = this.objects.get(key)
-    if (!found) throw new SlipwayError('object_not_found', `object ${key} does not exist`)
+    if (!found) throw notFound(key)
     return found.bytes
+  }
+
+  /**
+   * Whether it may be shown late. Not what others are asked to find before they may be believed: a store that shows the
+   * marks of a log late is unfit for it (docs/storage.md, "On object storage").
+   */
+  isNew(key: ObjectKey): boolean {
+    const found = this.objects.get(key)
+    if (!found || key.includes('/root/') || key.includes('/low/')) return false
+    return this.#clock.now() - found.modifiedAt < shownLateMs
   }
 }
 
-const plainNetwork: BucketNetwork = async (_call, _key, act) => act()
+const plainNetwork: BucketNetwork = async (_call, _key, { act }) => act()
 
 export class MemoryObjectStorage implements ObjectStorage {
   readonly #bucket: Bucket
@@ -75,42 +99,69 @@ export class MemoryObjectStorage implements ObjectStorage {
 
   async put(key: ObjectKey, data: ObjectData, options: PutOptions = {}): Promise<PutResult> {
     const bytes = await whole(data, options)
-    return await this.#network('put', key, () => {
-      this.#bucket.put(key, bytes)
-      return resultOf(bytes)
+    return await this.#network('put', key, {
+      act: () => {
+        this.#bucket.put(key, bytes)
+        return resultOf(bytes)
+      },
     })
   }
 
   async create(key: ObjectKey, data: ObjectData, options: PutOptions = {}): Promise<PutResult> {
     const bytes = await whole(data, options)
-    return await this.#network('create', key, () => {
-      this.#bucket.create(key, bytes)
-      return resultOf(bytes)
+    return await this.#network('create', key, {
+      act: () => {
+        this.#bucket.create(key, bytes)
+        return resultOf(bytes)
+      },
     })
   }
 
   async *read(key: ObjectKey, { range, signal }: ReadOptions = {}): AsyncGenerator<Uint8Array> {
     signal?.throwIfAborted()
-    const bytes = await this.#network('read', key, () => this.#bucket.read(key))
+    const bytes = await this.#network('read', key, {
+      act: () => this.#bucket.read(key),
+      ...this.#lateUnlessOld<Buffer>(key, () => {
+        throw notFound(key)
+      }),
+      // Every storage compares what it reads with the hash in the footer.
+      damaged: () => {
+        throw new SlipwayError('object_corrupt', `object ${key} is damaged`)
+      },
+    })
     yield Buffer.from(bytes.subarray(range?.start ?? 0, range?.end ?? bytes.length))
   }
 
   async stat(key: ObjectKey, signal?: AbortSignal): Promise<ObjectInfo | undefined> {
     signal?.throwIfAborted()
-    return await this.#network('stat', key, () => this.#bucket.stat(key))
+    return await this.#network('stat', key, {
+      act: () => this.#bucket.stat(key),
+      ...this.#lateUnlessOld<ObjectInfo | undefined>(key, () => undefined),
+    })
   }
 
   async delete(key: ObjectKey, signal?: AbortSignal): Promise<boolean> {
     signal?.throwIfAborted()
-    return await this.#network('delete', key, () => this.#bucket.objects.delete(key))
+    return await this.#network('delete', key, { act: () => this.#bucket.objects.delete(key) })
   }
 
   async *list({ prefix, after, signal }: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     signal?.throwIfAborted()
-    yield* await this.#network('list', prefix ?? '', () => this.#bucket.list(prefix, after))
+    yield* await this.#network('list', prefix ?? '', {
+      act: () => this.#bucket.list(prefix, after),
+      stale: () => this.#bucket.listOld(prefix, after),
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  #lateUnlessOld<T>(key: ObjectKey, stale: () => T): Pick<Request<T>, 'stale'> {
+    return this.#bucket.isNew(key) ? { stale } : {}
+  }
+}
+
+function notFound(key: ObjectKey): SlipwayError {
+  return new SlipwayError('object_not_found', `object ${key} does not exist`)
 }
 
 async function whole(data: ObjectData, { signal, sha256 }: PutOptions): Promise<Buffer> {

@@ -1,242 +1,186 @@
-// Several instances over one log in memory, with a network between that delays, loses, repeats and reorders, and instances
-// that die at any call and come back with the read model they had, or with none.
+// Several instances over one log and one bucket, while everything fails that can: what clients were told is compared with a
+// sequential model, and every state of every instance, every manifest and what is left in the bucket after the loss of
+// everything else with what the records say.
 
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { SlipwayError } from '../../lib/errors.ts'
-import type { LogDatabase } from '../log-database.ts'
-import { openLogDatabase } from '../open-log-database.ts'
-import type { StorageCall } from '../read-model/read-model.ts'
+import { errorMessage, isSlipwayError } from '../../lib/errors.ts'
 import { decodeRecord } from '../record.ts'
 import { recoveryBranches } from '../recovery.ts'
-import type { Seams } from '../seams.ts'
-import { Clients, clientEvents, type Instance } from './clients.ts'
+import { checkImage, checkManifest } from './check-storage.ts'
+import { Clients, clientEvents } from './clients.ts'
 import { Coverage } from './coverage.ts'
+import { endings, endingsOf, importInterruptions } from './endings.ts'
+import { networkFaults } from './faulty-network.ts'
 import { checkChanges, checkHistory, SimulationFailure } from './history.ts'
-import { LostAnswer, MemoryChangeLog, MemoryLogStore, type Network } from './memory-log.ts'
-import { prng } from './prng.ts'
-import { SimulatedClock } from './simulated-clock.ts'
-import { type Bank, bankTypes } from './workload.ts'
+import { Installation, type Member, overtaken, restarts, storageFaults, type Tally, timersMax } from './installation.ts'
+import { LostAnswer } from './memory-log.ts'
 
-const networkFaults = [
-  'request lost',
-  'answer lost',
-  'answer lost, request late',
-  'request repeated late',
-  'request repeated at once',
-  'stale read',
-  'crash before the call',
-  'crash after the call',
+/** Messages of the code under test that only come when it recovers from something. */
+const recoveries = [
+  'the database was restored from object storage',
+  'a snapshot is not usable',
+  'a snapshot is not complete',
+  'a snapshot cannot be read',
+  'no snapshot could be made',
+  'snapshot made',
 ] as const
-const storageFaults = ['disk full while applying', 'crash before apply', 'crash after apply'] as const
 
 export function sharedCoverage(): Coverage {
   return new Coverage([
     ...networkFaults,
     ...storageFaults,
-    'restarted with its read model',
-    'restarted without a read model',
-    ...recoveryBranches,
+    ...restarts,
+    ...recoveryBranches.map((branch) => `recovery: ${branch}`),
+    ...recoveries.map((message) => `said: ${message}`),
+    ...['records of the log', 'shipped records', 'data files', 'manifests'].map((what) => `collected: ${what}`),
+    'failure: a stalled writer woke up',
+    'failure: a manifest came after its files had been collected',
+    overtaken,
+    'failure: an instance stopped when its store answered wrongly',
+    'failure: what had rotted was not needed',
+    'failure: what had rotted was refused',
+    ...Object.keys(endings).map((name) => `ending: ${name}`),
+    ...importInterruptions,
     ...clientEvents,
   ])
 }
 
-export type Sabotage = Pick<Seams, 'replaceCommit'> & {
-  readonly store?: () => MemoryLogStore
+const clients = 4
+const ordersEach = 55
+const patienceMs = 800
+/** What every seed has done at least. */
+const least: Readonly<Tally> & { readonly closures: number } = {
+  closures: 200,
+  calls: 300,
+  faults: 5,
+  crashes: 1,
+  restarts: 1,
+  snapshots: 1,
+  collections: 1,
 }
 
-const clients = 5
-const ordersEach = 24
-const networkFaultRate = 0.06
-const storageFaultRate = 0.02
-const delayMsMax = 4
-const lateMsMax = 30
-const timersMax = 60_000
-const identity = { store: 'simulated', generation: 'first' }
-
-/** `number` is set when it has started. */
-type Life = { isDead: boolean; number: number | undefined }
-type Member = Life & Instance & { readonly db: LogDatabase<Bank>; readonly path: string; readonly number: number }
-
 /** Runs one seed; throws SimulationFailure when a promise of the database was broken. */
-export async function simulateShared(seed: number, coverage: Coverage, sabotage: Sabotage = {}): Promise<void> {
-  const random = prng(seed)
-  const clock = new SimulatedClock()
-  const folder = mkdtempSync(join(tmpdir(), 'slipway-simulation-'))
-  const store = sabotage.store?.() ?? new MemoryLogStore()
-  const members: (Member | undefined)[] = Array.from({ length: 2 + random.below(2) }, () => undefined)
-  let files = 0
-  let faults = 1
-  let failure: unknown
-  let underway = 0
-
-  const background = (work: Promise<void>) => {
-    underway++
-    work.then(
-      () => underway--,
-      (error: unknown) => {
-        failure ??= error
-        underway--
-      },
-    )
-  }
-
-  const die = (life: Life) => {
-    const dead = members.find((member) => member === life)
-    if (!dead) return // still starting: its start fails and is tried again
-    dead.isDead = true
-    members[dead.number] = undefined
-    const keeps = random.chance(0.6)
-    const path = `${folder}/model-${++files}.db`
-    if (keeps) {
-      copyFileSync(dead.path, path)
-      if (existsSync(`${dead.path}-wal`)) copyFileSync(`${dead.path}-wal`, `${path}-wal`)
-    }
-    coverage.reached(keeps ? 'restarted with its read model' : 'restarted without a read model')
-    background(restart(dead, path))
-  }
-  const restart = async (dead: Member, path: string) => {
-    await clock.sleep(random.below(10))
-    dead.db.fail(new SlipwayError('database_failed', 'the simulated process has died'))
-    await dead.db[Symbol.asyncDispose]()
-    for (const end of ['', '-wal', '-shm', '.lock']) rmSync(`${dead.path}${end}`, { force: true })
-    await start(dead.number, path)
-  }
-  const start = async (number: number, path: string): Promise<void> => {
-    const life: Life = { isDead: false, number: undefined }
-    // A process that cannot reach the log at its start is started again.
-    for (;;) {
-      try {
-        const db = await open(number, path, life)
-        members[number] = Object.assign(life, { db, path, number })
-        return
-      } catch (error) {
-        if (!(error instanceof LostAnswer)) throw error
-        await clock.sleep(5)
-      }
+export async function simulateShared(seed: number, coverage: Coverage): Promise<void> {
+  const installation = new Installation(seed, coverage)
+  const { random, clock, tally } = installation
+  installation.onManifest = (key) => {
+    try {
+      checkManifest(installation, key)
+    } catch (error) {
+      installation.failure ??= error
     }
   }
-  const network =
-    (life: Life): Network =>
-    async (call, act, signal) => {
-      const checkLife = () => {
-        if (life.isDead) throw new LostAnswer('the instance is dead')
-      }
-      checkLife()
-      await clock.sleep(random.below(delayMsMax), signal)
-      checkLife()
-      const fault = random.chance(networkFaultRate * faults) ? random.pick(networkFaults) : undefined
-      if (fault && !(fault === 'stale read' && call !== 'read')) coverage.reached(fault)
-      switch (fault) {
-        case 'request lost':
-          throw new LostAnswer(fault)
-        case 'answer lost':
-          act()
-          throw new LostAnswer(fault)
-        case 'answer lost, request late':
-          clock.after(random.below(lateMsMax), act)
-          throw new LostAnswer(fault)
-        case 'request repeated late':
-          clock.after(random.below(lateMsMax), act)
-          break
-        case 'request repeated at once':
-          act()
-          break
-        case 'stale read':
-          if (call === 'read') return [] as ReturnType<typeof act>
-          break
-        case 'crash before the call':
-          die(life)
-          throw new LostAnswer(fault)
-        case 'crash after the call':
-          act()
-          die(life)
-          throw new LostAnswer(fault)
-      }
-      const answer = act()
-      await clock.sleep(random.below(delayMsMax), signal)
-      checkLife()
-      return answer
-    }
-
-  const storageCalls =
-    (life: Life) =>
-    <T>(name: StorageCall, call: () => T): T => {
-      if (life.isDead) throw new LostAnswer('the instance is dead')
-      if (name !== 'apply' || life.number === undefined || !random.chance(storageFaultRate * faults)) return call()
-      const fault = random.pick(storageFaults)
-      coverage.reached(fault)
-      if (fault === 'disk full while applying')
-        throw Object.assign(new Error('simulated'), { code: 'ERR_SQLITE_ERROR', errcode: 13 })
-      if (fault === 'crash after apply') call()
-      die(life)
-      throw new LostAnswer(fault)
-    }
-
-  const open = (number: number, path: string, life: Life) =>
-    openLogDatabase<Bank>({
-      path,
-      types: bankTypes,
-      clock,
-      instanceId: `instance ${number}`,
-      log: new MemoryChangeLog(store, network(life)),
-      identity,
-      seams: {
-        storageCalls: storageCalls(life),
-        defer: (task) => void clock.after(random.below(2), task),
-        newId: random.uuid,
-        random: random.next,
-        onBranch: (branch) => coverage.reached(branch),
-        ...(sabotage.replaceCommit ? { replaceCommit: sabotage.replaceCommit } : {}),
-      },
-    })
-
+  const crowd = new Clients({
+    random,
+    clock,
+    coverage,
+    // Now many at once, now one alone, so that there are races and snapshots.
+    pauseMs: () => (random.chance(0.7) ? random.below(6) : random.below(900)),
+    patienceMs,
+    isEnough: () => whatLacks({ ...tally, closures: crowd.closures }) === undefined,
+    findInstance: () => {
+      const { living } = installation
+      installation.consumed = crowd.told.at(-1)?.position ?? 0
+      return living.length > 0 ? random.pick(living) : undefined
+    },
+  })
   try {
-    members.forEach((_, number) => {
-      background(start(number, `${folder}/model-${++files}.db`))
-    })
-    const living = () => members.filter((member) => member !== undefined)
-    const crowd = new Clients({
-      random,
-      clock,
-      coverage,
-      findInstance: () => (living().length > 0 ? random.pick(living()) : undefined),
-    })
     crowd.start(clients, ordersEach)
-    const check = () => {
-      if (failure !== undefined) throw failure
+    installation.background(operate(installation))
+    const isOver = () => {
+      installation.look()
+      installation.acknowledged = crowd.newestPosition
       return crowd.isDone()
     }
-    if (!(await clock.run(check, timersMax))) throw new SimulationFailure('the clients never came to an end')
-    faults = 0
-    const isSettled = () =>
-      check() &&
-      underway === 0 &&
-      (crowd.told.at(-1)?.position ?? 0) === store.head &&
-      living().length === members.length &&
-      living().every(({ db }) => db.position === store.head)
-    if (!(await clock.run(isSettled, timersMax)))
-      throw new SimulationFailure(
-        `the instances never met: at ${living().map(({ db }) => db.position)} of ${store.head}, consumer at ${crowd.told.at(-1)?.position}`,
-      )
+    if (!(await clock.run(isOver, timersMax))) throw new SimulationFailure('the clients never came to an end')
+    installation.network.rate = 0
+    await settle(installation, crowd, isOver)
     crowd.stopConsumer()
-    const records = [...store.records.values()].sort((a, b) => a.position - b.position).map(decodeRecord)
-    const expected = checkHistory(crowd.seen, records)
+    await makeLastSnapshot(installation)
+    const records = installation.records.map(decodeRecord)
+    const hashes = checkHistory(crowd.seen, records, {
+      mayReadStale: installation.kind === 'bucket' && installation.mayLie,
+    })
     checkChanges(crowd.told, records)
-    for (const { db, number } of living())
-      if (db.contentHash !== expected)
-        throw new SimulationFailure(`instance ${number} has the content hash ${db.contentHash}, not ${expected}`)
+    installation.look()
+    installation.compareObserved(hashes)
+    const last = { objects: new Map(installation.bucket.objects), acknowledged: crowd.newestPosition }
+    for (const image of [...installation.images, last]) await installation.finish(checkImage(installation, image))
+    const lacks = whatLacks({ ...tally, closures: crowd.closures })
+    if (lacks) throw new SimulationFailure(`too few ${lacks} for one seed`)
+    const ending = random.pick(endingsOf(installation))
+    coverage.reached(`ending: ${ending}`)
+    await installation.finish(endings[ending]?.(installation) ?? Promise.resolve())
+    if (installation.failure !== undefined) throw installation.failure
   } finally {
-    faults = 0
-    let open = 0
-    for (const member of members) {
-      if (!member) continue
-      open++
-      member.db.fail(new SlipwayError('database_closed', 'the simulation has ended'))
-      member.db[Symbol.asyncDispose]().then(() => open--)
-    }
-    await clock.run(() => open === 0, timersMax)
-    rmSync(folder, { recursive: true, force: true })
+    await installation.end()
   }
+}
+
+/** Somebody begins maintenance and ends it after a while, through whichever instances answer. */
+async function operate(installation: Installation): Promise<void> {
+  const { clock, random } = installation
+  await clock.sleep(500 + random.below(3000))
+  await insist(installation, (db) => db.freeze('operator', 'looks'))
+  await clock.sleep(random.below(300))
+  await insist(installation, (db) => db.unfreeze())
+}
+
+async function insist(installation: Installation, act: (db: Member['db']) => Promise<unknown>): Promise<void> {
+  const { clock, random } = installation
+  for (;;) {
+    const { living } = installation
+    if (living.length > 0) {
+      const member = random.pick(living)
+      try {
+        await act(member.db)
+        if (!member.isDead) return
+      } catch (error) {
+        if (!isSlipwayError(error) && !(error instanceof LostAnswer)) throw error
+      }
+    }
+    await clock.sleep(5)
+  }
+}
+
+/** Everything works again: all instances reach the head, and the consumer of changes with them. */
+async function settle(installation: Installation, crowd: Clients, isOver: () => boolean): Promise<void> {
+  const isSettled = () =>
+    isOver() &&
+    installation.isWhole &&
+    (crowd.told.at(-1)?.position ?? 0) === installation.head &&
+    installation.living.every(({ db }) => db.position === installation.head && db.upkeep?.shipped === installation.head)
+  if (await installation.clock.run(isSettled, timersMax)) return
+  throw new SimulationFailure(
+    `the instances never met: at ${installation.living.map(({ db }) => `${db.position}, shipped ${db.upkeep?.shipped}`)} of ${installation.head}, consumer at ${crowd.told.at(-1)?.position}`,
+  )
+}
+
+/** When nothing fails any more a snapshot succeeds; the first may be one that stalled before. Then collects, until it did. */
+async function makeLastSnapshot(installation: Installation): Promise<void> {
+  const upkeep = installation.living[0]?.db.upkeep
+  if (!upkeep) throw new SimulationFailure('no instance lives')
+  let newest: number | undefined
+  let failed: unknown
+  for (let attempt = 0; attempt < 3 && newest !== installation.head; attempt++) {
+    const made = upkeep.snapshot().then(
+      ({ manifest }) => {
+        newest = manifest.position
+      },
+      (error: unknown) => {
+        failed = error
+      },
+    )
+    await installation.finish(made)
+  }
+  installation.check(
+    newest === installation.head,
+    `the newest snapshot is at ${newest} of ${installation.head}: ${errorMessage(failed)}`,
+  )
+  installation.tally.snapshots++
+  await installation.finish(upkeep.collect())
+}
+
+/** What a seed has not done often enough. */
+function whatLacks(done: typeof least): string | undefined {
+  return Object.entries(least).find(([what, number]) => done[what as keyof typeof least] < number)?.[0]
 }

@@ -13,6 +13,12 @@ export const bankTypes = {
   done: {},
 }
 
+/** The same rows, as another version of the program declares them: an index made by another function. */
+export const otherBankTypes = {
+  account: { indexes: { balance: ({ balance }: Account) => [balance] } },
+  done: {},
+}
+
 const kinds = ['deposit', 'deposit', 'transfer', 'open', 'close', 'fail', 'read', 'richest'] as const
 
 export type Order = {

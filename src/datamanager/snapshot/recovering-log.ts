@@ -5,6 +5,7 @@ import { isSlipwayError } from '../../lib/errors.ts'
 import type { AppendResult, ChangeLog, EncodedRecord, RecordHash } from '../change-log.ts'
 import type { Position } from '../database.ts'
 import type { Identity } from '../read-model/sqlite.ts'
+import type { OnBranch } from '../recovery.ts'
 import type { StoragePlace } from './keys.ts'
 import { readShipped } from './shipped-log.ts'
 
@@ -12,11 +13,13 @@ export class RecoveringLog implements ChangeLog {
   readonly #log: ChangeLog
   readonly #place: StoragePlace
   readonly #identity: Identity
+  readonly #onBranch: OnBranch
 
-  constructor(log: ChangeLog, place: StoragePlace, identity: Identity) {
+  constructor(log: ChangeLog, place: StoragePlace, identity: Identity, onBranch: OnBranch = () => {}) {
     this.#log = log
     this.#place = place
     this.#identity = identity
+    this.#onBranch = onBranch
   }
 
   append(record: EncodedRecord, prev: RecordHash, signal?: AbortSignal): Promise<AppendResult> {
@@ -33,6 +36,7 @@ export class RecoveringLog implements ChangeLog {
         if (records.push(record) === limit) break
       // The log had the next record once, so it is not simply the end.
       if (records.length === 0) throw error
+      this.#onBranch('read: collected records, from where they were shipped')
       return records
     }
   }

@@ -14,6 +14,7 @@ import type { Position } from '../database.ts'
 import { Wakeups } from '../log/wakeups.ts'
 import type { Identity } from '../read-model/sqlite.ts'
 import { decodeRecord } from '../record.ts'
+import type { OnBranch } from '../recovery.ts'
 import { encodePosition, positionOfKey, type StoragePlace, shippedPrefix } from './keys.ts'
 import { decodeShipped, encodeShipped, findShippedHead, shippedKey } from './shipped-log.ts'
 
@@ -32,6 +33,7 @@ export type ShipperComponents = {
   readonly snapshotPosition: () => Promise<Position>
   /** Hears when storage and log contradict each other: this log is not the one that was shipped. */
   readonly onFailure: (error: SlipwayError) => void
+  readonly onBranch?: OnBranch | undefined
 }
 
 export type ShippingLag = {
@@ -166,12 +168,14 @@ export class Shipper {
       this.#shippedBytes += bytes.length
     } catch (error) {
       if (!isSlipwayError(error, 'object_exists')) throw error
+      this.#components.onBranch?.('ship: the object is there already')
       // Ours with a lost answer, or another shipper's: it must end with the same record.
       const found = decodeShipped(await collectBytes(place.ost.read(key, { signal })), newest.position)
       if (found.at(-1)?.hash !== newest.hash) throw forked(newest.position)
       if ((found[0]?.position ?? 0) > this.#position + 1) {
         if (!this.#components.isShared) throw forked(this.#position + 1)
-        // Another shipper wrote what is before it, after it was looked at: that is taken over the next time.
+        // After it was looked at: that is taken over the next time.
+        this.#components.onBranch?.('ship: another shipper wrote what is before it')
         return
       }
     }
@@ -222,6 +226,7 @@ export class Shipper {
     if ((await log.head(signal)) < newest) return
     const [ours] = await log.read(newest - 1, 1, signal)
     if (ours && ours.hash !== theirs.hash) throw forked(newest)
+    this.#components.onBranch?.('ship: took over what another shipper wrote')
     this.#moveTo(newest, theirs.hash)
   }
 

@@ -10,6 +10,7 @@ import { adoptFamilies } from '../cold/adopt-families.ts'
 import type { FamilyLoader } from '../cold/load-families.ts'
 import type { Position } from '../database.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
+import type { OnBranch } from '../recovery.ts'
 import { type Collected, collectGarbage } from './collect-garbage.ts'
 import type { StoragePlace } from './keys.ts'
 import { isComplete, listData, type Manifest, readManifest } from './manifest.ts'
@@ -65,6 +66,7 @@ export type UpkeepComponents = {
   /** Aborted when the database closes or fails. */
   readonly closing: AbortSignal
   readonly onFailure: (error: SlipwayError) => void
+  readonly onBranch?: OnBranch | undefined
 }
 
 export class Upkeep {
@@ -109,6 +111,7 @@ export class Upkeep {
         isShared,
         snapshotPosition,
         onFailure,
+        onBranch: components.onBranch,
       })
     this.#snapshotter = new Snapshotter({
       model,

@@ -19,38 +19,47 @@ import {
   type RecordHash,
 } from '../../change-log.ts'
 import type { Position } from '../../database.ts'
+import type { OnBranch } from '../../recovery.ts'
 import { encodePosition } from '../../snapshot/keys.ts'
 import { type Head, HeadWatch } from '../head-watch.ts'
 import { CollectedMark } from './collected-mark.ts'
 
 export type BucketChangeLogOptions = {
-  /** Shared with others; not closed here. It must honour conditions: checkConditions. */
+  /** Shared with others; not closed here. It must honour conditions: selfTest. */
   readonly storage: ObjectStorage
   /** Of all keys of this log; ends with a slash. */
   readonly prefix: string
   readonly clock: Clock
   /** How often others are looked for; default 1 s. */
   readonly pollMs?: number
+  /** Only for the simulation. */
+  readonly onBranch?: OnBranch
 }
 
 const pollMsDefault = 1000
 const readsAtOnce = 8
 /** After so many records found one by one a listing is asked how far it goes. */
 const probesMax = 8
+/** A record that others build on and that cannot be seen for so long is lost. */
+const shownLateMsMax = 60_000
 /** Deletions at once. */
 const deletesAtOnce = 8
 
 export class BucketChangeLog implements ChangeLog {
   readonly #options: BucketChangeLogOptions
   readonly #news: HeadWatch
+  readonly #onBranch: OnBranch
   readonly #mark: CollectedMark
   /** A record that is or was in the log, with all before it. */
   #reached: Position = 0
   #hasListed = false
+  /** The record that could not be seen when it was asked for last, and when that began. */
+  #missingSince: { readonly position: Position; readonly at: number } | undefined
 
   constructor(options: BucketChangeLogOptions) {
-    const { storage, prefix, clock, pollMs = pollMsDefault } = options
+    const { storage, prefix, clock, pollMs = pollMsDefault, onBranch = () => {} } = options
     this.#options = options
+    this.#onBranch = onBranch
     this.#news = new HeadWatch(clock, pollMs)
     this.#mark = new CollectedMark(storage, `${prefix}low/`)
   }
@@ -72,7 +81,8 @@ export class BucketChangeLog implements ChangeLog {
     }
     try {
       if ((await this.#mark.position(signal)) >= position) {
-        // The slot was taken and collected while this writer slept: nobody follows what it has written.
+        // Nobody follows what it has written.
+        this.#onBranch('bucket log: the slot was collected while its writer slept')
         await this.#options.storage.delete(this.#key(position), signal)
         return { kind: 'exists' }
       }
@@ -104,6 +114,9 @@ export class BucketChangeLog implements ChangeLog {
     if (last) {
       this.#reach(last.position)
       this.#news.saw(last)
+    } else if (limit > 0 && this.#reached > from) {
+      // A log without its next record is not one that ends here: it must not be taken for the newest state.
+      throw this.#missing(from + 1)
     }
     return records
   }
@@ -117,8 +130,8 @@ export class BucketChangeLog implements ChangeLog {
     for (let probes = 1; ; probes++) {
       const position = this.#reached + 1
       if (!(await this.#options.storage.stat(this.#key(position), signal))) {
-        // Collected while it was looked for?
         if ((await this.#mark.position(signal)) < position) return position - 1
+        this.#onBranch('bucket log: records were collected while the head was looked for')
         this.#reach(await this.#mark.position(signal))
         continue
       }
@@ -164,6 +177,17 @@ export class BucketChangeLog implements ChangeLog {
   /** `position` was certainly taken, and so were all before it. */
   #reach(position: Position): void {
     if (position > this.#reached) this.#reached = position
+  }
+
+  #missing(position: Position): SlipwayError {
+    this.#onBranch('bucket log: a record cannot be seen though later ones are there')
+    const now = this.#options.clock.now()
+    if (this.#missingSince?.position !== position) this.#missingSince = { position, at: now }
+    const isLost = now - this.#missingSince.at > shownLateMsMax
+    return new SlipwayError(
+      isLost ? 'database_corrupt' : 'backend_unavailable',
+      `read record ${position} of the change log: it is not there, but record ${this.#reached} is: object storage ${isLost ? 'has lost it' : 'shows it late or has lost it'}`,
+    )
   }
 
   /** Whether the record of that position is this one and, as far as it is known here, the newest. */
