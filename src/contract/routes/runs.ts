@@ -3,7 +3,18 @@
 import { Type } from 'typebox'
 import { defineRoute } from '../route.ts'
 import { Id, listOf, object, ProjectRef, paging, sorting, UserRef } from '../schemas/common.ts'
-import { LogName, NewRun, NewRuns, Run, RunPhase, RunResult, RunSummary, Task } from '../schemas/runs.ts'
+import {
+  LogName,
+  NewRun,
+  NewRuns,
+  Run,
+  RunOwner,
+  RunPhase,
+  RunResult,
+  RunSummary,
+  Task,
+  TaskState,
+} from '../schemas/runs.ts'
 
 const tag = 'runs'
 const RunNumber = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
@@ -22,10 +33,18 @@ const listing = object({
   pullRequest: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
 })
 
-/** `run` at every change of the run or one of its tasks; `reset` when changes were missed: look at the list again. */
+/**
+ * `ready`: changes are told from here on. `run` and `task` as they are after a change. `reset`: changes were missed, look at the
+ * lists again.
+ */
 const changes = {
   kind: 'events',
-  events: { run: RunSummary, reset: object({}) },
+  events: {
+    ready: object({}),
+    run: RunSummary,
+    task: object({ runId: Id, owner: RunOwner, task: TaskState }),
+    reset: object({}),
+  },
 } as const
 
 export const runRoutes = {

@@ -44,22 +44,29 @@ const runMembers = {
 
 export const RunSummary = object(runMembers, 'RunSummary')
 
-const taskMembers = {
+const taskState = {
   id: Id,
-  name: Type.String(),
   status: TaskStatus,
-  level: Type.Integer({ minimum: 0, description: '0 without dependencies.' }),
-  depends: Type.Array(
-    object({ taskId: Id, conditions: Type.Array(Type.Enum(['on_success', 'on_failure', 'on_skipped'])) }),
-  ),
   isWaitingApproval: Type.Boolean(),
   isApproved: Type.Boolean(),
   /** Ids of users. */
   approvers: Type.Array(Type.String()),
   timedOut: Type.Boolean(),
-  timeoutMs: Type.Integer({ minimum: 0, description: '0 means none.' }),
   startedAt: Type.Optional(Time),
   endedAt: Type.Optional(Time),
+}
+
+/** What changes while a task runs. */
+export const TaskState = object(taskState, 'TaskState')
+
+const taskMembers = {
+  ...taskState,
+  name: Type.String(),
+  level: Type.Integer({ minimum: 0, description: '0 without dependencies.' }),
+  depends: Type.Array(
+    object({ taskId: Id, conditions: Type.Array(Type.Enum(['on_success', 'on_failure', 'on_skipped'])) }),
+  ),
+  timeoutMs: Type.Integer({ minimum: 0, description: '0 means none.' }),
   reason: Type.Optional(Reason),
 }
 

@@ -76,23 +76,25 @@ export const RemoteSourceChange = object({
 export const Maintenance = object(
   {
     isActive: Type.Boolean(),
+    isEverywhere: Type.Boolean({ description: 'All instances that are there have entered it.' }),
     by: Type.Optional(Type.String()),
     why: Type.Optional(Type.String()),
     since: Type.Optional(Time),
+    databases: Type.Array(
+      object({ service: Type.String(), position: Type.Integer({ minimum: 0 }), isActive: Type.Boolean() }),
+    ),
     instances: Type.Array(
       object({
         id: Type.String(),
-        service: Type.String(),
         version: Type.String(),
-        position: Type.Integer({ minimum: 0 }),
-        /** It serves nothing but maintenance, export and import. */
-        hasEntered: Type.Boolean(),
-        lastSeenAt: Time,
+        hasEntered: Type.Boolean({ description: 'It serves nothing but maintenance, export and import.' }),
+        isPresent: Type.Boolean(),
+        seenAt: Time,
+        positions: Type.Record(Type.String(), Type.Integer(), { description: 'By service.' }),
       }),
     ),
   },
   'Maintenance',
 )
 
-export const Service = Type.Enum(['configstore', 'runservice', 'gateway'])
 export const VersionInfo = object({ version: Type.String(), api: Type.Literal('v1') }, 'VersionInfo')

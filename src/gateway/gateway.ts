@@ -1,0 +1,99 @@
+// The public front: mounts every route of the contract on a server, with the pages for probes and metrics beside them.
+
+import type { FastifyInstance } from 'fastify'
+import type { Configstore } from '../configstore/api.ts'
+import { apiBase, type Route } from '../contract/route.ts'
+import { type RouteId, routes } from '../contract/routes.ts'
+import type { Database } from '../datamanager/database.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Runservice } from '../runservice/api.ts'
+import { isSecure } from './auth/authenticate.ts'
+import { LoginGuard } from './auth/login-guard.ts'
+import { Sessions } from './auth/sessions.ts'
+import type { Handler, Handlers } from './handler.ts'
+import { organizationHandlers } from './handlers/organizations.ts'
+import { projectHandlers } from './handlers/projects.ts'
+import { runHandlers } from './handlers/runs.ts'
+import { secretHandlers } from './handlers/secrets.ts'
+import { sessionHandlers } from './handlers/session.ts'
+import { systemHandlers } from './handlers/system.ts'
+import { userHandlers } from './handlers/users.ts'
+import type { Maintenance } from './maintenance.ts'
+import { Metrics } from './metrics.ts'
+import { type MountComponents, mountRoute } from './mount-route.ts'
+import { mountProbes, type Readiness } from './probes.ts'
+import type { GatewaySchema } from './rows.ts'
+import type { GatewaySettings } from './settings.ts'
+import { RunChangesFeed } from './streams/run-changes.ts'
+import { SharedLogs } from './streams/shared-logs.ts'
+import { mountWebSafety } from './web-safety.ts'
+
+export type GatewayComponents = {
+  /** The gateway's own; its types are `gatewayRowTypes` (rows.ts). Nothing given here is closed here. */
+  readonly database: Database<GatewaySchema>
+  readonly configstore: Configstore
+  readonly runservice: Runservice
+  /** Of all databases of the installation. */
+  readonly maintenance: Maintenance
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Whether this instance can serve, for `/readyz`; ready by default. */
+  readonly readiness?: () => Readiness | Promise<Readiness>
+  /** Names the data: another one after an import, so that callers' positions of before mean nothing. Default: for ever the same. */
+  readonly generation?: () => string
+}
+
+/**
+ * Mounts `/api/v1`, `/healthz`, `/readyz` and `/metrics` on the application of an HTTP server. Call it once, before the server
+ * listens; it registers everything before it returns. What it follows in the background ends when the application closes.
+ * Throws nothing; requests are answered with the errors of their routes.
+ */
+export function mountGateway(app: FastifyInstance, settings: GatewaySettings, components: GatewayComponents): void {
+  const { database, configstore, runservice, clock, logger, maintenance } = components
+  const sessions = new Sessions({ database, clock })
+  const metrics = new Metrics({ runservice, version: settings.version, clock, logger })
+  const mounted: MountComponents = {
+    settings,
+    configstore,
+    runservice,
+    database,
+    sessions,
+    maintenance,
+    metrics,
+    clock,
+    logger,
+    generation: components.generation ?? (() => '1'),
+  }
+  const shared = {
+    settings,
+    configstore,
+    runservice,
+    maintenance,
+    sessions,
+    clock,
+    metrics,
+    loginGuard: new LoginGuard(clock),
+    sharedLogs: new SharedLogs(runservice),
+    runChanges: new RunChangesFeed({ runservice, clock, logger }),
+  }
+  const handlers: Handlers = {
+    ...sessionHandlers(shared),
+    ...userHandlers(shared),
+    ...organizationHandlers(shared),
+    ...projectHandlers(shared),
+    ...secretHandlers(shared),
+    ...runHandlers(shared),
+    ...systemHandlers(shared),
+  }
+  app.decorateRequest('caller')
+  mountWebSafety(app, { base: apiBase, settings, isSecure: (request) => isSecure(request, settings) })
+  // An import is a stream of any size; it is read as it comes.
+  app.addContentTypeParser('application/octet-stream', (_, payload, done) => done(null, payload))
+  for (const [id, route] of Object.entries(routes) as [RouteId, Route][])
+    mountRoute(app, id, route, handlers[id] as Handler<Route>, mounted)
+  mountProbes(app, { metrics, readiness: components.readiness ?? (() => ({ isReady: true })) })
+  const closing = new AbortController()
+  app.addHook('onClose', async () => closing.abort())
+  void metrics.follow(closing.signal)
+}

@@ -1,0 +1,312 @@
+// Runs and their tasks, logs and changes.
+
+import type { Configstore } from '../../configstore/api.ts'
+import type { EventOf, QueryOf } from '../../contract/route.ts'
+import type { ApiRoutes } from '../../contract/routes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import { escapeSegment } from '../../pipeline/group.ts'
+import type { FindRunsQuery, Runservice, RunView } from '../../runservice/api.ts'
+import type { LogName } from '../../runservice/executor-api.ts'
+import { isFinishedTask } from '../../runservice/types.ts'
+import { describeCaller } from '../auth/caller.ts'
+import type { HandlerContext, HandlersOf } from '../handler.ts'
+import { decide, isAtLeast, standingOf } from '../permissions/permission.ts'
+import { permissions } from '../permissions/table.ts'
+import { planRunsByHand } from '../run-creation.ts'
+import type { RunOwner } from '../run-owner.ts'
+import { logTexts } from '../streams/log-text.ts'
+import type { RunChangesFeed, RunFilter } from '../streams/run-changes.ts'
+import type { SharedLogs } from '../streams/shared-logs.ts'
+import { runListView, runRowView, runSummaryView, runView, taskStateView, taskView } from '../views/runs.ts'
+import { accessOf, userOf } from './common.ts'
+
+type Ids =
+  | 'listProjectRuns'
+  | 'createProjectRuns'
+  | 'getProjectRun'
+  | 'watchProjectRuns'
+  | 'listUserRuns'
+  | 'getUserRun'
+  | 'watchUserRuns'
+  | 'watchAllRuns'
+  | 'getRun'
+  | 'watchRun'
+  | 'restartRun'
+  | 'stopRun'
+  | 'cancelRun'
+  | 'getTask'
+  | 'approveTask'
+  | 'readLog'
+  | 'followLog'
+  | 'deleteLog'
+
+export type RunHandlersComponents = {
+  readonly configstore: Configstore
+  readonly runservice: Runservice
+  readonly sharedLogs: SharedLogs
+  readonly runChanges: RunChangesFeed
+  readonly clock: Clock
+}
+
+type RunChangeEvents = AsyncIterable<EventOf<ApiRoutes['watchAllRuns']>>
+
+/** How long a permission to hear of an owner's runs is believed, milliseconds. */
+const permissionMs = 30_000
+
+export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> {
+  const { configstore, runservice, sharedLogs, clock } = components
+
+  const wrote = async (context: HandlerContext) => context.wrote('runservice', await runservice.position())
+  const reload = async (runId: string): Promise<RunView> => {
+    const run = await runservice.loadRun(runId)
+    if (run === undefined) throw new SlipwayError('run_not_found', `there is no run ${runId}`)
+    return run
+  }
+  const list = async (owner: RunOwner, query: QueryOf<ApiRoutes['listProjectRuns']>) => {
+    const { runs, next } = await runservice.findRuns(findRunsQuery(owner, query))
+    const rows = await runservice.runRows(runs.map(({ id }) => id))
+    return { items: runListView(runs, rows), ...(next === undefined ? {} : { nextCursor: next }) }
+  }
+  const byNumber = async (owner: RunOwner, counter: number) => {
+    const { runs } = await runservice.findRuns({ group: groupOf(owner), isSubtree: true, counter, limit: 1 })
+    const run = runs[0] && (await runservice.loadRun(runs[0].id))
+    if (run === undefined) throw new SlipwayError('run_not_found', `there is no run #${counter}`)
+    return runView(run)
+  }
+  const watch = (filter: RunFilter, context: HandlerContext) => watchRuns(components.runChanges, filter, context)
+
+  return {
+    listProjectRuns: async ({ query }, context) => await list({ type: 'project', id: accessOf(context).id }, query),
+    listUserRuns: async ({ query }, context) => await list({ type: 'user', id: accessOf(context).id }, query),
+    getProjectRun: async ({ params }, context) =>
+      await byNumber({ type: 'project', id: accessOf(context).id }, params.runNumber),
+    getUserRun: async ({ params }, context) =>
+      await byNumber({ type: 'user', id: accessOf(context).id }, params.runNumber),
+
+    createProjectRuns: async ({ body }, context) => {
+      const project = await configstore.getProject({ project: accessOf(context).id }, context.call)
+      const { requests, notCreated } = await planRunsByHand(project, body, configstore)
+      const { transactionId } = context.call
+      const created = await runservice.createRuns(requests, transactionId === undefined ? {} : { transactionId })
+      await wrote(context)
+      return { runs: created.map((run) => runRowView(run)), notCreated: [...notCreated] }
+    },
+
+    watchProjectRuns: (_, context) => {
+      const { id } = accessOf(context)
+      const mayHear = readableRuns(context, { configstore, clock })
+      return watch((owner) => owner.type === 'project' && owner.id === id && mayHear(owner), context)
+    },
+    watchUserRuns: (_, context) => {
+      const { id } = accessOf(context)
+      return watch((owner) => owner.type === 'user' && owner.id === id, context)
+    },
+    watchAllRuns: (_, context) => watch(readableRuns(context, { configstore, clock }), context),
+
+    getRun: (_, context) => runView(runOf(context)),
+
+    watchRun: async function* (_, context) {
+      for await (const view of runservice.watchRun(runOf(context).run.id, context.signal))
+        yield { event: 'run', id: String(view.position), data: runView(view) }
+      yield { event: 'end', data: {} }
+    },
+
+    restartRun: async ({ body }, context) => {
+      const { transactionId } = context.call
+      const options = { fromStart: body.fromStart, ...(transactionId === undefined ? {} : { transactionId }) }
+      const run = await runservice.restartRun(runOf(context).run.id, options)
+      await wrote(context)
+      return runRowView(run)
+    },
+
+    stopRun: async (_, context) => {
+      const { id } = runOf(context).run
+      await runservice.stopRun(id, nameOf(context))
+      await wrote(context)
+      return runSummaryView(await reload(id))
+    },
+
+    cancelRun: async (_, context) => {
+      const { id } = runOf(context).run
+      await runservice.cancelRun(id, nameOf(context))
+      await wrote(context)
+      return runSummaryView(await reload(id))
+    },
+
+    getTask: ({ params }, context) => taskView(taskOf(runOf(context), params.taskId), { isOwner: isOwner(context) }),
+
+    approveTask: async ({ params }, context) => {
+      const { run } = runOf(context)
+      const { task } = taskOf(runOf(context), params.taskId)
+      await runservice.approveTask(run.id, task.id, userOf(context).id)
+      await wrote(context)
+      return taskView(taskOf(await reload(run.id), task.id), { isOwner: true })
+    },
+
+    readLog: ({ params, query }, context) => {
+      const { run, log } = logOf(params, runOf(context))
+      const { fromByte = 0, bytes: most = Number.POSITIVE_INFINITY, download } = query
+      const bytes = upTo(runservice.readLog(params.taskId, log, fromByte), most)
+      const fileName = `run-${run.run.counter}-${params.taskId}-${params.log}.log`
+      return { bytes, ...(download === true ? { fileName } : {}) }
+    },
+
+    followLog: async function* ({ params, query }, context) {
+      const { log } = logOf(params, runOf(context))
+      const from = lastByteOf(context) ?? query.fromByte ?? 0
+      if (!hasStarted(runOf(context), params.taskId, log))
+        await untilStarted({ ...params, log }, runservice, context.signal)
+      const parts = sharedLogs.follow({ runTaskId: params.taskId, log }, from, context.signal)
+      let end = from
+      for await (const { text, endByte } of logTexts(parts)) {
+        end = endByte
+        yield { event: 'log', id: String(endByte), data: { text } }
+      }
+      yield { event: 'end', id: String(end), data: {} }
+    },
+
+    deleteLog: async ({ params }, context) => {
+      const { log } = logOf(params, runOf(context))
+      const { task } = taskOf(runOf(context), params.taskId)
+      if (!isFinishedTask(task.status))
+        throw new SlipwayError('log_not_complete', 'the task still writes it: stop the run, or wait until it has ended')
+      await runservice.deleteLog(task.id, log)
+    },
+  }
+}
+
+function runOf({ run }: HandlerContext): RunView {
+  if (run === undefined) throw new SlipwayError('invariant', 'the permission of this route is not on a run')
+  return run
+}
+
+/** For the reason that people see. */
+function nameOf({ caller }: HandlerContext): string {
+  return caller.kind === 'user' ? caller.user.name : describeCaller(caller)
+}
+
+function isOwner(context: HandlerContext): boolean {
+  return isAtLeast(standingOf(context.caller, context.access), 'owner')
+}
+
+function taskOf(view: RunView, taskId: string): RunView['tasks'][number] {
+  const found = view.tasks.find(({ task }) => task.id === taskId)
+  if (found === undefined) throw new SlipwayError('task_not_found', `run #${view.run.counter} has no task ${taskId}`)
+  return found
+}
+
+type LogParams = { readonly taskId: string; readonly log: string }
+
+/** Errors: `task_not_found`, `log_not_found` when there is and will be none. */
+function logOf(params: LogParams, run: RunView): { readonly run: RunView; readonly log: LogName } {
+  const { task, config } = taskOf(run, params.taskId)
+  const log = params.log === 'setup' ? params.log : Number(params.log)
+  const notFound = (why: string) => new SlipwayError('log_not_found', `there is no log ${params.log}: ${why}`)
+  if (log !== 'setup' && log >= config.steps.length) throw notFound(`the task has ${config.steps.length} steps`)
+  if (run.run.logsDeleted === true) throw notFound('the logs of this run were removed')
+  if (isFinishedTask(task.status) && !hasStarted(run, task.id, log)) throw notFound('the step was never started')
+  return { run, log }
+}
+
+function hasStarted(run: RunView, taskId: string, log: LogName): boolean {
+  const { task } = taskOf(run, taskId)
+  const step = log === 'setup' ? task.setupStep : task.steps[log]
+  return step !== undefined && step.phase !== 'notstarted' && step.phase !== 'cancelled'
+}
+
+/** Errors: `log_not_found` when the task ends before. */
+async function untilStarted(
+  of: { readonly runId: string; readonly taskId: string; readonly log: LogName },
+  runservice: Pick<Runservice, 'watchRun'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const view of runservice.watchRun(of.runId, signal)) {
+    if (hasStarted(view, of.taskId, of.log)) return
+    logOf({ taskId: of.taskId, log: String(of.log) }, view)
+  }
+  signal.throwIfAborted()
+  throw new SlipwayError('log_not_found', `there is no log ${of.log}: the step was never started`)
+}
+
+function lastByteOf({ lastEventId }: HandlerContext): number | undefined {
+  return lastEventId !== undefined && /^[0-9]{1,15}$/.test(lastEventId) ? Number(lastEventId) : undefined
+}
+
+async function* upTo(chunks: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<Uint8Array, void, undefined> {
+  let left = most
+  for await (const chunk of chunks) {
+    yield chunk.length <= left ? chunk : chunk.subarray(0, left)
+    left -= chunk.length
+    if (left <= 0) return
+  }
+}
+
+async function* watchRuns(feed: RunChangesFeed, filter: RunFilter, context: HandlerContext): RunChangeEvents {
+  for await (const change of feed.subscribe(filter, lastByteOf(context), context.signal)) {
+    const id = change.position === undefined ? {} : { id: String(change.position) }
+    switch (change.kind) {
+      case 'run':
+        yield { event: 'run', ...id, data: runRowView(change.run) }
+        break
+      case 'task': {
+        const { owner, task } = change
+        yield { event: 'task', ...id, data: { runId: task.runId, owner, task: taskStateView(task) } }
+        break
+      }
+      default:
+        yield { event: change.kind, ...id, data: {} }
+    }
+  }
+}
+
+/** Whether the caller may read runs of an owner, asked again now and then: memberships end while streams go on. */
+function readableRuns(
+  { caller }: HandlerContext,
+  { configstore, clock }: Pick<RunHandlersComponents, 'configstore' | 'clock'>,
+): (owner: RunOwner) => Promise<boolean> {
+  const known = new Map<string, { readonly may: boolean; readonly until: number }>()
+  const ask = async ({ type, id }: RunOwner): Promise<boolean> => {
+    const userId = caller.kind === 'user' ? { userId: caller.user.id } : {}
+    try {
+      const access = await configstore.resolveAccess({ type, ref: id, ...userId })
+      const visible = type === 'user' ? { ...access, globalVisibility: 'private' as const } : access
+      return decide(permissions.getRun, caller, visible) === 'allowed'
+    } catch (error) {
+      if (isSlipwayError(error) && error.kind === 'notfound') return false
+      throw error
+    }
+  }
+  return async (owner) => {
+    const key = `${owner.type} ${owner.id}`
+    const now = clock.now()
+    const found = known.get(key)
+    if (found !== undefined && found.until > now) return found.may
+    // A stream of a large installation hears of many projects: what is old goes.
+    if (known.size > 1000) known.clear()
+    const may = await ask(owner)
+    known.set(key, { may, until: now + permissionMs })
+    return may
+  }
+}
+
+function groupOf({ type, id }: RunOwner): string {
+  return `/${type}/${escapeSegment(id)}`
+}
+
+/** Errors: `request_invalid`. */
+function findRunsQuery(owner: RunOwner, query: QueryOf<ApiRoutes['listProjectRuns']>): FindRunsQuery {
+  const named = (['branch', 'tag', 'pullRequest'] as const).filter((kind) => query[kind] !== undefined)
+  if (named.length > 1) throw new SlipwayError('request_invalid', `query: only one of ${named.join(', ')} can be given`)
+  const [kind] = named
+  const below = kind === undefined ? '' : `/${kind === 'pullRequest' ? 'pr' : kind}/${escapeSegment(query[kind] ?? '')}`
+  return {
+    group: `${groupOf(owner)}${below}`,
+    isSubtree: true,
+    ...(query.phase === undefined ? {} : { phases: query.phase }),
+    ...(query.result === undefined ? {} : { results: query.result }),
+    ...(query.sort === 'asc' ? { oldestFirst: true } : {}),
+    ...(query.cursor === undefined ? {} : { cursor: query.cursor }),
+    ...(query.limit === undefined ? {} : { limit: query.limit }),
+  }
+}

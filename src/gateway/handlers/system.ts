@@ -1,0 +1,227 @@
+// What concerns the installation.
+
+import type { Configstore } from '../../configstore/api.ts'
+import { openApiDocument } from '../../contract/openapi.ts'
+import { SlipwayError } from '../../lib/errors.ts'
+import type { Runservice } from '../../runservice/api.ts'
+import type { ExecutorTokenView, ExecutorView, QueueEntry } from '../../runservice/executors/executor-admin.ts'
+import { describeCaller, isAdministrator } from '../auth/caller.ts'
+import { projectBadge } from '../badge.ts'
+import type { HandlersOf } from '../handler.ts'
+import type { Maintenance, MaintenanceStatus } from '../maintenance.ts'
+import { runOwnerOf } from '../run-owner.ts'
+import type { GatewaySettings } from '../settings.ts'
+import { pageOptions, pageView } from '../views/pages.ts'
+import { reasonView } from '../views/runs.ts'
+import { remoteSourceDetailView, remoteSourceView } from '../views/stored.ts'
+import { optionalTime, timeText } from '../views/time.ts'
+import { accessOf, defined, guardOf, written } from './common.ts'
+
+type Ids =
+  | 'getBadge'
+  | 'listRemoteSources'
+  | 'createRemoteSource'
+  | 'getRemoteSource'
+  | 'updateRemoteSource'
+  | 'deleteRemoteSource'
+  | 'listExecutors'
+  | 'drainExecutor'
+  | 'removeExecutor'
+  | 'listExecutorTokens'
+  | 'createExecutorToken'
+  | 'deleteExecutorToken'
+  | 'listQueue'
+  | 'getMaintenance'
+  | 'startMaintenance'
+  | 'endMaintenance'
+  | 'exportData'
+  | 'importData'
+  | 'getVersion'
+  | 'getOpenApi'
+
+export type SystemHandlersComponents = {
+  readonly settings: GatewaySettings
+  readonly configstore: Configstore
+  readonly runservice: Runservice
+  readonly maintenance: Maintenance
+}
+
+export function systemHandlers({
+  settings,
+  configstore,
+  runservice,
+  maintenance,
+}: SystemHandlersComponents): HandlersOf<Ids> {
+  let document: ReturnType<typeof openApiDocument> | undefined
+  return {
+    getBadge: async ({ query }, context) => {
+      const image = await projectBadge(runservice, accessOf(context).id, query.branch)
+      context.setHeader('cache-control', 'no-cache')
+      context.setHeader('cross-origin-resource-policy', 'cross-origin')
+      return { bytes: oneChunk(image) }
+    },
+
+    listRemoteSources: async ({ query }, { call }) =>
+      pageView(await configstore.listRemoteSources(pageOptions(query), call), remoteSourceView),
+
+    createRemoteSource: async ({ body }, context) =>
+      remoteSourceDetailView(written(context, await configstore.createRemoteSource(defined(body), context.call))),
+
+    getRemoteSource: async ({ params }, { caller, call }) => {
+      const source = await configstore.getRemoteSource({ remoteSource: params.remoteSourceRef }, call)
+      return isAdministrator(caller) ? remoteSourceDetailView(source) : remoteSourceView(source)
+    },
+
+    updateRemoteSource: async ({ params, body }, context) => {
+      const input = { remoteSource: params.remoteSourceRef, ...defined(body), ...guardOf(context) }
+      return remoteSourceDetailView(written(context, await configstore.updateRemoteSource(input, context.call)))
+    },
+
+    deleteRemoteSource: async ({ params }, context) => {
+      const input = { remoteSource: params.remoteSourceRef, ...guardOf(context) }
+      written(context, await configstore.deleteRemoteSource(input, context.call))
+    },
+
+    listExecutors: async () => ({ items: (await runservice.listExecutors()).map(executorView) }),
+
+    drainExecutor: async ({ params, body }, context) => {
+      await runservice.drainExecutor(params.executorId, { draining: body.isDraining })
+      context.wrote('runservice', await runservice.position())
+      const found = (await runservice.listExecutors()).find(({ id }) => id === params.executorId)
+      if (found === undefined)
+        throw new SlipwayError('executor_not_found', `there is no executor ${params.executorId} any more`)
+      return executorView(found)
+    },
+
+    removeExecutor: async ({ params }, context) => {
+      await runservice.removeExecutor(params.executorId)
+      context.wrote('runservice', await runservice.position())
+    },
+
+    listExecutorTokens: async () => ({ items: (await runservice.listExecutorTokens()).map(executorTokenView) }),
+
+    createExecutorToken: async ({ body }, { caller }) => {
+      const made = await runservice.createExecutorToken({ ...defined(body), createdBy: describeCaller(caller) })
+      return { token: executorTokenView(made), value: made.token }
+    },
+
+    deleteExecutorToken: async ({ params }) => {
+      await runservice.revokeExecutorToken(params.tokenId)
+    },
+
+    listQueue: async ({ query }) => {
+      const { items, nextCursor, total } = await runservice.listQueue(defined(query))
+      return { items: items.map(queueEntryView), total, ...(nextCursor === undefined ? {} : { nextCursor }) }
+    },
+
+    getMaintenance: async (_, { signal }) => maintenanceView(await maintenance.status(signal)),
+
+    startMaintenance: async ({ body }, { caller, signal }) => {
+      await maintenance.enter(describeCaller(caller), body.why ?? '')
+      return maintenanceView(await maintenance.status(signal))
+    },
+
+    endMaintenance: async (_, { signal }) => {
+      await maintenance.leave()
+      return maintenanceView(await maintenance.status(signal))
+    },
+
+    exportData: (_, { signal, passphrase }) => ({
+      bytes: maintenance.exportAll({ signal, ...(passphrase === undefined ? {} : { passphrase }) }),
+      fileName: 'slipway-export.jsonl',
+    }),
+
+    importData: async ({ body }, { signal, passphrase }) => {
+      await maintenance.import(body, { signal, ...(passphrase === undefined ? {} : { passphrase }) })
+    },
+
+    getVersion: () => ({ version: settings.version, api: 'v1' as const }),
+
+    getOpenApi: () => {
+      document ??= openApiDocument({ version: settings.version })
+      return document
+    },
+  }
+}
+
+async function* oneChunk(text: string): AsyncGenerator<Uint8Array, void, undefined> {
+  yield Buffer.from(text)
+}
+
+function executorView(executor: ExecutorView) {
+  const { id, name, version, state, isDraining = false, isHeld, archs, labels, allowPrivileged, drivers } = executor
+  return {
+    id,
+    ...(name === undefined ? {} : { name }),
+    ...(version === undefined ? {} : { version }),
+    state,
+    isDraining,
+    isHeld,
+    archs: [...archs],
+    labels: { ...labels },
+    allowPrivileged,
+    drivers: [...drivers],
+    taskLimit: executor.taskLimit,
+    slotsUsed: executor.slotsUsed,
+    tasks: executor.tasks.map(({ runId, runTaskId, phase, stop, createdAt }) => ({
+      runId,
+      taskId: runTaskId,
+      phase,
+      isStopping: stop,
+      createdAt: timeText(createdAt),
+    })),
+    connectedAt: timeText(executor.connectedAt),
+    ...optionalTime('lastSeenAt', executor.lastSeenAt),
+  }
+}
+
+function executorTokenView(token: ExecutorTokenView) {
+  const { id, name, executorId, labels, createdAt, createdBy } = token
+  return {
+    id,
+    name,
+    executorId,
+    createdAt: timeText(createdAt),
+    ...(labels === undefined ? {} : { labels: { ...labels } }),
+    ...(createdBy === undefined ? {} : { createdBy }),
+  }
+}
+
+function queueEntryView({ position, runId, runCounter, runName, group, since, task, reason }: QueueEntry) {
+  return {
+    position,
+    run: {
+      id: runId,
+      number: runCounter,
+      name: runName,
+      owner: runOwnerOf(group) ?? { type: 'project' as const, id: '' },
+    },
+    since: timeText(since),
+    reason: reasonView(reason),
+    ...(task === undefined
+      ? {}
+      : { task: { id: task.id, name: task.name, ...(task.arch === undefined ? {} : { arch: task.arch }) } }),
+  }
+}
+
+function maintenanceView({ databases, instances, isEverywhere }: MaintenanceStatus) {
+  const reason = databases.find(({ maintenance }) => maintenance !== undefined)?.maintenance
+  return {
+    isActive: reason !== undefined,
+    isEverywhere,
+    ...(reason === undefined ? {} : { by: reason.by, why: reason.why, since: timeText(reason.since) }),
+    databases: databases.map(({ service, position, maintenance }) => ({
+      service,
+      position,
+      isActive: maintenance !== undefined,
+    })),
+    instances: instances.map(({ instanceId, version, hasEntered, isPresent, seenAt, databases: own }) => ({
+      id: instanceId,
+      version,
+      hasEntered,
+      isPresent,
+      seenAt: timeText(seenAt),
+      positions: Object.fromEntries(Object.entries(own).map(([service, { position }]) => [service, position])),
+    })),
+  }
+}

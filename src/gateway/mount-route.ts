@@ -1,0 +1,189 @@
+// One route of the contract as a route of the server. What all have in common is here, in this order: who asks, what is asked,
+// whether it is allowed, how new the data must be, whether it came before; then the handler; then the answer.
+
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Configstore } from '../configstore/api.ts'
+import { apiBase, type Route, successStatus } from '../contract/route.ts'
+import type { RouteId } from '../contract/routes.ts'
+import type { Database } from '../datamanager/database.ts'
+import { requestSignal } from '../http/http-server.ts'
+import type { Clock } from '../lib/clock.ts'
+import { SlipwayError } from '../lib/errors.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Runservice } from '../runservice/api.ts'
+import { authenticate, isSecure } from './auth/authenticate.ts'
+import { type Caller, describeCaller } from './auth/caller.ts'
+import type { Sessions } from './auth/sessions.ts'
+import type { BytesAnswer, Handler, HandlerContext } from './handler.ts'
+import { transactionIdOf } from './idempotency.ts'
+import type { Maintenance } from './maintenance.ts'
+import type { Metrics } from './metrics.ts'
+import { authorize } from './permissions/authorize.ts'
+import { permissions } from './permissions/table.ts'
+import { formatPositions, mergePositions, type Positions, parsePositions } from './positions.ts'
+import type { GatewaySchema } from './rows.ts'
+import type { GatewaySettings } from './settings.ts'
+import { eventStream } from './streams/event-stream.ts'
+import { createRouteValidator, type RouteValidator } from './validation.ts'
+
+export type MountComponents = {
+  readonly settings: GatewaySettings
+  readonly configstore: Configstore
+  readonly runservice: Runservice
+  readonly database: Database<GatewaySchema>
+  readonly sessions: Sessions
+  readonly maintenance: Pick<Maintenance, 'checkOpen'>
+  readonly metrics: Pick<Metrics, 'observeRequest'>
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Changes when the data was replaced: positions of before mean nothing then. */
+  readonly generation: () => string
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before the body is read. */
+    caller: Caller | undefined
+  }
+}
+
+export function mountRoute(
+  app: FastifyInstance,
+  id: RouteId,
+  route: Route,
+  handler: Handler<Route>,
+  components: MountComponents,
+): void {
+  const validator = createRouteValidator(id, route)
+  app.route({
+    method: route.method,
+    url: `${apiBase}${route.path}`,
+    // A body that is streamed has no bound; all others are small.
+    ...(route.body === 'bytes' ? { bodyLimit: Number.MAX_SAFE_INTEGER } : {}),
+    onRequest: async (request) => {
+      if (!isServedInMaintenance(route)) components.maintenance.checkOpen()
+      // Before the body: strangers do not make the server read it.
+      request.caller = route.auth === 'none' ? { kind: 'anonymous' } : await authenticate(request, components)
+      if (route.auth === 'required' && request.caller.kind === 'anonymous')
+        throw new SlipwayError('unauthenticated', 'log in, or send a token')
+    },
+    ...(route.stream === undefined
+      ? {
+          onResponse: async (_, reply) => components.metrics.observeRequest(id, reply.statusCode, reply.elapsedTime),
+        }
+      : {}),
+    handler: async (request, reply) => await answer({ id, route, handler, validator, request, reply }, components),
+  })
+}
+
+type Call = {
+  readonly id: RouteId
+  readonly route: Route
+  readonly handler: Handler<Route>
+  readonly validator: RouteValidator
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+}
+
+async function answer(call: Call, components: MountComponents): Promise<unknown> {
+  const { id, route, handler, validator, request, reply } = call
+  const caller = request.caller ?? { kind: 'anonymous' }
+  const input = {
+    params: validator.params(request.params),
+    query: validator.query(request.query),
+    body: route.body === 'bytes' ? request.body : validator.body(request.body),
+  }
+  const generation = components.generation()
+  const wanted = parsePositions(headerOf(request, 'slipway-position'), generation)
+  await waitForPositions(wanted, components)
+  const authorized = await authorize(permissions[id], input, caller, components)
+  const key = headerOf(request, 'idempotency-key')
+  const transactionId =
+    key === undefined || route.method !== 'POST' || caller.kind === 'anonymous'
+      ? undefined
+      : await transactionIdOf({ key, caller, operation: id, input }, components)
+  const signal = requestSignal(reply)
+  const expectedVersion = route.versioned ? versionOf(headerOf(request, 'if-match')) : undefined
+  let positions = wanted
+  const context: HandlerContext = {
+    caller,
+    ...authorized,
+    call: {
+      actor: describeCaller(caller),
+      ...(transactionId === undefined ? {} : { transactionId }),
+      ...(wanted.configstore === undefined ? {} : { atLeast: wanted.configstore }),
+    },
+    expectedVersion,
+    lastEventId: headerOf(request, 'last-event-id'),
+    passphrase: headerOf(request, 'slipway-passphrase'),
+    signal,
+    from: {
+      address: request.ip,
+      userAgent: request.headers['user-agent'] ?? '',
+      isSecure: isSecure(request, components.settings),
+    },
+    setHeader: (name, value) => void reply.header(name, value),
+    wrote: (service, position) => {
+      positions = mergePositions(positions, { [service]: position })
+    },
+  }
+  const result = await handler(input as Parameters<typeof handler>[0], context)
+  const position = formatPositions(positions, generation)
+  if (position !== undefined) reply.header('slipway-position', position)
+  return send(call, result, { components, signal })
+}
+
+function send(
+  { route, validator, reply }: Call,
+  result: unknown,
+  { components, signal }: { readonly components: MountComponents; readonly signal: AbortSignal },
+): unknown {
+  reply.status(successStatus(route))
+  switch (route.stream?.kind) {
+    case 'events':
+      reply.type('text/event-stream')
+      // Proxies that gather answers would hold events back.
+      reply.header('x-accel-buffering', 'no')
+      return Readable.from(eventStream(result as AsyncIterable<never>, signal))
+    case 'bytes': {
+      const { bytes, fileName } = result as BytesAnswer
+      reply.type(route.stream.contentType)
+      if (fileName !== undefined) reply.header('content-disposition', `attachment; filename="${fileName}"`)
+      return Readable.from(bytes)
+    }
+    default:
+      if (components.settings.checkAnswers) validator.answer(result)
+      if (result === undefined) return reply.send()
+      if (route.versioned && hasVersion(result)) reply.header('etag', `"${result.version}"`)
+      return reply.type('application/json').send(JSON.stringify(result))
+  }
+}
+
+/** `"3"`, as an ETag, or 3; `*` is any. Errors: `request_invalid`. */
+function versionOf(header: string | undefined): number | undefined {
+  if (header === undefined || header.trim() === '*') return undefined
+  const [, digits] = /^\s*(?:W\/)?"?([0-9]{1,15})"?\s*$/.exec(header) ?? []
+  if (digits === undefined) throw new SlipwayError('request_invalid', 'If-Match: a version like "3" is expected')
+  return Number(digits)
+}
+
+/** A read sees at least what its caller has seen or caused before, whichever instance answers. */
+async function waitForPositions(wanted: Positions, { configstore, runservice }: MountComponents): Promise<void> {
+  if (wanted.configstore !== undefined) await configstore.status({ atLeast: wanted.configstore })
+  if (wanted.runservice !== undefined) await runservice.position(wanted.runservice)
+}
+
+/** What ends a maintenance, and what says who one is. */
+function isServedInMaintenance(route: Route): boolean {
+  return route.tag === 'maintenance' || route.tag === 'server'
+}
+
+function hasVersion(result: unknown): result is { readonly version: number } {
+  return typeof result === 'object' && result !== null && 'version' in result && typeof result.version === 'number'
+}
+
+function headerOf(request: FastifyRequest, name: string): string | undefined {
+  const value = request.headers[name]
+  return Array.isArray(value) ? value[0] : value
+}

@@ -1,0 +1,141 @@
+// What the API shows of runs and tasks.
+
+import type { RunEntry, RunRow, RunView } from '../../runservice/api.ts'
+import type { Reason } from '../../runservice/reasons.ts'
+import { classOfReason, describeReason } from '../../runservice/reasons.ts'
+import type { Run, RunTask, TaskStep } from '../../runservice/types.ts'
+import { runOwnerOf } from '../run-owner.ts'
+import { optionalTime, timeText } from './time.ts'
+
+export function reasonView(reason: Reason) {
+  const { kind, ...facts } = reason
+  return { kind, class: classOfReason(reason), message: describeReason(reason), facts }
+}
+
+function optionalReason(reason: Reason | undefined) {
+  return reason === undefined ? {} : { reason: reasonView(reason) }
+}
+
+/** Of any run, however old: what its list entry has. */
+export function runEntryView(entry: RunEntry | Run) {
+  const { id, counter, name, group, phase, result, enqueuedAt, startedAt, endedAt } = entry
+  return {
+    id,
+    number: counter,
+    name,
+    owner: runOwnerOf(group) ?? { type: 'project' as const, id: '' },
+    group,
+    phase,
+    result,
+    enqueuedAt: timeText(enqueuedAt),
+    ...optionalTime('startedAt', startedAt),
+    ...optionalTime('endedAt', endedAt),
+  }
+}
+
+/** Of a run whose row is at hand. */
+export function runRowView(
+  run: Run,
+  more: { readonly waiting?: Reason; readonly tasksWaitingApproval?: readonly string[] } = {},
+) {
+  return {
+    ...runEntryView(run),
+    annotations: { ...run.annotations },
+    isStopping: run.stop && run.phase === 'running',
+    ...(run.restartOf === undefined ? {} : { restartOf: run.restartOf }),
+    ...(more.tasksWaitingApproval === undefined ? {} : { tasksWaitingApproval: [...more.tasksWaitingApproval] }),
+    ...optionalReason(more.waiting ?? run.reason),
+  }
+}
+
+/** Entries in their order, with what the rows tell that are at hand. */
+export function runListView(entries: readonly RunEntry[], rows: readonly RunRow[]) {
+  const byId = new Map(rows.map((row) => [row.run.id, row]))
+  return entries.map((entry) => {
+    const row = byId.get(entry.id)
+    return row === undefined ? runEntryView(entry) : runRowView(row.run, row)
+  })
+}
+
+export function runSummaryView({ run, waiting, tasks }: RunView) {
+  const tasksWaitingApproval = tasks.filter(({ task }) => task.waitingApproval).map(({ task }) => task.id)
+  return runRowView(run, { tasksWaitingApproval, ...(waiting === undefined ? {} : { waiting }) })
+}
+
+export function runView(view: RunView) {
+  const { run, tasks } = view
+  const hasEnded = run.phase === 'finished' || run.phase === 'cancelled'
+  return {
+    ...runSummaryView(view),
+    setupErrors: [...run.setupErrors],
+    logsDeleted: run.logsDeleted === true,
+    canRestartFromStart: hasEnded,
+    canRestartFromFailed: hasEnded && run.result !== 'success',
+    tasks: tasks.map(taskSummaryView),
+  }
+}
+
+type TaskWithConfig = RunView['tasks'][number]
+
+export function taskSummaryView({ task, config, waiting }: TaskWithConfig) {
+  return {
+    ...taskStateView(task),
+    name: config.name,
+    level: config.level,
+    depends: config.depends.map(({ taskId, conditions }) => ({ taskId, conditions: [...conditions] })),
+    timeoutMs: config.timeoutMs,
+    ...optionalReason(waiting ?? task.reason),
+  }
+}
+
+/** What changes while it runs. */
+export function taskStateView(task: RunTask) {
+  return {
+    id: task.id,
+    status: task.status,
+    isWaitingApproval: task.waitingApproval,
+    isApproved: task.approved,
+    approvers: [...task.approvers],
+    timedOut: task.timedOut,
+    ...optionalTime('startedAt', task.startedAt),
+    ...optionalTime('endedAt', task.endedAt),
+  }
+}
+
+/** `isOwner`: may hear which secrets its output had, and how its kept pod is entered. */
+export function taskView(found: TaskWithConfig, { isOwner }: { readonly isOwner: boolean }) {
+  const { task, config } = found
+  return {
+    ...taskSummaryView(found),
+    runId: task.runId,
+    containers: config.runtime.containers.map(({ image }) => ({ image })),
+    setupStep: { type: 'setup' as const, name: 'setup', ...stepStateView(task.setupStep) },
+    steps: config.steps.map((step, index) => ({
+      type: step.type,
+      name: step.name,
+      ...(step.type === 'run' ? { command: step.command, shell: step.shell === '' ? config.shell : step.shell } : {}),
+      ...stepStateView(task.steps[index] ?? { phase: 'notstarted' }),
+    })),
+    ...(task.executorId === undefined ? {} : { executorId: task.executorId }),
+    ...(isOwner ? ownerTaskView(task) : {}),
+  }
+}
+
+function ownerTaskView({ printedSecrets, keptPod }: RunTask) {
+  return {
+    ...(printedSecrets === undefined
+      ? {}
+      : { printedSecrets: printedSecrets.map(({ secret, log, line }) => ({ secret, log: String(log), line })) }),
+    ...(keptPod === undefined ? {} : { keptPod }),
+  }
+}
+
+function stepStateView({ phase, exitStatus, startedAt, endedAt, reason }: TaskStep) {
+  return {
+    phase,
+    ...(exitStatus === undefined ? {} : { exitStatus }),
+    ...optionalTime('startedAt', startedAt),
+    ...optionalTime('endedAt', endedAt),
+    ...optionalReason(reason),
+  }
+}
