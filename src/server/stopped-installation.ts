@@ -32,7 +32,10 @@ import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import { openObjectStorage } from '../objectstorage/open-object-storage.ts'
 import { runserviceRowTypes } from '../runservice/row-types.ts'
-import { secretsExport, secretsImport } from './sealed-export.ts'
+import type { AgolaService } from './agola-import/agola-services.ts'
+import { convertAgolaExport } from './agola-import/convert.ts'
+import type { AgolaImportReport } from './agola-import/import-report.ts'
+import { sealedStoreId, secretsExport, secretsImport } from './sealed-export.ts'
 import { readSettings } from './settings/read-settings.ts'
 
 export type { DatabaseMaintenanceStatus, MaintenanceStatus } from '../datamanager/maintenance.ts'
@@ -41,6 +44,7 @@ export {
   databaseStatus,
   restoreStopped,
 } from '../datamanager/stopped-database.ts'
+export type { AgolaImportReport } from './agola-import/import-report.ts'
 
 const rowTypes: Readonly<Record<DatabaseService, RowTypes>> = {
   configstore: { datakey: {}, keyring: {} },
@@ -181,6 +185,23 @@ export class StoppedInstallation implements AsyncDisposable {
     return imported
   }
 
+  /**
+   * Replaces the database of `service` by an export of Agola. Runs that had not ended do not go on. Errors: as `import`, and
+   * `key_missing`: values of secrets are sealed under the key of the installation.
+   */
+  async importAgola(
+    stream: AsyncIterable<Uint8Array>,
+    { service, keyFile, signal }: { service: AgolaService; keyFile?: string | undefined; signal: AbortSignal },
+  ): Promise<{ readonly imported: readonly Imported[]; readonly report: AgolaImportReport }> {
+    const { storage } = this.#parts
+    const now = systemClock.now()
+    const root = await findRoot(servicePlace({ storage }, service))
+    const options = { service, storeId: root?.store ?? newUuid(now), key: this.#key(keyFile), now, signal }
+    await using converted = await convertAgolaExport(stream, options)
+    const imported = await this.import(converted.stream, { signal })
+    return { imported, report: converted.report }
+  }
+
   async #import(
     stream: AsyncIterable<Uint8Array>,
     { key, passphrase, signal }: { key: SealingKey | undefined; passphrase: string | undefined; signal: AbortSignal },
@@ -289,13 +310,6 @@ const localFile = (directory: string) => join(directory, 'database')
 function isLocalRun(directory: string): boolean {
   const path = localFile(directory)
   return existsSync(path) && statSync(path).isFile()
-}
-
-/** What the sealed values of a database are bound to. */
-function sealedStoreId(service: string, db: ServiceDatabase<Schema>): string {
-  if (service !== 'configstore') return db.identity.store
-  const keyring = db.view((tx) => tx.get('keyring', 'keyring')) as { readonly storeId?: string } | undefined
-  return keyring?.storeId ?? db.identity.store
 }
 
 function asService(name: string): DatabaseService {

@@ -1,6 +1,7 @@
 // `slipway export` and `slipway import`: all rows of an installation as a stream.
 
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { type AgolaService, agolaServices } from '../../server/agola-import/agola-services.ts'
 import { addPlaceOptions, type PlaceOptions } from '../database/place-options.ts'
 import type { Io } from '../io.ts'
 
@@ -12,6 +13,7 @@ export type ExportOptions = PlaceOptions & {
   readonly key?: string
 }
 export type ImportOptions = PlaceOptions & {
+  readonly agola?: AgolaService
   readonly withSecrets?: string
   readonly key?: string
 }
@@ -34,6 +36,12 @@ archives and caches are objects, not rows: they are no part of it. Secrets stay 
     })
   addPlaceOptions(program.command('import <directory>'))
     .summary('replace all rows by an export, from standard input; a bad one changes nothing')
+    .addOption(
+      new Option(
+        '--agola <service>',
+        'the export is one of Agola, of this service: what has no place here is told',
+      ).choices(agolaServices),
+    )
     .option('--with-secrets <file>', 'the passphrase that the export was made with is in this file')
     .option('--key <file>', 'the key of the installation, under which secrets are sealed anew')
     .action(async (directory: string, options: ImportOptions) => {

@@ -155,6 +155,29 @@ test('maintenance of a stopped installation is begun, shown and ended, and an im
   expect((await slipway(['maintenance', 'status', directory])).out).toMatch(/^runservice: open; record 1\n/)
 })
 
+test('runs of Agola are imported, with what was dropped', async () => {
+  const directory = join(folder, 'from-agola')
+  loadInstallationKey(join(mkdirp(join(directory, 'keys')), 'installation'), { create: true })
+  const run = {
+    id: 'r1',
+    group: '/project/p/branch/main',
+    phase: 'finished',
+    result: 'success',
+    counter: 4,
+    mood: 'good',
+  }
+  const object = (kind: string, members: object) => JSON.stringify({ exportMeta: { kind }, ...members })
+  const text = `${object('RunConfig', { id: 'c1' })}\n${object('Run', { ...run, run_config_id: 'c1' })}\n`
+  const { out } = await slipway(['import', directory, '--agola', 'runservice'], Buffer.from(text))
+  expect(out).toMatch(
+    /^read, in the format newer: 1 Run, 1 RunConfig\nwritten: 1 counter, 1 run, 1 runconfig, 1 sequence\ndropped: Run\.mood, 1 times: .* \(r1\)\nrunservice: imported 4 rows/,
+  )
+  expect((await slipway(['database', 'verify', directory])).status).toBe(0)
+  const cut = slipway(['import', directory, '--agola', 'runservice'], Buffer.from(text.slice(0, -9)))
+  await expect(cut).rejects.toMatchObject({ code: 'import_invalid' })
+  expect((await slipway(['export', directory])).out).toContain('"type":"run","id":"r1"')
+})
+
 test('a local run is one database, which is verified and exported', async () => {
   const directory = join(folder, 'local')
   {

@@ -3,7 +3,11 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { SlipwayError } from '../../lib/errors.ts'
-import { openStoppedInstallation } from '../../server/stopped-installation.ts'
+import {
+  type AgolaImportReport,
+  openStoppedInstallation,
+  type StoppedInstallation,
+} from '../../server/stopped-installation.ts'
 import { askHidden } from '../ask-hidden.ts'
 import type { ExportOptions, ImportOptions } from '../commands/export.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -42,12 +46,39 @@ export async function importRows(options: ImportOptions & Directory, io: Io): Pr
   const ending = new AbortController()
   using _interrupt = io.onInterrupt(() => ending.abort(new SlipwayError('cancelled', 'the import was interrupted')))
   const stream = io.stdin as AsyncIterable<Uint8Array> // without an encoding: bytes
-  const imported = await installation.import(stream, { passphrase, keyFile, signal: ending.signal })
+  const { signal } = ending
+  const { agola: service } = options
+  if (service !== undefined) {
+    if (passphrase !== undefined) throw new SlipwayError('usage', 'an export of Agola has its secrets in clear')
+    const { imported, report } = await installation.importAgola(stream, { service, keyFile, signal })
+    writeReport(report, io)
+    writeImported(imported, io)
+    return exitStatus.success
+  }
+  writeImported(await installation.import(stream, { passphrase, keyFile, signal }), io)
+  return exitStatus.success
+}
+
+type Imported = Awaited<ReturnType<StoppedInstallation['import']>>
+
+function writeImported(imported: Imported, io: Io): void {
   for (const { header, count, generation, contentHash } of imported)
     io.stdout.write(
       `${header.database}: imported ${count} rows as generation ${generation}; content hash ${contentHash}\n`,
     )
-  return exitStatus.success
+}
+
+function writeReport({ format, read, written, dropped }: AgolaImportReport, io: Io): void {
+  const list = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(', ')
+  const lines = [`read, in the format ${format}: ${list(read)}`, `written: ${list(written)}`]
+  for (const { what, why, count, examples } of dropped)
+    lines.push(
+      `dropped: ${what}, ${count} times: ${why} (${examples.join(', ')}${count > examples.length ? ', ...' : ''})`,
+    )
+  io.stdout.write(`${lines.join('\n')}\n`)
 }
 
 async function write(stream: AsyncIterable<Uint8Array>, io: Io, signal: AbortSignal): Promise<void> {
