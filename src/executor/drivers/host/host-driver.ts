@@ -197,7 +197,7 @@ class HostDriver implements Driver {
     })
     this.#spawner = new Spawner(host.dirs.helperFile, options.clock)
     this.#spares = new SparePods({
-      make: (id) => this.#makeSpare(id),
+      make: (id, signal) => this.#makeSpare(id, signal),
       // The machine may have got other files in place of those that it shows.
       isGood: ({ sandbox, shown }) => isAlive(sandbox.init) && shown === identityOfView(host.view),
       remove: (id) => this.removePod(id, options.clock.timeout(limits.podRemoveMs.value)),
@@ -292,11 +292,12 @@ class HostDriver implements Driver {
     }
   }
 
-  async #makeSpare(id: PodId): Promise<SparePod> {
+  async #makeSpare(id: PodId, disposed: AbortSignal): Promise<SparePod> {
     const directory = podDirectory(this.#host.dirs.pods, id)
     const shown = identityOfView(this.#host.view)
     makePodDirectory(directory)
-    return { id, shown, ...(await this.#start(id, directory, [], {}, this.#options.clock.timeout(probeMs))) }
+    const signal = AbortSignal.any([disposed, this.#options.clock.timeout(probeMs)])
+    return { id, shown, ...(await this.#start(id, directory, [], {}, signal)) }
   }
 
   /**

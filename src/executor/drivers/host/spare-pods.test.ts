@@ -8,15 +8,15 @@ const aPod = (id: PodId) => ({ id }) as SparePod
 
 function aKeeper({
   clock = new SteppedClock(),
-  make = async (id: PodId) => aPod(id),
+  make = async (id: PodId, _signal: AbortSignal) => aPod(id),
   isGood = (): boolean => true,
 } = {}) {
   const made: PodId[] = []
   const removed: PodId[] = []
   const spares = new SparePods({
-    make: (id) => {
+    make: (id, signal) => {
       made.push(id)
-      return make(id)
+      return make(id, signal)
     },
     isGood,
     remove: async (id) => void removed.push(id),
@@ -152,4 +152,16 @@ test.each(['ready', 'being made'])('disposing removes one that is %s, and none i
   await clock.pass(1)
   await spares.prepare()
   expect(made).toHaveLength(1)
+})
+
+test('disposing does not wait until one is made', async () => {
+  const { spares, made, removed } = aKeeper({
+    make: (_, signal) =>
+      new Promise<SparePod>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+  })
+  const preparing = spares.prepare()
+  preparing.catch(() => {})
+  await spares[Symbol.asyncDispose]()
+  await expect(preparing).rejects.toThrow()
+  expect(removed).toEqual(made)
 })

@@ -14,7 +14,7 @@ export type SparePod = StartedPod & {
 }
 
 export type SparePodsOptions = {
-  readonly make: (id: PodId) => Promise<SparePod>
+  readonly make: (id: PodId, signal: AbortSignal) => Promise<SparePod>
   /** Whether a task may still get it. */
   readonly isGood: (spare: SparePod) => boolean
   /** Removes what there is of a pod; idempotent. */
@@ -29,14 +29,14 @@ const prepareDelayMs = 1
 
 type Spare = { readonly id: PodId; readonly made: Promise<SparePod>; readonly expiry: AbortController }
 
-/** At most one spare, being made or ready. Disposing removes it. */
+/** At most one spare, being made or ready. Disposing removes it, and does not wait until it is made. */
 export class SparePods implements AsyncDisposable {
   readonly #options: SparePodsOptions
   /** Of all that exist in part or whole and belong to no task. */
   readonly #ids = new Set<PodId>()
   readonly #removals = new Set<Promise<void>>()
+  readonly #stop = new AbortController()
   #spare: Spare | undefined
-  #isDisposed = false
 
   constructor(options: SparePodsOptions) {
     this.#options = options
@@ -49,7 +49,7 @@ export class SparePods implements AsyncDisposable {
 
   /** Resolves when there is a spare; fails as making it fails. */
   async prepare(): Promise<void> {
-    if (this.#isDisposed) return
+    if (this.#stop.signal.aborted) return
     this.#spare ??= this.#begin()
     await this.#spare.made
   }
@@ -93,7 +93,7 @@ export class SparePods implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isDisposed = true
+    this.#stop.abort()
     if (this.#spare !== undefined) await this.#drop(this.#spare)
     await Promise.all(this.#removals)
   }
@@ -101,7 +101,7 @@ export class SparePods implements AsyncDisposable {
   #begin(): Spare {
     const id = `spare-${randomUUID()}`
     this.#ids.add(id)
-    const spare: Spare = { id, made: this.#options.make(id), expiry: new AbortController() }
+    const spare: Spare = { id, made: this.#options.make(id, this.#stop.signal), expiry: new AbortController() }
     const { clock, keptMs } = this.#options
     spare.made
       .then(
