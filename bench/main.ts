@@ -1,6 +1,6 @@
 // Runs benchmarks and prints each figure beside its floor:
 //
-//   npm run bench                       all of them (about an hour)
+//   npm run bench                       all of them (half an hour or more, by the disk)
 //   npm run bench -- tasks docker       only these files of this folder
 //   npm run bench -- --strict ...       exit status 1 when a bar is not met
 //
@@ -40,7 +40,9 @@ const figures: Figure[] = []
 for (const name of asked.length > 0 ? asked : names) {
   const benchmark = (await import(`./${name}.ts`)) as { readonly run: () => Promise<readonly Figure[]> }
   try {
+    const begin = performance.now()
     const measured = await benchmark.run()
+    console.error(`bench: ${name} took ${Math.round((performance.now() - begin) / 1000)} s`)
     for (const figure of measured) console.log(line(figure))
     figures.push(...measured)
     save(measured)
