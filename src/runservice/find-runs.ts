@@ -1,78 +1,53 @@
-// Pages of runs. Nothing here reads the body of a run.
+// Pages of runs. Nothing here reads a run: entries tell enough of each, old or not.
 
 import type { Database } from '../datamanager/database.ts'
 import { SlipwayError } from '../lib/errors.ts'
-import type { FindRunsQuery, RunEntry, RunPage } from './api.ts'
+import type { FindRunsQuery, RunPage } from './api.ts'
 import type { RunserviceSchema } from './row-types.ts'
-import type { Run } from './types.ts'
+import { statesOf, toRunEntry } from './run-entries.ts'
 
 const pageLimitDefault = 25
 const pageLimitMax = 100
-const scannedRows = 100
 
 /** Errors: `run_query_invalid`. */
 export function findRuns(database: Database<RunserviceSchema>, query: FindRunsQuery): RunPage {
+  const { group, isSubtree, phases, results, counter, from, before, oldestFirst, cursor } = query
   const limit = Math.min(query.limit ?? pageLimitDefault, pageLimitMax)
-  const cursor = query.cursor === undefined ? undefined : decodeCursor(query.cursor)
-  if (query.counter !== undefined && elementsOf(query.group) < 2)
+  const states = statesOf(phases, results)
+  if (counter !== undefined && elementsOf(group) < 2)
     throw new SlipwayError(
       'run_query_invalid',
       'find a run by its number: the query needs the group of a project or user',
     )
-  const isOldestFirst = query.oldestFirst === true
+  const familyQuery = {
+    descending: oldestFirst !== true,
+    // One more tells whether there is another page.
+    limit: limit + 1,
+    ...(group === undefined ? {} : { path: group }),
+    ...(isSubtree === undefined ? {} : { isSubtree }),
+    ...(states === undefined ? {} : { states }),
+    ...(counter === undefined ? {} : { number: counter }),
+    ...(from === undefined ? {} : { from }),
+    ...(before === undefined ? {} : { before }),
+    ...(cursor === undefined ? {} : { after: decodeCursor(cursor) }),
+  }
   return database.view((tx) => {
-    const runs: RunEntry[] = []
-    const { position } = database
-    let sequence = cursor
-    for (;;) {
-      const page = tx.list('run', {
-        index: 'bySequence',
-        descending: !isOldestFirst,
-        limit: scannedRows,
-        // No id comes before the empty one: a key with it stands before all rows of a sequence, one without an id as well.
-        ...(sequence === undefined ? {} : { after: isOldestFirst ? [sequence + 1, ''] : [sequence] }),
-      })
-      for (const { body: run } of page) {
-        sequence = run.sequence
-        if (!matches(run, query)) continue
-        if (runs.length === limit) return { runs, next: encodeCursor(runs.at(-1)!.sequence), position }
-        runs.push(entryOf(run))
-      }
-      if (page.length < scannedRows) return { runs, position }
+    const found = tx.entries(familyQuery)
+    const last = found[limit - 1]
+    const isMore = found.length > limit && last !== undefined
+    return {
+      runs: found.slice(0, limit).map(toRunEntry),
+      ...(isMore ? { next: encodeCursor(last.order) } : {}),
+      position: database.position,
     }
   })
-}
-
-function entryOf(run: Run): RunEntry {
-  const { id, sequence, name, group, phase, result, counter, enqueuedAt, startedAt, endedAt } = run
-  return {
-    id,
-    sequence,
-    name,
-    group,
-    phase,
-    result,
-    counter,
-    enqueuedAt,
-    ...(startedAt === undefined ? {} : { startedAt }),
-    ...(endedAt === undefined ? {} : { endedAt }),
-  }
-}
-
-function matches(run: Run, { group, isSubtree, phases, results, counter, from, before }: FindRunsQuery): boolean {
-  const base = group?.replace(/\/$/, '')
-  const isInGroup = run.group === base || (isSubtree === true && run.group.startsWith(`${base}/`))
-  if (base !== undefined && !isInGroup) return false
-  if (phases !== undefined && !phases.includes(run.phase)) return false
-  if (results !== undefined && !results.includes(run.result)) return false
-  if (counter !== undefined && run.counter !== counter) return false
-  return run.enqueuedAt >= (from ?? 0) && run.enqueuedAt < (before ?? Number.POSITIVE_INFINITY)
 }
 
 function elementsOf(group: string | undefined): number {
   return (group ?? '').split('/').filter((element) => element !== '').length
 }
 
+/** Runs have their sequence for ever, so a place among them stays one whatever comes or goes. */
 function encodeCursor(sequence: number): string {
   return Buffer.from(`1.${sequence}`).toString('base64url')
 }

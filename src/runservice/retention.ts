@@ -1,11 +1,11 @@
 // What is removed when it is old: logs by the end of their run, workspace archives by their last use. Rows say what is there;
 // an object goes after its row, so that a crash leaves an object nobody names, never a row without its object.
 
-import type { Database, ReadTransaction } from '../datamanager/database.ts'
+import type { Database, FamilyRow, ReadTransaction } from '../datamanager/database.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import { archivesFolder, findArchive } from './archives.ts'
 import type { LogStore } from './logs/log-store.ts'
-import type { RunserviceSchema } from './row-types.ts'
+import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { loadTasks } from './stimulus.ts'
 import { isFinishedRun, type Run } from './types.ts'
 
@@ -21,15 +21,13 @@ export async function cleanLogs(
 ): Promise<void> {
   for (;;) {
     // Cleaned runs leave the index, so the next page begins where this one ended.
-    const page = database
-      .view((tx) => tx.list('run', { index: 'byEnd', limit: pageSize }))
-      .filter(({ body }) => (body.endedAt ?? before) < before)
-    for (const { body: run } of page) {
+    const page = database.view((tx) => tx.removableEntries(before, pageSize))
+    for (const { id } of page) {
       signal?.throwIfAborted()
-      await deleteLogs({ database, logs }, run)
+      await deleteLogs({ database, logs }, id, signal)
       await database.do((tx) => {
-        const current = tx.get('run', run.id)
-        if (current !== undefined) tx.put('run', run.id, { ...current, logsDeleted: true })
+        const current = tx.get('run', id)
+        if (current !== undefined) tx.put('run', id, { ...current, logsDeleted: true })
       })
     }
     if (page.length < pageSize) return
@@ -38,12 +36,16 @@ export async function cleanLogs(
 
 async function deleteLogs(
   { database, logs }: { readonly database: Database<RunserviceSchema>; readonly logs: LogStore },
-  run: Run,
+  runId: string,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
-  for (const task of database.view((tx) => loadTasks(tx, run.id))) {
-    const isShared = database.view((tx) =>
-      runsOfTask(tx, task.id).some(({ id, logsDeleted }) => id !== run.id && logsDeleted !== true),
-    )
+  const tasks = await database.read((tx) => loadTasks(tx, runId), signal)
+  const keepers = database.view((tx) => relatedRuns(tx, runId).filter(hasLogs))
+  for (const task of tasks) {
+    const isOf = (id: string) =>
+      database.read((tx) => tx.get('runtask', runTaskRowId(id, task.id)) !== undefined, signal)
+    let isShared = false
+    for (const { id } of keepers) isShared ||= await isOf(id)
     if (isShared) continue
     for (const log of ['setup' as const, ...task.steps.keys()]) await logs.delete({ runTaskId: task.id, log })
   }
@@ -103,7 +105,24 @@ export async function cleanTurns(database: Database<RunserviceSchema>, before: n
   }
 }
 
-/** The run that executed a task, and those that kept it. */
+/** Runs that may have tasks in common with this one: what it repeats, and what repeats the same. */
+function relatedRuns(tx: Pick<ReadTransaction<RunserviceSchema>, 'entry' | 'repeatingEntries'>, runId: string) {
+  let first = runId
+  for (let before = tx.entry(first)?.repeats; before !== undefined; before = tx.entry(first)?.repeats) first = before
+  const related = [tx.entry(first)].filter((entry) => entry !== undefined)
+  const ids = [first]
+  for (let id = ids.shift(); id !== undefined; id = ids.shift()) {
+    const repeating = tx.repeatingEntries(id)
+    related.push(...repeating)
+    ids.push(...repeating.map((entry) => entry.id))
+  }
+  return related.filter(({ id }) => id !== runId)
+}
+
+/** Or will have them. */
+const hasLogs = ({ endedAt, removableSince }: FamilyRow) => endedAt === undefined || removableSince !== undefined
+
+/** Runs that have this task; of those that have ended perhaps not all. */
 function runsOfTask(tx: Pick<ReadTransaction<RunserviceSchema>, 'get' | 'list'>, taskId: string): readonly Run[] {
   return tx.list('runtask', { index: 'byTask', prefix: [taskId] }).flatMap(({ body }) => {
     const run = tx.get('run', body.runId)

@@ -1,6 +1,7 @@
 // How the runservice's rows are stored and found. Indexes are declared here and nowhere else.
 
 import type { RowTypes } from '../datamanager/database.ts'
+import { isFinalRun, toFamilyEntry } from './run-entries.ts'
 import type { ReadyTask } from './scheduler/place.ts'
 import type { Requirement } from './scheduler/requirement.ts'
 import {
@@ -9,6 +10,7 @@ import {
   type ExecutorTask,
   type ExecutorTokenRow,
   type GroupCounter,
+  isFinishedRun,
   isFinishedTask,
   type Run,
   type RunConfigRow,
@@ -58,25 +60,33 @@ export type RunserviceSchema = {
 
 export const runserviceRowTypes = {
   run: {
+    /** Its config has the same id. What lists finished runs, or all, asks for entries. */
+    family: {
+      members: ['runtask', 'runconfig', 'runconfigtask', 'runsecret'],
+      isFinal: isFinalRun,
+      entry: toFamilyEntry,
+    },
     indexes: {
-      bySequence: (run: Run) => [run.sequence],
-      byGroupPhase: (run: Run) => [run.group, run.phase, run.sequence],
-      byPhase: (run: Run) => [run.phase, run.sequence],
-      /** Ended runs whose logs are there. */
-      byEnd: (run: Run) => (run.endedAt === undefined || run.logsDeleted === true ? undefined : [run.endedAt]),
+      /** Unfinished runs. */
+      byGroupPhase: (run: Run) => (isFinishedRun(run.phase) ? undefined : [run.group, run.phase, run.sequence]),
+      /** Unfinished runs. */
+      byPhase: (run: Run) => (isFinishedRun(run.phase) ? undefined : [run.phase, run.sequence]),
     },
   },
   runtask: {
+    familyIndexes: ['byRun', 'byUnfinished'],
+    localIndexes: ['byTask'],
     indexes: {
       byRun: (task: RunTask) => [task.runId],
       byUnfinished: (task: RunTask) => (isFinishedTask(task.status) ? undefined : [task.runId]),
+      /** Only for questions about unfinished runs. */
       byTask: (task: RunTask) => [task.id],
       byApproval: (task: RunTask) => (task.waitingApproval ? [task.runId] : undefined),
     },
   },
   runconfig: {},
-  runsecret: { indexes: { byConfig: (secret: RunSecret) => [secret.runConfigId] } },
-  runconfigtask: { indexes: { byConfig: (row: RunConfigTaskRow) => [row.runConfigId] } },
+  runsecret: { familyIndexes: ['byConfig'], indexes: { byConfig: (secret: RunSecret) => [secret.runConfigId] } },
+  runconfigtask: { familyIndexes: ['byConfig'], indexes: { byConfig: (row: RunConfigTaskRow) => [row.runConfigId] } },
   executortask: {
     indexes: {
       byRun: (order: ExecutorTask) => [order.runId],

@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Coordination } from '../coordination/coordination.ts'
 import type { Database } from '../datamanager/database.ts'
 import { openDatabase } from '../datamanager/open-database.ts'
-import type { Clock } from '../lib/clock.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import { newSealingKey, type SealingKey } from '../lib/sealing.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
@@ -84,6 +84,8 @@ export type Installation = AsyncDisposable & {
   readonly caches: Caches
   readonly clock: ReturnType<typeof handClock>
   readonly runservice: RunserviceHost
+  /** Makes a snapshot, after which the runs that have ended are cold. Needs `storage`. */
+  snapshot(): Promise<void>
 }
 
 export type InstallationOptions = {
@@ -97,6 +99,8 @@ export type InstallationOptions = {
   readonly recordsKept?: number
   /** Given, executors can be lost. */
   readonly coordination?: (clock: Clock) => Coordination
+  /** The database keeps what it must not lose in object storage, beside the rest. */
+  readonly storage?: boolean
   /** The time of an earlier installation, to go on with. */
   readonly clock?: ReturnType<typeof handClock>
 }
@@ -106,15 +110,18 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
   const clock = options.clock ?? handClock()
   await using undo = new AsyncDisposableStack()
   const dir = options.dir ?? aDirectory(undo)
+  const ost = undo.use(await openPosixObjectStorage({ root: join(dir, 'objects'), clock }))
+  const snapshots = { records: 1e9, ms: 1e12 }
   const database = undo.use(
     await openDatabase<RunserviceSchema>({
       path: join(dir, 'database'),
       types: runserviceRowTypes,
-      clock,
+      // Shipping goes on by itself.
+      clock: options.storage === true ? systemClock : clock,
       ...(options.recordsKept === undefined ? {} : { recordsKept: options.recordsKept }),
+      ...(options.storage === true ? { storage: { place: { ost, base: 'database/runservice' }, snapshots } } : {}),
     }),
   )
-  const ost = undo.use(await openPosixObjectStorage({ root: join(dir, 'objects'), clock }))
   const caches = new Caches({ ost, clock })
   const runservice = undo.use(
     createRunservice(
@@ -131,7 +138,8 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
     ),
   )
   const owned = undo.move()
-  return { dir, database, ost, caches, clock, runservice, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  const snapshot = async () => void (await database.upkeep!.snapshot())
+  return { dir, database, ost, caches, clock, runservice, snapshot, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 export function aDirectory(owner: AsyncDisposableStack): string {

@@ -30,6 +30,7 @@ import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './r
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
 import { type RunChanges, type RunRow, runRowsAtHand, watchRunChanges } from './run-changes.ts'
+import { statesOf } from './run-entries.ts'
 import { cleanEvents, listEvents, passEvents, registerConsumer } from './run-events.ts'
 import { openSecrets, type PlainSecrets, putSecrets, type Sealing } from './run-secrets.ts'
 import { approveTask, cancelRun, stopRun } from './scheduler/actions.ts'
@@ -118,14 +119,12 @@ class LocalRunservice implements RunserviceHost {
 
   async createRuns(requests: readonly NewRunRequest[], options: RepeatableOptions = {}): Promise<readonly Run[]> {
     const prepared = requests.map((request) => {
-      const runConfigId = newUuid(this.#now())
       const { secrets, keepFrom, ...rest } = request
       return {
         request: rest,
         secrets,
         keepFrom,
-        runId: newUuid(this.#now()),
-        runConfigId,
+        ...newRunIds(this.#now()),
         newTaskId: stableIds(() => newUuid(this.#now())),
       }
     })
@@ -146,7 +145,7 @@ class LocalRunservice implements RunserviceHost {
   }
 
   async restartRun(runId: string, options: RestartRunOptions): Promise<Run> {
-    const ids = { runId: newUuid(this.#now()), runConfigId: newUuid(this.#now()) }
+    const ids = newRunIds(this.#now())
     const newTaskId = stableIds(() => newUuid(this.#now()))
     return await this.#settle((tx, { now }) => {
       const run = getRun(tx, runId)
@@ -198,15 +197,16 @@ class LocalRunservice implements RunserviceHost {
   }
 
   findRun(runId: string): RunView | undefined {
-    const { database } = this.#components
-    return database.view((tx) => {
-      const run = tx.get('run', runId)
-      return run === undefined ? undefined : this.#viewOf(tx, run, loadTasks(tx, runId))
-    })
+    return this.#components.database.view((tx) => this.#findRun(tx, runId))
   }
 
-  async loadRun(runId: string): Promise<RunView | undefined> {
-    return this.findRun(runId)
+  #findRun(tx: ReadTransaction<RunserviceSchema>, runId: string): RunView | undefined {
+    const run = tx.get('run', runId)
+    return run === undefined ? undefined : this.#viewOf(tx, run, loadTasks(tx, runId))
+  }
+
+  loadRun(runId: string, signal?: AbortSignal): Promise<RunView | undefined> {
+    return this.#components.database.read((tx) => this.#findRun(tx, runId), signal)
   }
 
   async findRuns(query: FindRunsQuery = {}): Promise<RunPage> {
@@ -214,26 +214,20 @@ class LocalRunservice implements RunserviceHost {
   }
 
   listRuns(options: ListRunsOptions = {}): readonly Run[] {
+    const { group, phases, results, after, oldestFirst } = options
     const limit = Math.min(options.limit ?? listLimitDefault, listLimitMax)
-    return this.#components.database.view((tx) => {
-      const found: Run[] = []
-      // No id comes before the empty one: a key with it stands before all rows of a sequence, one without an id as well.
-      const beyond = (sequence: number) => (options.oldestFirst === true ? [sequence + 1, ''] : [sequence])
-      let after = options.after === undefined ? undefined : beyond(options.after)
-      while (found.length < limit) {
-        const page = tx.list('run', {
-          index: 'bySequence',
-          descending: options.oldestFirst !== true,
-          limit: listLimitMax,
+    const states = statesOf(phases, results)
+    return this.#components.database.view((tx) =>
+      tx
+        .entries({
+          descending: oldestFirst !== true,
+          limit,
+          ...(group === undefined ? {} : { path: group, isSubtree: true }),
+          ...(states === undefined ? {} : { states }),
           ...(after === undefined ? {} : { after }),
         })
-        found.push(...page.map((row) => row.body).filter((run) => matches(run, options)))
-        const last = page.at(-1)
-        if (last === undefined || page.length < listLimitMax) break
-        after = beyond(last.body.sequence)
-      }
-      return found.slice(0, limit)
-    })
+        .map(({ id }) => getRun(tx, id)),
+    )
   }
 
   async runRows(runIds: readonly string[]): Promise<readonly RunRow[]> {
@@ -263,7 +257,7 @@ class LocalRunservice implements RunserviceHost {
 
   async *#watchFromNow(runId: string, signal: AbortSignal): AsyncGenerator<RunView, void, undefined> {
     const { database } = this.#components
-    let last = this.findRun(runId)
+    let last = await this.loadRun(runId, signal)
     if (last === undefined) throw new SlipwayError('run_not_found', `there is no run ${runId}`)
     yield last
     if (isFinishedRun(last.run.phase)) return
@@ -284,7 +278,7 @@ class LocalRunservice implements RunserviceHost {
       // Who lags behind is told where things stand, not each step of how they got there.
       if (!concerns || (position < database.position && !isFinishedRun(run.phase))) continue
       concerns = false
-      last = { ...database.view((tx) => this.#viewOf(tx, run, [...tasks.values()])), position }
+      last = { ...(await database.read((tx) => this.#viewOf(tx, run, [...tasks.values()]), signal)), position }
       yield last
       if (isFinishedRun(run.phase)) return
     }
@@ -468,6 +462,12 @@ class LocalRunservice implements RunserviceHost {
   }
 }
 
+/** A definition has the id of its run: their rows are one family. */
+function newRunIds(now: number): Pick<NewRunIds, 'runId' | 'runConfigId'> {
+  const id = newUuid(now)
+  return { runId: id, runConfigId: id }
+}
+
 /** Ids made once per key: a closure that runs again finds the same. */
 function stableIds(make: () => string): (key: string) => string {
   const ids = new Map<string, string>()
@@ -476,13 +476,6 @@ function stableIds(make: () => string): (key: string) => string {
     ids.set(key, id)
     return id
   }
-}
-
-function matches(run: Run, { group, phases, results }: ListRunsOptions): boolean {
-  const base = group?.replace(/\/$/, '')
-  if (base !== undefined && run.group !== base && !run.group.startsWith(`${base}/`)) return false
-  if (phases !== undefined && !phases.includes(run.phase)) return false
-  return results === undefined || results.includes(run.result)
 }
 
 async function* bytesOf(chunks: AsyncIterable<LogChunk>): AsyncIterable<Uint8Array> {
