@@ -1,6 +1,6 @@
 // What the configstore keeps, as other rooms see it: plain JSON, without any secret value.
 
-import type { When } from '../pipeline/config/config.ts'
+import type { VariableValue } from '../pipeline/variables.ts'
 
 /** What everything stored has. */
 export type Stored = {
@@ -220,11 +220,7 @@ export type Secret = Stored &
     readonly keys: readonly string[]
   }
 
-/** A value out of a secret, or (Slipway only) a text that is no secret. */
-export type VariableValue = { readonly when?: When } & (
-  | { readonly secretName: string; readonly secretVar: string }
-  | { readonly value: string }
-)
+export type { VariableValue } from '../pipeline/variables.ts'
 
 export type Variable = Stored &
   Holder & {

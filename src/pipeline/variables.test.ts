@@ -72,3 +72,11 @@ test('a variable none of whose values matches has none, and hides those above', 
   }
   expect(resolveVariables(input)).toEqual(new Map())
 })
+
+test('a value may be a text that is no secret', () => {
+  const literal = [aVariable(project, { value: 'M', when: onMaster }, { value: '' })]
+  const resolved = (event: typeof dev) =>
+    resolveVariables({ variables: literal, secrets: [], event, passVariables: true })
+  expect(resolved(dev)).toEqual(new Map([['tok', '']]))
+  expect(resolved(anEvent({ branch: 'master', ref: 'refs/heads/master' }))).toEqual(new Map([['tok', 'M']]))
+})

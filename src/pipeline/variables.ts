@@ -6,7 +6,11 @@ import type { GitEvent } from './event.ts'
 import type { Value } from './run-config.ts'
 import { matchWhen } from './when.ts'
 
-export type VariableValue = { readonly secretName: string; readonly secretVar: string; readonly when?: When }
+/** A value of a secret, or (Slipway only) a text that is no secret. */
+export type VariableValue = { readonly when?: When } & (
+  | { readonly secretName: string; readonly secretVar: string }
+  | { readonly value: string }
+)
 
 export type Variable = {
   readonly name: string
@@ -49,6 +53,7 @@ export function resolveVariables(input: VariablesInput): ReadonlyMap<string, Val
 function chosenValue(variable: Variable, secrets: readonly Secret[], event: GitEvent): Value | undefined {
   const chosen = variable.values.find((value) => matchWhen(value.when, event).matches)
   if (chosen === undefined) return undefined
+  if ('value' in chosen) return chosen.value
   // The nearest secret of that name decides even when it lacks the key: a farther one is not a fallback.
   const secret = secrets.find(
     ({ name, parentPath }) => name === chosen.secretName && isSameOrAbove(parentPath, variable.parentPath),

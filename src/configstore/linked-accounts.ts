@@ -1,0 +1,216 @@
+// Identities of users at remote sources, and the tokens that act for them there.
+
+import { SlipwayError } from '../lib/errors.ts'
+import { limits } from '../lib/limits.ts'
+import type { AccountCredentials, Configstore, NewLinkedAccount } from './api.ts'
+import type { Keyring } from './keyring.ts'
+import { getRemoteSource, getUser, notFound } from './refs.ts'
+import type { LinkedAccountRow, Reading, Tx } from './row-types.ts'
+import { changed, checkVersion, given, newStored, type Store, without } from './store.ts'
+import { Tree } from './tree.ts'
+import type { LinkedAccount, User } from './types.ts'
+
+type Operations = Pick<
+  Configstore,
+  | 'createLinkedAccount'
+  | 'listLinkedAccounts'
+  | 'getLinkedAccount'
+  | 'findLinkedAccount'
+  | 'updateLinkedAccount'
+  | 'deleteLinkedAccount'
+  | 'linkedAccountCredentials'
+>
+
+export function linkedAccountOperations(store: Store): Operations {
+  return {
+    createLinkedAccount: async ({ user: ref, ...account }, context) => {
+      const prepared = prepareAccount(store, account)
+      return store.write(context, 'createLinkedAccount', (tx) =>
+        addLinkedAccount(tx, store.keyring, getUser(tx, ref), prepared),
+      )
+    },
+
+    listLinkedAccounts: ({ user: ref }, context) =>
+      store.read(context, (tx) => {
+        const user = getUser(tx, ref)
+        return { items: tx.list('linkedaccount', { index: 'byUser', prefix: [user.id] }).map(({ body }) => body) }
+      }),
+
+    getLinkedAccount: ({ id }, context) => store.read(context, (tx) => getAccount(tx, id)),
+
+    findLinkedAccount: ({ remoteSource, remoteUserId }, context) =>
+      store.read(context, (tx) => {
+        const account = findIdentity(tx, getRemoteSource(tx, remoteSource).id, remoteUserId)
+        return account === undefined ? {} : given({ account, user: tx.get('user', account.userId) })
+      }),
+
+    updateLinkedAccount: async ({ user: ref, id, credentials, ...input }, context) => {
+      const { expectedVersion, ...identity } = input
+      checkTexts(identity)
+      const now = store.now()
+      return store.write(context, 'updateLinkedAccount', (tx) => {
+        const account = getAccount(tx, id, getUser(tx, ref))
+        checkVersion(account, given({ expectedVersion }), `linked account ${account.remoteUserName}`)
+        const other = findIdentity(tx, account.remoteSourceId, identity.remoteUserId ?? account.remoteUserId)
+        if (other !== undefined && other.id !== id) throw exists(identity.remoteUserId ?? '')
+        const next = changed(account, given(identity), now)
+        if (credentials === undefined) {
+          tx.put('linkedaccount', id, next)
+          return next
+        }
+        putCredentials(tx, store.keyring, id, credentials)
+        // The tokens are others even where nothing that is shown has changed.
+        const renewed = {
+          ...without(next, ['accessTokenExpiresAt']),
+          ...expiryOf(credentials),
+          updatedAt: now,
+          version: account.version + 1,
+        }
+        tx.put('linkedaccount', id, renewed)
+        return renewed
+      })
+    },
+
+    deleteLinkedAccount: ({ user: ref, id, force = false, ...guard }, context) =>
+      store.write(context, 'deleteLinkedAccount', (tx) => {
+        const account = getAccount(tx, id, getUser(tx, ref))
+        checkVersion(account, guard, `linked account ${account.remoteUserName}`)
+        if (!force) refuseIfUsed(projectsUsing(new Tree(tx), id))
+        retire(tx, account)
+        purgeRetired(tx)
+        return {}
+      }),
+
+    linkedAccountCredentials: ({ id }, context) =>
+      store.read(context, (tx) => {
+        const account = tx.get('linkedaccount', id)
+        if (account === undefined) throw notFound('linked_account_not_found', 'linked account', id)
+        return given({
+          accessToken: store.keyring.find(tx, 'linkedaccount', id, 'accessToken'),
+          refreshToken: store.keyring.find(tx, 'linkedaccount', id, 'refreshToken'),
+          accessTokenExpiresAt: account.accessTokenExpiresAt,
+        })
+      }),
+  }
+}
+
+export type PreparedAccount = NewLinkedAccount & { readonly id: string; readonly now: number }
+
+/** Errors: `linked_account_invalid`. */
+export function prepareAccount(store: Store, account: NewLinkedAccount): PreparedAccount {
+  checkTexts(account)
+  return { ...account, id: store.newId(), now: store.now() }
+}
+
+/** Errors: `remote_source_not_found`, `linked_account_exists`. */
+export function addLinkedAccount(tx: Tx, keyring: Keyring, user: User, prepared: PreparedAccount): LinkedAccount {
+  const { id, now, remoteSource, remoteUserId, remoteUserName, remoteUserAvatarUrl, ...credentials } = prepared
+  const source = getRemoteSource(tx, remoteSource)
+  if (findIdentity(tx, source.id, remoteUserId) !== undefined) throw exists(remoteUserName)
+  if (tx.count('linkedaccount', { index: 'byUser', prefix: [user.id, source.id] }) > 0)
+    throw new SlipwayError('linked_account_exists', `user ${user.name} has a linked account at ${source.name}`)
+  const account: LinkedAccountRow = {
+    ...newStored(id, now),
+    userId: user.id,
+    remoteSourceId: source.id,
+    remoteUserId,
+    remoteUserName,
+    ...given({ remoteUserAvatarUrl }),
+    ...expiryOf(credentials),
+  }
+  tx.put('linkedaccount', id, account)
+  putCredentials(tx, keyring, id, credentials)
+  return account
+}
+
+/** Projects that are there and use the account, at most as many as a message names and one more. */
+export function projectsUsing(tree: Tree, accountId: string, except?: { readonly ownerId: string }): readonly string[] {
+  const paths: string[] = []
+  let after: readonly [string, string] | undefined
+  for (;;) {
+    const rows = tree.tx.list('project', {
+      index: 'byLinkedAccount',
+      prefix: [accountId],
+      limit: 100,
+      ...(after === undefined ? {} : { after }),
+    })
+    for (const { id, body } of rows) {
+      after = [accountId, id]
+      const place = tree.placeOf(body.groupId)
+      if (place !== undefined && place.owner.id !== except?.ownerId) paths.push(`${place.path}/${body.name}`)
+      if (paths.length > projectsNamed) return paths
+    }
+    if (rows.length < 100) return paths
+  }
+}
+
+/** Throws `linked_account_in_use` when projects of others use an account of this user. */
+export function checkUnusedBy(tx: Reading, userId: string): void {
+  const tree = new Tree(tx)
+  const accounts = tx.list('linkedaccount', { index: 'byUser', prefix: [userId] })
+  refuseIfUsed(accounts.flatMap(({ id }) => projectsUsing(tree, id, { ownerId: userId })))
+}
+
+const projectsNamed = 10
+
+function refuseIfUsed(paths: readonly string[]): void {
+  if (paths.length === 0) return
+  const more = paths.length > projectsNamed ? ' and more' : ''
+  throw new SlipwayError(
+    'linked_account_in_use',
+    `projects use the linked account: ${paths.slice(0, projectsNamed).join(', ')}${more}; give them another one first`,
+  )
+}
+
+/** Hides the account; its identity is free at once. */
+export function retire(tx: Tx, account: LinkedAccountRow): void {
+  tx.put('linkedaccount', account.id, { ...account, isRetired: true })
+}
+
+/** Removes retired accounts that no task needs, nor any that a removal may still make. */
+export function purgeRetired(tx: Tx): void {
+  if (tx.list('removal', { limit: 1 }).length > 0) return
+  for (const { id } of tx.list('linkedaccount', { index: 'byRetired' })) {
+    if (tx.list('task', { index: 'byLinkedAccount', prefix: [id], limit: 1 }).length > 0) continue
+    tx.delete('linkedaccount', id)
+    for (const { id: sealedId } of tx.list('sealed', { index: 'byOwner', prefix: [id] })) tx.delete('sealed', sealedId)
+  }
+}
+
+/** `owner`: whose it must be. Errors: `linked_account_not_found`. */
+export function getAccount(tx: Reading, id: string, owner?: User): LinkedAccountRow {
+  const account = tx.get('linkedaccount', id)
+  const isThere = account !== undefined && account.isRetired !== true
+  if (isThere && (owner === undefined || account.userId === owner.id)) return account
+  throw notFound('linked_account_not_found', 'linked account', id)
+}
+
+function findIdentity(tx: Reading, remoteSourceId: string, remoteUserId: string): LinkedAccountRow | undefined {
+  const prefix = [remoteSourceId, remoteUserId]
+  return tx.list('linkedaccount', { index: 'byIdentity', prefix, limit: 1 })[0]?.body
+}
+
+function putCredentials(tx: Tx, keyring: Keyring, id: string, { accessToken, refreshToken }: AccountCredentials): void {
+  for (const [field, value] of Object.entries({ accessToken, refreshToken })) {
+    if (value === undefined || value === '') keyring.delete(tx, id, field)
+    else keyring.put(tx, 'linkedaccount', id, field, value)
+  }
+}
+
+const expiryOf = (credentials: AccountCredentials | undefined) =>
+  given({ accessTokenExpiresAt: credentials?.accessTokenExpiresAt })
+
+const exists = (remoteUserName: string) =>
+  new SlipwayError('linked_account_exists', `the remote user ${remoteUserName} is linked already`)
+
+function checkTexts(texts: Partial<Pick<NewLinkedAccount, 'remoteUserId' | 'remoteUserName' | 'remoteUserAvatarUrl'>>) {
+  const { remoteUserId, remoteUserName, remoteUserAvatarUrl } = texts
+  for (const [field, text] of Object.entries({ remoteUserId, remoteUserName, remoteUserAvatarUrl })) {
+    const isMissing = text === '' && field !== 'remoteUserAvatarUrl'
+    if (text === undefined || (!isMissing && Buffer.byteLength(text) <= limits.configTextBytes.value)) continue
+    throw new SlipwayError(
+      'linked_account_invalid',
+      `${field} of a linked account has 1 to ${limits.configTextBytes.value} bytes`,
+    )
+  }
+}

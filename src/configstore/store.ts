@@ -1,0 +1,62 @@
+// What the operations of all areas stand on: one transaction each, seen by who asks for it, and what everything stored has in
+// common.
+
+import { isDeepStrictEqual } from 'node:util'
+import { SlipwayError } from '../lib/errors.ts'
+import type { CallContext, Guard, TreeGuard, Written } from './api.ts'
+import type { Keyring } from './keyring.ts'
+import type { Passwords } from './passwords.ts'
+import type { Reading, Tx } from './row-types.ts'
+import type { Owner, Stored } from './types.ts'
+
+export type Store = {
+  readonly keyring: Keyring
+  readonly passwords: Passwords
+  read<T>(context: CallContext | undefined, look: (tx: Reading) => T): Promise<T>
+  /** `name`: of the operation, for the log. */
+  write<T extends object>(context: CallContext | undefined, name: string, change: (tx: Tx) => T): Promise<Written<T>>
+  /** That `read` sees now. */
+  readonly position: number
+  now(): number
+  newId(): string
+  /** Deletions that were too large for their transaction go on. */
+  goOn(): void
+  /** Work that nobody waits for; it has ended before the store is disposed. */
+  inBackground(name: string, work: () => Promise<void>): void
+  /** Aborted when the store is disposed. */
+  readonly closing: AbortSignal
+}
+
+export function newStored(id: string, now: number): Stored {
+  return { id, createdAt: now, updatedAt: now, version: 1 }
+}
+
+/** The next version of `row`, or `row` itself when `patch` changes nothing. */
+export function changed<T extends Stored>(row: T, patch: Partial<T>, now: number): T {
+  const next = { ...row, ...patch }
+  return isDeepStrictEqual(next, row) ? row : { ...next, updatedAt: now, version: row.version + 1 }
+}
+
+/** Throws `version_conflict`. `what`: for the message, for example `project web`. */
+export function checkVersion({ version }: Stored, { expectedVersion }: Guard, what: string): void {
+  if (expectedVersion === undefined || expectedVersion === version) return
+  throw new SlipwayError('version_conflict', `${what} has version ${version}, not ${expectedVersion}`)
+}
+
+/** Throws `owner_changed`. */
+export function checkOwner(owner: Owner, { expectedOwnerId }: TreeGuard, what: string): void {
+  if (expectedOwnerId === undefined || expectedOwnerId === owner.id) return
+  throw new SlipwayError('owner_changed', `${what} belongs to ${owner.type} ${owner.name} by now`)
+}
+
+/** Members that were given: what is undefined is left out, so that it overwrites nothing. */
+export function given<T extends object>(members: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}
+
+/** Without these members, for rows in which a text was removed. */
+export function without<T extends object, K extends keyof T>(row: T, keys: readonly K[]): T {
+  return Object.fromEntries(Object.entries(row).filter(([key]) => !keys.includes(key as K))) as T
+}
