@@ -1,5 +1,6 @@
 // All that other rooms may know of the runservice: its operations, and what they answer.
 
+import type { FastifyInstance } from 'fastify'
 import type { Position } from '../datamanager/database.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
 import type { ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
@@ -147,6 +148,8 @@ export interface RunserviceHost extends Runservice {
   executorApi(executorId: string): ExecutorApi
   /** The protocol for the executor with that token. Errors: `unauthenticated`. */
   admitExecutor(token: string): RegisteringExecutorApi
+  /** Adds what other instances on the same rows ask this one, when it was given the token of the services. */
+  serveInstances(app: FastifyInstance): void
 }
 
 export type RestartRunOptions = RepeatableOptions & { readonly fromStart: boolean }

@@ -1,5 +1,6 @@
 // The runservice in this process: every operation is one transaction of the database; nothing polls.
 
+import type { FastifyInstance } from 'fastify'
 import type { Coordination } from '../coordination/coordination.ts'
 import type { Database, Position, ReadTransaction } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -26,6 +27,7 @@ import type { CreateExecutorToken, QueueOptions } from './executors/executor-adm
 import { Executors } from './executors/executors.ts'
 import { findRuns } from './find-runs.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
+import { SharedLogs, serveInstanceLogs } from './logs/shared-logs.ts'
 import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
@@ -70,8 +72,9 @@ import { runWaitingReasonOf, waitingReasonsOf } from './waiting.ts'
 export type RunserviceSettings = Sealing & {
   /** Of this process among those that share the database; default a new one. */
   readonly instanceId?: string
-  /** Where other instances reach this one's runservice; needed when there are others. */
+  /** Where other instances reach this one, and the token of the installation's services: needed when there are others. */
   readonly instanceUrl?: string
+  readonly instanceToken?: string
 }
 
 export type RunserviceComponents = {
@@ -104,6 +107,7 @@ class LocalRunservice implements RunserviceHost {
   readonly #logs: LogStore
   readonly #graphs = graphCache()
   readonly #executors: Executors
+  readonly #sharedLogs: SharedLogs | undefined
 
   constructor(settings: RunserviceSettings, components: RunserviceComponents) {
     this.#settings = settings
@@ -115,6 +119,10 @@ class LocalRunservice implements RunserviceHost {
       { instanceId, ...(url === undefined ? {} : { url }) },
       { ...components, logs: this.#logs, graphs: this.#graphs, settle },
     )
+    const { presence } = this.#executors
+    if (presence === undefined || settings.instanceToken === undefined) return
+    const peers = (signal: AbortSignal) => presence.peers(signal)
+    this.#sharedLogs = new SharedLogs(settings.instanceToken, { ...components, logs: this.#logs, peers })
   }
 
   async createRuns(requests: readonly NewRunRequest[], options: RepeatableOptions = {}): Promise<readonly Run[]> {
@@ -289,7 +297,7 @@ class LocalRunservice implements RunserviceHost {
   }
 
   followLog(runTaskId: string, log: LogName, fromByte: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    return bytesOf(this.#logs.follow({ runTaskId, log }, fromByte, signal))
+    return bytesOf((this.#sharedLogs ?? this.#logs).follow({ runTaskId, log }, fromByte, signal))
   }
 
   async deleteLog(runTaskId: string, log: LogName): Promise<void> {
@@ -315,6 +323,11 @@ class LocalRunservice implements RunserviceHost {
       settle: ((change) => this.#settle(change)) as Settle,
     }
     return new ExecutorService(executorId, components, token)
+  }
+
+  serveInstances(app: FastifyInstance): void {
+    const { instanceToken } = this.#settings
+    if (instanceToken !== undefined) serveInstanceLogs(app, instanceToken, { ...this.#components, logs: this.#logs })
   }
 
   listExecutors() {

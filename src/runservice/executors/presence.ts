@@ -35,6 +35,7 @@ type Announcement = {
 const prefix = 'runservice.'
 /** What comes and goes in this time is published together. */
 const gatherMs = 200
+const peersMs = 1000
 
 export class ExecutorPresence implements AsyncDisposable {
   readonly #settings: PresenceSettings
@@ -42,6 +43,8 @@ export class ExecutorPresence implements AsyncDisposable {
   readonly #closing = new AbortController()
   #holders: ReadonlyMap<string, Holder> = new Map()
   #alive: ReadonlySet<string> = new Set()
+  #peers: readonly string[] = []
+  #readAt = Number.NEGATIVE_INFINITY
   #announcing: Promise<void> | undefined
 
   constructor(settings: PresenceSettings, components: PresenceComponents) {
@@ -57,7 +60,7 @@ export class ExecutorPresence implements AsyncDisposable {
     return new Set([...this.#alive, ...this.#components.feed.aliveIds()])
   }
 
-  /** As of the last look, or of `refresh`. */
+  /** As of the last look. */
   holderOf(executorId: string): Holder | undefined {
     const { feed, clock } = this.#components
     if (feed.executorIds.includes(executorId)) return { instanceId: this.#settings.instanceId, seenAt: clock.now() }
@@ -71,8 +74,10 @@ export class ExecutorPresence implements AsyncDisposable {
     return new Map([...this.#holders, ...feed.executorIds.map((id) => [id, own] as const)])
   }
 
-  async refresh(signal: AbortSignal): Promise<void> {
-    await this.#read(signal)
+  /** Where the other instances are; asked anew when the answer is older than a second. */
+  async peers(signal: AbortSignal): Promise<readonly string[]> {
+    if (this.#components.clock.now() - this.#readAt > peersMs) await this.#read(signal)
+    return this.#peers
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -85,16 +90,20 @@ export class ExecutorPresence implements AsyncDisposable {
     const own = prefix + this.#settings.instanceId
     const holders = new Map<string, Holder>()
     const alive = new Set<string>()
+    const peers: string[] = []
     for (const { instanceId, data, seenAt } of await this.#components.coordination.present(signal)) {
       if (!instanceId.startsWith(prefix) || instanceId === own) continue
       const announcement = parseAnnouncement(data)
       const url = announcement?.url
+      if (url !== undefined) peers.push(url)
       const holder = { instanceId: instanceId.slice(prefix.length), seenAt, ...(url === undefined ? {} : { url }) }
       for (const executorId of announcement?.executors ?? []) holders.set(executorId, holder)
       for (const executorId of announcement?.alive ?? announcement?.executors ?? []) alive.add(executorId)
     }
     this.#holders = holders
     this.#alive = alive
+    this.#peers = peers
+    this.#readAt = this.#components.clock.now()
   }
 
   #announceSoon(): void {

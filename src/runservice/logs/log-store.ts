@@ -36,6 +36,11 @@ export type LogTrailer = {
 /** A part of a log; the next one begins where it ends. */
 export type LogChunk = { readonly firstByte: number; readonly bytes: Uint8Array }
 
+/** What an instance hears of a log that is being written. */
+export type LogNews =
+  | ({ readonly kind: 'live' } & LogChunk)
+  | { readonly kind: 'stored'; readonly bytes: number; readonly complete: boolean }
+
 /** Where reading begins: a byte, a line (counted from 0), or so many lines before the end. */
 export type LogStart = { readonly fromByte: number } | { readonly fromLine: number } | { readonly tailLines: number }
 
@@ -62,6 +67,13 @@ export interface LogStore {
   indexes(key: LogKey, signal?: AbortSignal): AsyncIterable<FrameIndex>
   /** From that byte on, each byte once: what is stored, then what is offered, until the log is finished. */
   follow(key: LogKey, fromByte: number, signal: AbortSignal): AsyncIterable<LogChunk>
+  /** Looks in the storage what other instances have stored, and tells followers here. */
+  refresh(key: LogKey, signal?: AbortSignal): Promise<void>
+  /**
+   * What this instance hears of a log from that byte on, without reading the storage: bytes that are offered, and how far it is
+   * stored. Until the log is finished.
+   */
+  watch(key: LogKey, fromByte: number, signal: AbortSignal): AsyncIterable<LogNews>
   /** Removes the log; followers end. Idempotent. */
   delete(key: LogKey, signal?: AbortSignal): Promise<void>
 }
@@ -179,11 +191,48 @@ class ObjectLogStore implements LogStore {
         }
         const live = log.liveFrom(offset)
         if (live !== undefined) {
-          yield { firstByte: offset, bytes: live }
-          offset += live.length
+          yield live
+          offset += live.bytes.length
           continue
         }
         if (position.complete) return
+        await orAborted(change, signal)
+      }
+    } finally {
+      log.followers--
+    }
+  }
+
+  async refresh(key: LogKey, signal?: AbortSignal): Promise<void> {
+    const log = this.#logOf(key)
+    const stored = await this.#loadPosition(log.folder, signal)
+    const known = log.position
+    if (known?.complete || (known !== undefined && stored.bytes <= known.bytes && !stored.complete)) return
+    log.position = stored
+    if (stored.complete) log.complete(stored)
+    else log.changed()
+  }
+
+  async *watch(key: LogKey, fromByte: number, signal: AbortSignal): AsyncGenerator<LogNews> {
+    const log = this.#logOf(key)
+    let offset = fromByte
+    log.followers++
+    try {
+      while (!log.isDeleted) {
+        const change = log.nextChange()
+        const stored = log.position
+        if (stored !== undefined && (stored.bytes > offset || stored.complete)) {
+          yield { kind: 'stored', bytes: stored.bytes, complete: stored.complete }
+          if (stored.complete) return
+          offset = Math.max(offset, stored.bytes)
+          continue
+        }
+        const live = log.liveFrom(offset) ?? log.liveBehind(offset)
+        if (live !== undefined) {
+          yield { kind: 'live', ...live }
+          offset = live.firstByte + live.bytes.length
+          continue
+        }
         await orAborted(change, signal)
       }
     } finally {
@@ -490,15 +539,24 @@ class OpenLog {
     this.#wake()
   }
 
-  liveFrom(offset: number): Uint8Array | undefined {
+  /** Offered bytes from that one on. */
+  liveFrom(offset: number): LogChunk | undefined {
     const live = this.#live
     if (live === undefined || offset < live.firstByte || offset >= live.endByte) return undefined
     let at = live.firstByte
     for (const chunk of live.chunks) {
-      if (offset < at + chunk.length) return chunk.subarray(offset - at)
+      if (offset < at + chunk.length) return { firstByte: offset, bytes: chunk.subarray(offset - at) }
       at += chunk.length
     }
     return undefined
+  }
+
+  /** Offered bytes behind a gap: what is between was offered to another instance. */
+  liveBehind(offset: number): LogChunk | undefined {
+    const live = this.#live
+    const first = live?.chunks[0]
+    if (live === undefined || first === undefined || live.firstByte <= offset) return undefined
+    return { firstByte: live.firstByte, bytes: first }
   }
 
   #wake(): void {
