@@ -13,12 +13,13 @@ import { BackgroundCollection } from './export/background-collection.ts'
 import { completeImport } from './export/complete-import.ts'
 import { bindInstallation } from './installation-id.ts'
 import { Instances } from './instances.ts'
+import { claimLogKind } from './log/log-kind.ts'
 import type { LogDatabase } from './log-database.ts'
 import { InstallationMaintenance, type MaintainedDatabase } from './maintenance.ts'
 import { openDatabase } from './open-database.ts'
 import { openLogDatabase } from './open-log-database.ts'
 import type { StoragePlace } from './snapshot/keys.ts'
-import { findOrCreateRoot } from './snapshot/root.ts'
+import { findOrCreateRoot, findRoot } from './snapshot/root.ts'
 import type { SnapshotSettings, Upkeep } from './snapshot/upkeep.ts'
 
 /** Each service has one database, with a log, positions and a generation of its own. */
@@ -170,10 +171,18 @@ async function openOnce<S extends Schema>(opening: Opening): Promise<ServiceData
     storage: { place, ...(logger ? { logger } : {}), ...(snapshots ? { snapshots } : {}) },
     ...(consumed ? { consumed } : {}),
   }
-  if (settings.log === 'embedded') return withUpkeep(await openDatabase<S>(common))
+  if (settings.log === 'embedded') {
+    // Of what is there already; the rest is a database that is new here.
+    const root = await findRoot(place)
+    if (root) await claimLogKind(place, root.generation, settings.log)
+    const db = withUpkeep(await openDatabase<S>(common))
+    if (!root) await claimLogKind(place, db.identity.generation, settings.log)
+    return db
+  }
   for (;;) {
     const { store, generation } = await findOrCreateRoot(place, clock.now())
     const identity = { store, generation }
+    await claimLogKind(place, generation, settings.log)
     // Only the embedded log has none.
     const log = (await backend.openLog(service, identity))!
     try {

@@ -4,6 +4,7 @@
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { RowTypes, Schema } from '../datamanager/database.ts'
 import { type DatabaseSettings, openDatabaseBackend } from '../datamanager/database-config.ts'
 import type { OpenedExport } from '../datamanager/export/export-database.ts'
@@ -19,8 +20,10 @@ import {
   serviceFile,
   servicePlace,
 } from '../datamanager/installation-databases.ts'
+import { installationName } from '../datamanager/installation-id.ts'
 import { listInstances, type SeenInstance } from '../datamanager/instances.ts'
 import { type LogReport, verifyLog } from '../datamanager/log/verify-log.ts'
+import type { InstallationMaintenance } from '../datamanager/maintenance.ts'
 import { readManifest } from '../datamanager/snapshot/manifest.ts'
 import { findRoot } from '../datamanager/snapshot/root.ts'
 import { verifyStorage } from '../datamanager/snapshot/verify-storage.ts'
@@ -30,7 +33,7 @@ import { SlipwayError } from '../lib/errors.ts'
 import { loadInstallationKey, type SealingKey } from '../lib/sealing.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
-import { openObjectStorage } from '../objectstorage/open-object-storage.ts'
+import { type ObjectStorageSettings, openObjectStorage } from '../objectstorage/open-object-storage.ts'
 import { runserviceRowTypes } from '../runservice/row-types.ts'
 import type { AgolaService } from './agola-import/agola-services.ts'
 import { convertAgolaExport } from './agola-import/convert.ts'
@@ -52,6 +55,9 @@ const rowTypes: Readonly<Record<DatabaseService, RowTypes>> = {
   notification: {},
   gateway: {},
 }
+
+/** How often instances are asked whether they have entered maintenance. */
+const askMs = 500
 
 export type InstallationPlace = {
   /** The data directory of a server, or the directory of one local run. */
@@ -234,6 +240,41 @@ export class StoppedInstallation implements AsyncDisposable {
     }
   }
 
+  /**
+   * Moves all databases into the log of `target`, which has the same object storage: each becomes a new generation with the
+   * same rows, in maintenance, with its old log closed. Then nothing but `target` can open them. Errors: `usage` for another
+   * storage, the same log or an instance that has not entered maintenance in `timeoutMs`; those of `import`, and nothing was
+   * changed then.
+   */
+  async move(
+    target: StoppedInstallation,
+    { by, timeoutMs, signal }: { readonly by: string; readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<readonly Imported[]> {
+    const { settings, storage, objectStorage } = this.#parts
+    const to = target.#parts.settings
+    if (!isDeepStrictEqual(objectStorage, target.#parts.objectStorage))
+      throw new SlipwayError('usage', 'the object storage is another one: move with an export and an import')
+    if (isDeepStrictEqual(settings, to)) throw new SlipwayError('usage', `the log is where it is to go: ${to.log}`)
+    await using joined = await this.join()
+    const { installation, maintenance } = joined
+    {
+      // Whatever is wrong with the new place shows before anything is changed.
+      const parts = { storage, base: databaseBase, clock: systemClock }
+      await using backend = await openDatabaseBackend(to, parts, signal)
+      await backend.bind(installationName, installation, signal)
+    }
+    const before = new Set([...joined.opened].flatMap(([service, db]) => (db.maintenance ? [service] : [])))
+    await maintenance.enter(by, `moves to the log ${to.log}`)
+    try {
+      await untilEverywhere(maintenance, timeoutMs, signal)
+      return await maintenance.import(maintenance.exportAll({ signal }), { signal, logKind: to.log })
+    } catch (error) {
+      for (const [service, db] of joined.opened)
+        if (!before.has(service) && db.maintenance?.replacedBy === undefined) await db.unfreeze()
+      throw error
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.storage[Symbol.asyncDispose]()
   }
@@ -269,6 +310,7 @@ export type JoinedInstallation = InstallationDatabases & {
 
 type Parts = {
   readonly directory: string
+  readonly objectStorage: ObjectStorageSettings
   readonly settings: DatabaseSettings
   readonly storage: ObjectStorage
   readonly keyFile: string
@@ -297,7 +339,7 @@ export async function openStoppedInstallation(
   const storage = await openObjectStorage(settings.objectStorage)
   const local = settingsFile === undefined && isLocalRun(directory)
   return new StoppedInstallation({
-    ...{ directory, storage, local, settings: settings.database },
+    ...{ directory, storage, local, settings: settings.database, objectStorage: settings.objectStorage },
     keyFile: settings.keys.installationFile ?? join(settings.dataDir, 'keys', 'installation'),
     retiredKeyFiles: settings.keys.retiredFiles,
   })
@@ -310,6 +352,24 @@ const localFile = (directory: string) => join(directory, 'database')
 function isLocalRun(directory: string): boolean {
   const path = localFile(directory)
   return existsSync(path) && statSync(path).isFile()
+}
+
+async function untilEverywhere(
+  maintenance: InstallationMaintenance,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const late = systemClock.timeout(timeoutMs)
+  for (;;) {
+    const { isEverywhere, instances } = await maintenance.status(signal)
+    if (isEverywhere) return
+    if (late.aborted) {
+      const missing = instances.filter(({ hasEntered, isPresent }) => isPresent && !hasEntered)
+      const names = missing.map(({ instanceId }) => instanceId).join(', ')
+      throw new SlipwayError('usage', `instances have not entered maintenance: ${names}; stop them first`)
+    }
+    await systemClock.sleep(askMs, signal)
+  }
 }
 
 function asService(name: string): DatabaseService {

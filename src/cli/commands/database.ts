@@ -31,4 +31,11 @@ export function addDatabaseCommand(program: Command, io: Io, setStatus: (status:
     .action(async (directory: string, options: Chosen & { readonly from?: string }) => {
       setStatus(await (await implementation()).restore({ directory, ...options }, io))
     })
+  addPlaceOptions(database.command('move <directory>'))
+    .summary('put all rows into another log of the same installation: embedded, etcd, PostgreSQL, bucket')
+    .requiredOption('--to <file>', 'the settings with the new log and the same object storage')
+    .option('--timeout <seconds>', 'how long instances have to enter maintenance', '60')
+    .action(async (directory: string, options: PlaceOptions & { readonly to: string; readonly timeout: string }) => {
+      setStatus(await (await implementation()).move({ directory, ...options }, io))
+    })
 }

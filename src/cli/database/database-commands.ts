@@ -1,5 +1,6 @@
 // What `slipway database` does and says.
 
+import { userInfo } from 'node:os'
 import { SlipwayError } from '../../lib/errors.ts'
 import {
   type DatabaseStatus,
@@ -94,5 +95,23 @@ export async function restore(
       `${database.name}: restored up to record ${restored.position}, from snapshot ${restored.snapshot}; content hash ${restored.contentHash}\n`,
     )
   }
+  return exitStatus.success
+}
+
+export async function move(
+  { directory, config, to, timeout }: Place & { readonly to: string; readonly timeout: string },
+  io: Io,
+): Promise<number> {
+  const timeoutMs = Number(timeout) * 1000
+  if (!(timeoutMs >= 0)) throw new SlipwayError('usage', `--timeout ${timeout}: it is a number of seconds`)
+  await using installation = await openStoppedInstallation({ directory, settingsFile: config }, { mustExist: true })
+  await using target = await openStoppedInstallation({ directory, settingsFile: to }, { mustExist: false })
+  const ending = new AbortController()
+  using _interrupt = io.onInterrupt(() => ending.abort(new SlipwayError('cancelled', 'the move was interrupted')))
+  const by = userInfo().username
+  const moved = await installation.move(target, { by, timeoutMs, signal: ending.signal })
+  for (const { header, count, contentHash } of moved)
+    io.stdout.write(`${header.database}: ${count} rows are in the log ${target.log}; content hash ${contentHash}\n`)
+  io.stdout.write(`in maintenance until: slipway maintenance leave ${directory} --config ${to}\n`)
   return exitStatus.success
 }

@@ -4,17 +4,20 @@
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { collectBytes } from '../../lib/bytes.ts'
+import { compareUtf8 } from '../../lib/compare-utf8.ts'
 import { SlipwayError } from '../../lib/errors.ts'
+import type { Json } from '../../lib/json.ts'
 import type { Position } from '../database.ts'
 import { decodeSum, encodeSum, moveSum, rowHash } from '../read-model/content-hash.ts'
 import { maintenanceType } from '../read-model/read-model.ts'
-import { type DataFile, decodeDataFile, transactionsType } from '../snapshot/data-file.ts'
+import { type DataFile, decodeDataFile, familiesType, transactionsType } from '../snapshot/data-file.ts'
 import { exportKey, rowsKey, type StoragePlace } from '../snapshot/keys.ts'
 import type { Manifest } from '../snapshot/manifest.ts'
 import type { RowSource } from '../snapshot/row-source.ts'
 import type { Upkeep } from '../snapshot/upkeep.ts'
 import { encodeExportHeader, encodeExportRow, encodeExportTrailer } from './export-format.ts'
 import type { OpenSecretsExport, SecretsExport } from './export-secrets.ts'
+import { mergeLines } from './merge-lines.ts'
 
 /** Hashed in one go. */
 const chunkBytes = 256 * 1024
@@ -105,31 +108,67 @@ export async function* exportSnapshot(
   }
   yield hashed(Buffer.from(encodeExportHeader(header)))
   const counts: Record<string, number> = {}
-  for (const file of manifest.files) {
-    if (file.type === transactionsType || file.type === maintenanceType) continue
-    const rows = await read(file.name)
-    const lines = secrets?.types.has(file.type)
-      ? linesWithSecrets(file, rows, { secrets, store })
-      : await source.exportLines(file, rows)
-    for (let at = 0; at < lines.length; at += chunkBytes) {
-      await setImmediate() // Others of this process have their turn between two chunks.
-      yield hashed(lines.subarray(at, at + chunkBytes))
+  async function* linesOf(files: readonly DataFile[], type: string) {
+    for (const file of files) {
+      const lines = asBuffer(await source.exportLines(file, await read(file.name), type))
+      counts[type] = (counts[type] ?? 0) + (file.type === familiesType ? countLines(lines) : file.count)
+      yield secrets?.types.has(type) ? withSecrets(lines, { secrets, store }) : lines
     }
-    counts[file.type] = (counts[file.type] ?? 0) + file.count
+  }
+  for (const type of typesOf(manifest.files)) {
+    const rows = linesOf(
+      manifest.files.filter((file) => file.type === type),
+      type,
+    )
+    const ofFamilies = linesOf(
+      manifest.files.filter((file) => file.types?.includes(type)),
+      type,
+    )
+    for await (const lines of mergeLines(rows, ofFamilies))
+      for (let at = 0; at < lines.length; at += chunkBytes) {
+        await setImmediate() // Others of this process have their turn between two chunks.
+        yield hashed(lines.subarray(at, at + chunkBytes))
+      }
   }
   yield Buffer.from(encodeExportTrailer({ counts, sha256: digest.digest('hex') }))
 }
 
-function linesWithSecrets(
-  file: DataFile,
-  rows: Uint8Array,
+/** Of all rows that are exported, in order. */
+function typesOf(files: readonly DataFile[]): readonly string[] {
+  const types = new Set(files.flatMap(({ type, types = [] }) => [type, ...types]))
+  for (const type of [transactionsType, maintenanceType, familiesType]) types.delete(type)
+  return [...types].sort(compareUtf8)
+}
+
+function withSecrets(
+  lines: Buffer,
   { secrets, store }: { readonly secrets: SecretsExport; readonly store: string },
 ): Buffer {
-  const lines = decodeDataFile(file, rows).map(({ id, body }) => {
-    const wrapped = secrets.wrap({ type: file.type, id, body: JSON.parse(body), store })
-    return encodeExportRow(JSON.stringify(file.type), JSON.stringify(id), body, wrapped && JSON.stringify(wrapped))
-  })
-  return Buffer.from(lines.join(''))
+  const wrapped = lines
+    .toString()
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => {
+      const { type, id, body } = JSON.parse(line) as { type: string; id: string; body: Json } // encodeExportRow made it
+      const value = secrets.wrap({ type, id, body, store })
+      const [typeText, idText, bodyText] = [type, id, body].map((part) => JSON.stringify(part)) as [
+        string,
+        string,
+        string,
+      ]
+      return encodeExportRow(typeText, idText, bodyText, value && JSON.stringify(value))
+    })
+  return Buffer.from(wrapped.join(''))
+}
+
+function countLines(lines: Buffer): number {
+  let count = 0
+  for (let at = lines.indexOf(0x0a); at >= 0; at = lines.indexOf(0x0a, at + 1)) count++
+  return count
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 async function* skipBytes(stream: AsyncIterable<Uint8Array>, offset: number): AsyncGenerator<Uint8Array> {

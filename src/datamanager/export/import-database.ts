@@ -8,6 +8,7 @@ import { limits } from '../../lib/limits.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import { genesisHash } from '../change-log.ts'
 import type { Maintenance, RowTypes } from '../database.ts'
+import { claimLogKind, type LogKind } from '../log/log-kind.ts'
 import { decodeSum, encodeSum, moveSum, rowHash } from '../read-model/content-hash.ts'
 import { encodeIndexKey } from '../read-model/index-key.ts'
 import { maintenanceId, maintenanceType } from '../read-model/read-model.ts'
@@ -35,6 +36,8 @@ export type ImportOptions = {
   readonly fileBytesMax?: number
   /** Called with the header, before anything else is read; what it throws ends the import. Seals the secrets anew. */
   readonly openSecrets?: (header: ExportHeader) => SecretsImport | undefined
+  /** The log of the new generation is of this kind; undefined leaves it to the first one who opens it. */
+  readonly logKind?: LogKind
   /** The new generation begins in maintenance. */
   readonly maintenance?: Maintenance
   /**
@@ -82,7 +85,7 @@ export type PreparedImport = {
 
 /** The first half of importDatabase: several databases can so be replaced together, or none. */
 export async function prepareImport(options: ImportOptions): Promise<PreparedImport> {
-  const { place, now, closeOld, signal } = options
+  const { place, now, closeOld, logKind, signal } = options
   const root = await findRoot(place, signal)
   if (root && !closeOld)
     throw new SlipwayError('import_refused', `import: there is a database already, generation ${root.generation}`)
@@ -105,6 +108,7 @@ export async function prepareImport(options: ImportOptions): Promise<PreparedImp
     }
     if (!isComplete(manifest, await listData(place, generation, signal)))
       throw new SlipwayError('object_storage_failed', 'import: object storage has not kept all files')
+    if (logKind !== undefined) await claimLogKind(place, generation, logKind, signal)
     await place.ost.create(manifestKey(place.base, generation, 0), encodeManifest(manifest))
     const imported = { ...identity, count: header.count, contentHash: header.contentHash, header }
     let isCommitting = false

@@ -1,6 +1,7 @@
 // One stream with the exports of several databases, one after the other: replaces all of them, or none.
 
 import { SlipwayError } from '../../lib/errors.ts'
+import type { LogKind } from '../log/log-kind.ts'
 import { type ExportHeader, invalid, parseExportHeader } from './export-format.ts'
 import type { SecretsImport } from './export-secrets.ts'
 import { type Imported, type ImportOptions, type PreparedImport, prepareImport } from './import-database.ts'
@@ -15,6 +16,8 @@ export type ImportRequest = {
   readonly signal: AbortSignal
   /** As ImportOptions.openSecrets. */
   readonly openSecrets?: (header: ExportHeader) => SecretsImport | undefined
+  /** As ImportOptions.logKind, for all of them. */
+  readonly logKind?: LogKind
   /** The stream must be of this database alone. */
   readonly only?: string
 }
@@ -27,7 +30,7 @@ export type ImportRequest = {
 export async function importExports(
   stream: AsyncIterable<Uint8Array>,
   targetOf: (database: string) => Promise<ImportTarget> | ImportTarget,
-  { signal, openSecrets, only, now }: ImportRequest & { readonly now: number },
+  { signal, openSecrets, only, logKind, now }: ImportRequest & { readonly now: number },
 ): Promise<readonly Imported[]> {
   const prepared = new Map<string, PreparedImport>()
   try {
@@ -36,7 +39,7 @@ export async function importExports(
       if (only !== undefined && database !== only) throw invalid(`it is of the database "${database}", not "${only}"`)
       if (prepared.has(database)) throw invalid(`it has the database "${database}" twice`)
       const target = await targetOf(database)
-      const options = { ...target, database, stream: part.stream, now, signal }
+      const options = { ...target, database, stream: part.stream, now, signal, ...(logKind ? { logKind } : {}) }
       prepared.set(database, await prepareImport({ ...options, ...(openSecrets ? { openSecrets } : {}) }))
     }
     if (prepared.size === 0) throw invalid('it is empty')

@@ -28,6 +28,8 @@ export const exportKey = (base: string, generation: string, position: Position) 
   `${exportPrefix(base, generation)}${encodePosition(position)}`
 /** Whether a generation that an import has written may still become the current one. */
 export const fateKey = (base: string, generation: string) => `${base}/${generation}/fate`
+/** Which kind of log a generation has: a log of another kind would be a second one. */
+export const logKindKey = (base: string, generation: string) => `${base}/${generation}/log-kind`
 /** Written only to learn the time of the storage's clock. */
 export const clockKey = (base: string, generation: string) => `${base}/${generation}/clock`
 
