@@ -12,8 +12,9 @@ import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Runservice } from '../runservice/api.ts'
-import { authenticate, isSecure } from './auth/authenticate.ts'
+import { authenticate, isSecure, originOf } from './auth/authenticate.ts'
 import { type Caller, describeCaller } from './auth/caller.ts'
+import { checkOrigin } from './auth/csrf.ts'
 import type { Sessions } from './auth/sessions.ts'
 import type { BytesAnswer, Handler, HandlerContext } from './handler.ts'
 import { transactionIdOf } from './idempotency.ts'
@@ -64,6 +65,7 @@ export function mountRoute(
     onRequest: async (request) => {
       if (!isServedInMaintenance(route)) components.maintenance.checkOpen()
       // Before the body: strangers do not make the server read it.
+      if (route.auth === 'none') checkOrigin(originOf(request, components.settings))
       request.caller = route.auth === 'none' ? { kind: 'anonymous' } : await authenticate(request, components)
       if (route.auth === 'required' && request.caller.kind === 'anonymous')
         throw new SlipwayError('unauthenticated', 'log in, or send a token')

@@ -28,7 +28,9 @@ export function checkCsrf(request: RequestOrigin, sessionSecret: string): void {
 }
 
 /** For requests that begin a session, too: no other site logs a visitor in. Errors: `csrf_refused`. */
-export function checkOrigin({ origin, secFetchSite, ownOrigins, allowedOrigins }: RequestOrigin): void {
+export function checkOrigin(request: RequestOrigin): void {
+  const { method, origin, secFetchSite, ownOrigins, allowedOrigins } = request
+  if (isSafe(method)) return
   if (origin !== undefined && (ownOrigins.includes(origin) || allowedOrigins.includes(origin))) return
   const isForeign =
     origin !== undefined || (secFetchSite !== undefined && secFetchSite !== 'same-origin' && secFetchSite !== 'none')

@@ -1,0 +1,176 @@
+// A gateway on a real configstore and a real runservice, each with its database in a throw-away directory, listening on this
+// machine; and short ways to ask it.
+
+import { join } from 'node:path'
+import type { Configstore } from '../configstore/api.ts'
+import { openWorld, type World } from '../configstore/configstore-fixture.ts'
+import { type ApiClient, createClient } from '../contract/client.ts'
+import type { Database } from '../datamanager/database.ts'
+import { openDatabase } from '../datamanager/open-database.ts'
+import { createHttpApp } from '../http/http-server.ts'
+import type { Clock } from '../lib/clock.ts'
+import { SlipwayError } from '../lib/errors.ts'
+import type { Logger } from '../lib/log.ts'
+import { type Installation, openInstallation } from '../runservice/service-fixture.ts'
+import { hashSecret } from './auth/hash-secret.ts'
+import { mountGateway } from './gateway.ts'
+import type { Maintenance } from './maintenance.ts'
+import { type GatewaySchema, gatewayRowTypes } from './rows.ts'
+import type { GatewaySettings } from './settings.ts'
+
+export const adminToken = 'the-token-of-the-administrator'
+export const setupToken = 'the-token-of-the-link'
+
+export type Answer = {
+  readonly status: number
+  readonly headers: Headers
+  /** Parsed when it is JSON. */
+  readonly body: unknown
+}
+
+export type AskOptions = {
+  /** Sent as it is. */
+  readonly token?: string
+  readonly cookie?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: unknown
+}
+
+export type TestGateway = AsyncDisposable & {
+  readonly url: string
+  readonly world: World
+  readonly installation: Installation
+  readonly configstore: Configstore
+  readonly database: Database<GatewaySchema>
+  readonly clock: Clock & { pass(ms: number): void }
+  readonly maintenance: FakeMaintenance
+  /** What it wrote with `warn` and `error`. */
+  readonly logged: { readonly message: string; readonly fields: unknown }[]
+  /** `GET /projects/x`, below `/api/v1`. */
+  ask(request: string, options?: AskOptions): Promise<Answer>
+  client(token?: string): ApiClient
+  /** A token of this user, made now. */
+  tokenOf(user: string, scope?: 'read' | 'run' | 'admin', projects?: readonly string[]): Promise<string>
+}
+
+export type TestGatewayOptions = {
+  readonly settings?: Partial<GatewaySettings>
+  readonly configstore?: (real: Configstore) => Configstore
+}
+
+/** Disposing stops it and removes everything. */
+export async function openTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  await using undo = new AsyncDisposableStack()
+  const world = undo.use(await openWorld())
+  const installation = undo.use(await openInstallation())
+  const { clock } = installation
+  const database = undo.use(
+    await openDatabase<GatewaySchema>({ path: join(world.dir, 'gateway.db'), types: gatewayRowTypes, clock }),
+  )
+  const logged: TestGateway['logged'] = []
+  const log = (message: string, fields: unknown) => void logged.push({ message, fields })
+  const logger: Logger = { debug: () => {}, info: () => {}, warn: log, error: log }
+  const configstore = options.configstore?.(world.configstore) ?? world.configstore
+  const maintenance = new FakeMaintenance()
+  const app = createHttpApp({ logger, trustProxy: false })
+  const settings: GatewaySettings = {
+    version: '1.2.3',
+    adminToken,
+    setupTokenHash: hashSecret(setupToken),
+    allowedOrigins: [],
+    memberAdding: 'direct',
+    checkAnswers: true,
+    ...options.settings,
+  }
+  const { runservice } = installation
+  mountGateway(app, settings, { database, configstore, runservice, maintenance, clock, logger })
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  undo.defer(async () => {
+    app.server.closeAllConnections()
+    await app.close()
+  })
+  const owned = undo.move()
+  return {
+    url,
+    world,
+    installation,
+    configstore,
+    database,
+    clock,
+    maintenance,
+    logged,
+    ask: (request, asked) => ask(url, request, asked),
+    client: (token) => createClient({ url, ...(token === undefined ? {} : { token }) }),
+    tokenOf: async (user, scope = 'admin', projects) => {
+      const name = `t${Math.random().toString(36).slice(2)}`
+      const { value } = await world.configstore.createToken({ user, name, scope, ...(projects ? { projects } : {}) })
+      return value
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+async function ask(url: string, request: string, options: AskOptions = {}): Promise<Answer> {
+  const { token, cookie, headers, body } = options
+  const [method = 'GET', path = '/'] = request.split(' ')
+  const response = await fetch(`${url}/api/v1${path}`, {
+    method,
+    headers: {
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...(cookie === undefined ? {} : { cookie }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false
+  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+}
+
+/** Remembers that it is on, and what was imported. */
+export class FakeMaintenance implements Maintenance {
+  reason: { by: string; why: string; since: number } | undefined
+  imported: string | undefined
+
+  checkOpen(): void {
+    if (this.reason !== undefined) throw maintenanceError()
+  }
+
+  async status() {
+    return {
+      databases: [{ service: 'configstore', position: 7, maintenance: this.reason }],
+      instances: [
+        {
+          instanceId: 'i1',
+          version: '1.2.3',
+          databases: { configstore: { position: 7 } },
+          hasEntered: this.reason !== undefined,
+          isPresent: true,
+          seenAt: 1_760_000_000_000,
+        },
+      ],
+      isEverywhere: this.reason !== undefined,
+    }
+  }
+
+  async enter(by: string, why: string): Promise<void> {
+    this.reason = { by, why, since: 1_760_000_000_000 }
+  }
+
+  async leave(): Promise<void> {
+    this.reason = undefined
+  }
+
+  async *exportAll({ passphrase }: { readonly passphrase?: string }): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('{"rows":')
+    yield Buffer.from(`"all","under":${JSON.stringify(passphrase ?? null)}}\n`)
+  }
+
+  async import(stream: AsyncIterable<Uint8Array>): Promise<void> {
+    if (this.reason === undefined) throw new SlipwayError('import_refused', 'import: it is not in maintenance')
+    this.imported = Buffer.concat(await Array.fromAsync(stream)).toString()
+  }
+}
+
+const maintenanceError = () => new SlipwayError('maintenance', 'in maintenance by ann: upgrade')
