@@ -8,6 +8,8 @@ import { systemClock } from '../../lib/clock.ts'
 import { silentLogger } from '../../lib/log.ts'
 import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
 import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
+import { exportDatabase } from '../export/export-database.ts'
+import { importDatabase } from '../export/import-database.ts'
 import { type EmbeddedDatabase, openDatabase } from '../open-database.ts'
 import { familiesType } from '../snapshot/data-file.ts'
 import { rowsKey } from '../snapshot/keys.ts'
@@ -313,4 +315,39 @@ test('without its object storage a database opens, and says what it cannot read'
   expect(db.verify().problems).toEqual([])
   await db[Symbol.asyncDispose]()
   rmSync(folder, { recursive: true })
+})
+
+test('an export has the rows of cold families in the order of all rows, and imports like any other', async () => {
+  await using world = await aWorld()
+  await using db = await world.open()
+  const ids = await fill(db, 40)
+  await db.upkeep!.snapshot()
+  for (const n of [3, 17, 30])
+    await db.do((tx) => tx.put('run', ids[n]!, { ...tx.get('run', ids[n]!)!, state: 'busy', note: 'again' }))
+  const place = { ost: world.ost, base }
+  const chunks: Uint8Array[] = []
+  for await (const chunk of exportDatabase(db.upkeep!, {
+    database: 'test',
+    place,
+    signal: AbortSignal.timeout(10_000),
+  }))
+    chunks.push(chunk)
+  expect(world.rowsOf()).toMatchObject({ run: 4, step: 12 })
+  const [header, ...lines] = Buffer.concat(chunks).toString().trimEnd().split('\n')
+  const rows = lines.slice(0, -1).map((line) => JSON.parse(line) as { type: string; id: string })
+  expect(rows).toHaveLength(40 * 4 + 1)
+  expect(rows.map(({ type, id }) => `${type} ${id}`)).toEqual(rows.map(({ type, id }) => `${type} ${id}`).sort())
+  expect(JSON.parse(header!)).toMatchObject({ count: rows.length, contentHash: db.contentHash })
+  expect(JSON.parse(lines.at(-1)!)).toMatchObject({ counts: { note: 1, run: 40, step: 120 } })
+  async function* stream() {
+    yield* chunks
+  }
+  const imported = await importDatabase({
+    place: { ost: world.ost, base: 'database/imported' },
+    database: 'test',
+    stream: stream(),
+    now: 1,
+    types: familyTestTypes,
+  })
+  expect(imported.contentHash).toBe(db.contentHash)
 })

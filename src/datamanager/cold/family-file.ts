@@ -74,6 +74,7 @@ export class FamilyFileEncoder {
   #rawBytes = 0
   #rows = 0
   #sum = 0n
+  readonly #types = new Set<string>()
   #first: string | undefined
   #last = ''
 
@@ -91,6 +92,7 @@ export class FamilyFileEncoder {
     for (const row of rows) {
       text += `${JSON.stringify(row.type)}\t${JSON.stringify(row.id)}\t${row.changedAt}\t${row.body}\n`
       sum += hashNumber(rowHash(row.type, row.id, row.body))
+      this.#types.add(row.type)
     }
     const length = Buffer.byteLength(text)
     const place = [id, this.#blocks.length, this.#blockLength, length, rows.length, encodeEntry(entry)]
@@ -121,6 +123,7 @@ export class FamilyFileEncoder {
       last: this.#last,
       count: this.#entries.length,
       rows: this.#rows,
+      types: [...this.#types].sort(compareUtf8),
       rawBytes: this.#rawBytes,
       sum: encodeSum(this.#sum % modulus),
       bytes: rows.length,
@@ -199,6 +202,29 @@ export function* unpackedBlocks(file: DataFile, bytes: Uint8Array): Generator<st
     at += packed
   }
   if (at !== start) throw fail('its blocks do not fill it')
+}
+
+/** `encode` of each row of one type, its id and body as JSON text, in the order of the ids. Errors: `snapshot_corrupt`. */
+export function mapFamilyRows(
+  file: DataFile,
+  bytes: Uint8Array,
+  wanted: string,
+  encode: (type: string, id: string, body: string) => string,
+): string {
+  const type = JSON.stringify(wanted)
+  const begin = `${type}\t`
+  let encoded = ''
+  for (const text of unpackedBlocks(file, bytes)) {
+    // No row has a line feed in it, and no block begins with a row: an entry comes first.
+    for (let at = text.indexOf(`\n${begin}`); at >= 0; at = text.indexOf(`\n${begin}`, at)) {
+      const idStart = at + 1 + begin.length
+      const idEnd = text.indexOf('\t', idStart)
+      const end = text.indexOf('\n', idEnd)
+      encoded += encode(type, text.slice(idStart, idEnd), text.slice(text.indexOf('\t', idEnd + 1) + 1, end))
+      at = end
+    }
+  }
+  return encoded
 }
 
 export type IndexedFamily = RowSpan & { readonly id: string; readonly entry: FamilyEntry }

@@ -36,6 +36,8 @@ export type DataFile = {
   readonly count: number
   /** In all families of a file of families, of which `count` says how many there are. */
   readonly rows?: number
+  /** Of the rows of a file of families, in order. */
+  readonly types?: readonly string[]
   /** Of the rows before compression. */
   readonly rawBytes: number
   /** Sum of the row hashes, as in the content hash. */

@@ -11,7 +11,14 @@ import { invariant } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { RecordHash } from '../change-log.ts'
 import { Entries, isUuid } from '../cold/entries.ts'
-import { compareMembers, decodeFamilyFile, type Family, FamilyFileEncoder, familyIdOf } from '../cold/family-file.ts'
+import {
+  compareMembers,
+  decodeFamilyFile,
+  type Family,
+  FamilyFileEncoder,
+  familyIdOf,
+  mapFamilyRows,
+} from '../cold/family-file.ts'
 import type { Position } from '../database.ts'
 import { encodeExportRow } from '../export/export-format.ts'
 import { hashNumber } from '../read-model/content-hash.ts'
@@ -77,8 +84,8 @@ export interface RowSource {
   planPatches(files: readonly DataFile[]): Promise<readonly Patch[]>
   /** The files that take the place of `patch.file`, of which `rows` are the bytes; undefined when nothing differs. */
   patch(patch: Patch, rows: Uint8Array | undefined): Promise<readonly EncodedDataFile[] | undefined>
-  /** The rows of a data file as lines of an export. */
-  exportLines(file: DataFile, rows: Uint8Array): Promise<Uint8Array>
+  /** The rows of a data file as lines of an export; of a file of families those of one type. */
+  exportLines(file: DataFile, rows: Uint8Array, type: string): Promise<Uint8Array>
   /** Transaction ids up to `position`, the first of them or those after `after`. */
   encodeTransactions(position: Position, after: string): Promise<Piece>
   close(): Promise<void>
@@ -332,7 +339,8 @@ export class LocalRowSource implements RowSource {
     return encoder.isEmpty ? [] : [encoder.finish(this.#newName())]
   }
 
-  async exportLines(file: DataFile, rows: Uint8Array): Promise<Uint8Array> {
+  async exportLines(file: DataFile, rows: Uint8Array, type: string): Promise<Uint8Array> {
+    if (file.type === familiesType) return Buffer.from(mapFamilyRows(file, rows, type, encodeExportRow))
     return Buffer.from(mapDataFile(file, rows, encodeExportRow))
   }
 

@@ -80,8 +80,8 @@ export class WorkerRowSource implements RowSource {
   patch(patch: Patch, rows: Uint8Array | undefined): Promise<readonly EncodedDataFile[] | undefined> {
     return this.#call('patch', patch, rows)
   }
-  exportLines(file: DataFile, rows: Uint8Array): Promise<Uint8Array> {
-    return this.#call('exportLines', file, rows)
+  exportLines(file: DataFile, rows: Uint8Array, type: string): Promise<Uint8Array> {
+    return this.#call('exportLines', file, rows, type)
   }
   encodeTransactions(position: Position, after: string): Promise<Piece> {
     return this.#call('encodeTransactions', position, after)
