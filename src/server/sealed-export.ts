@@ -6,9 +6,10 @@
 // different content, so no nonce does.
 
 import { createCipheriv, createDecipheriv, createHash, createHmac, scryptSync, timingSafeEqual } from 'node:crypto'
+import type { Schema } from '../datamanager/database.ts'
 import type { ExportHeader } from '../datamanager/export/export-format.ts'
 import type { OpenSecretsExport, SealedRow, SecretsImport } from '../datamanager/export/export-secrets.ts'
-import type { DatabaseService } from '../datamanager/installation-databases.ts'
+import type { DatabaseService, ServiceDatabase } from '../datamanager/installation-databases.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import type { Json, JsonObject } from '../lib/json.ts'
 import { type SealedPlace, type SealingKey, seal, unseal } from '../lib/sealing.ts'
@@ -153,4 +154,11 @@ function unwrap(key: Buffer, context: string, text: string): string | undefined 
 /** As deterministic encryption does it: only the same value in the same place gives the same text. */
 function nonceOf(key: Buffer, context: string, value: string): Buffer {
   return createHmac('sha256', key).update(`${context}\0${value}`).digest().subarray(0, nonceBytes)
+}
+
+/** What the sealed values of a database are bound to. */
+export function sealedStoreId(service: string, db: ServiceDatabase<Schema>): string {
+  if (service !== 'configstore') return db.identity.store
+  const keyring = db.view((tx) => tx.get('keyring', 'keyring')) as { readonly storeId?: string } | undefined
+  return keyring?.storeId ?? db.identity.store
 }

@@ -13,6 +13,10 @@ export type DriverSettings = {
   readonly ownerId: string
   readonly dataDir: string
   readonly allowPrivileged: boolean
+  /** Hidden from tasks of the host driver, where a path that they see contains them. */
+  readonly hiddenPaths?: readonly string[]
+  /** Without bubblewrap tasks run as ordinary processes of this user; default true, for who runs what is his own. */
+  readonly allowUnsandboxed?: boolean
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
@@ -81,12 +85,14 @@ async function openHost(settings: DriverSettings, { clock, logger, notice }: Dri
       helperFile: helper.path,
       allowUnsandboxed,
       readOnlyPaths: [],
+      hiddenPaths: settings.hiddenPaths ?? [],
       clock,
       logger,
     })
   try {
     return await open(false)
   } catch (error) {
+    if (settings.allowUnsandboxed === false) throw error
     const driver = await open(true)
     notice(
       `No sandbox: ${errorMessage(error)}. Tasks run as ordinary processes of this user; install bubblewrap to shut them in`,

@@ -10,7 +10,7 @@ import type { Settings } from '../settings/read-settings.ts'
 
 export type InstallationKeys = {
   /** The first seals, all of them open. */
-  readonly sealing: readonly SealingKey[]
+  readonly sealing: readonly [SealingKey, ...SealingKey[]]
   /** What services and instances show each other. */
   readonly services: string
   readonly admin: string | undefined

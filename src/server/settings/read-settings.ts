@@ -1,7 +1,7 @@
 // Settings of a server, from a file, the environment and options, in rising order; complete and checked, or all errors at once.
 
 import { readFileSync } from 'node:fs'
-import { availableParallelism, homedir } from 'node:os'
+import { availableParallelism, homedir, hostname } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { type DatabaseSettings, parseDatabaseSettings } from '../../datamanager/database-config.ts'
 import { errorMessage, SlipwayError } from '../../lib/errors.ts'
@@ -15,6 +15,8 @@ export type Settings = {
   readonly listen: { readonly host: string; readonly port: number }
   /** Without a slash at its end; undefined is where it listens. */
   readonly url: string | undefined
+  /** Without a slash at its end. */
+  readonly instanceUrl: string
   readonly dataDir: string
   readonly trustProxy: boolean
   readonly database: DatabaseSettings
@@ -56,6 +58,11 @@ export function readSettings(sources: SettingsSources): Settings {
   })
 }
 
+/** True when other processes may work on the same installation. */
+export function isShared({ database }: Pick<Settings, 'database'>): boolean {
+  return database.log !== 'embedded'
+}
+
 /** Every setting that is not a section, as path. */
 export function settingPaths(): readonly (readonly string[])[] {
   return pathsOf(settingsSchema)
@@ -67,12 +74,14 @@ export function environmentName(path: readonly string[]): string {
 }
 
 function complete(said: SettingsFile, environment: SettingsSources['environment']): Settings {
+  const listen = parseListen(said.listen ?? '127.0.0.1:8080')
   const dataDir = resolve(said.dataDir ?? defaultDataDir(environment))
   const { retention = {}, gateway = {}, executor = {}, keys = {}, services = {} } = said
   return Object.freeze({
     components: componentsOf(said.components ?? ['all']),
-    listen: parseListen(said.listen ?? '127.0.0.1:8080'),
+    listen,
     url: said.url === undefined ? undefined : parseUrl('url', said.url),
+    instanceUrl: said.instanceUrl === undefined ? instanceUrlOf(listen) : parseUrl('instanceUrl', said.instanceUrl),
     dataDir,
     trustProxy: said.trustProxy ?? false,
     database: parseDatabaseSettings(said.database as Json | undefined),
@@ -152,6 +161,12 @@ function parseListen(text: string): Settings['listen'] {
       `listen: ${JSON.stringify(text)} is not HOST:PORT, for example 127.0.0.1:8080 or [::]:8080`,
     )
   return { host: bracketed ?? (plain === '' ? '::' : plain!), port: Number(port) }
+}
+
+/** What listens on all addresses of the machine is reached by the name of the machine. */
+function instanceUrlOf({ host, port }: Settings['listen']): string {
+  const name = host === '0.0.0.0' || host === '::' ? hostname() : host.includes(':') ? `[${host}]` : host
+  return `http://${name}:${port}`
 }
 
 function parseUrl(where: string, text: string): string {

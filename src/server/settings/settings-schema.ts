@@ -86,6 +86,9 @@ export const settingsSchema = section('Settings of `slipway serve`.', {
       examples: ['https://ci.example.org'],
     }),
   ),
+  instanceUrl: optional(
+    text('Under which other processes of the installation reach this one. Default: where it listens.'),
+  ),
   dataDir: optional(text('Default: `slipway` in the data directory of the user (`$XDG_DATA_HOME`).')),
   trustProxy: optional(
     flag(

@@ -1,0 +1,66 @@
+// The public front in this process.
+
+import { createHash } from 'node:crypto'
+import type { Configstore } from '../../configstore/api.ts'
+import { mountGateway } from '../../gateway/gateway.ts'
+import type { Readiness } from '../../gateway/probes.ts'
+import { type GatewaySchema, gatewayRowTypes } from '../../gateway/rows.ts'
+import { errorMessage } from '../../lib/errors.ts'
+import type { Runservice } from '../../runservice/api.ts'
+import type { Installation, Mount } from './open-server.ts'
+import { serverMaintenance } from './server-maintenance.ts'
+
+export type GatewayParts = {
+  readonly configstore: Configstore
+  readonly runservice: Runservice
+  /** Of the link for the first administrator. */
+  readonly setupToken: string
+}
+
+/** Disposing closes its database. */
+export async function openGatewayComponent(
+  installation: Installation,
+  mounts: Mount[],
+  { configstore, runservice, setupToken }: GatewayParts,
+): Promise<AsyncDisposable> {
+  const { settings, keys, databases, opened, clock, logger, version } = installation
+  const { gateway, url } = settings
+  const database = await databases.open<GatewaySchema>('gateway', { types: gatewayRowTypes })
+  installation.watch('gateway', database)
+  mounts.push((app) =>
+    mountGateway(
+      app,
+      {
+        version,
+        setupTokenHash: createHash('sha256').update(setupToken).digest('hex'),
+        allowedOrigins: gateway.corsOrigins,
+        memberAdding: gateway.memberAdding,
+        ...(keys.admin === undefined ? {} : { adminToken: keys.admin }),
+        ...(url === undefined ? {} : { publicUrl: url }),
+      },
+      {
+        database,
+        configstore,
+        runservice,
+        maintenance: serverMaintenance(databases, keys.sealing, opened),
+        clock,
+        logger,
+        readiness: () => readinessOf(installation),
+        generation: () => database.identity.generation,
+      },
+    ),
+  )
+  return database
+}
+
+/** Whether this instance can read all it serves. */
+function readinessOf({ opened }: Installation): Readiness {
+  for (const [service, database] of opened) {
+    try {
+      database.view(() => undefined)
+    } catch (error) {
+      return { isReady: false, why: `${service}: ${errorMessage(error)}` }
+    }
+  }
+  return { isReady: true }
+}

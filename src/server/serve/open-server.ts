@@ -1,0 +1,158 @@
+// The server: settings become components, components a process that listens. Nothing else connects them. Everything opens in the
+// order of the imports (object storage, databases, services, front) and closes in the opposite one.
+
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import type { Configstore } from '../../configstore/api.ts'
+import type { Schema } from '../../datamanager/database.ts'
+import {
+  type DatabaseService,
+  databaseBase,
+  openInstallationDatabases,
+  type ServiceDatabase,
+} from '../../datamanager/installation-databases.ts'
+import { installationName, readInstallation } from '../../datamanager/installation-id.ts'
+import { openHttpServer } from '../../http/http-server.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Logger } from '../../lib/log.ts'
+import { newUuid } from '../../lib/uuid.ts'
+import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
+import { openObjectStorage } from '../../objectstorage/open-object-storage.ts'
+import type { Settings } from '../settings/read-settings.ts'
+import { firstAdministratorToken, removeLink, writeLink } from './first-administrator.ts'
+import { type InstallationKeys, loadKeys } from './keys.ts'
+import { openConfigstoreComponent } from './open-configstore.ts'
+import { openExecutorComponent } from './open-executor.ts'
+import { openGatewayComponent } from './open-gateway.ts'
+import { openRunserviceComponent } from './open-runservice.ts'
+
+export type ServerComponents = {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Of this build. */
+  readonly version: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+export interface Server extends AsyncDisposable {
+  /** Where it listens. */
+  readonly url: string
+  /** The file with the link for the first administrator, while there is no user. */
+  readonly linkFile: string | undefined
+  /** Resolves when the data was replaced by an import: what is open is of the past, open the server anew. */
+  readonly replaced: Promise<void>
+}
+
+/** What the parts of a server share. */
+export type Installation = ServerComponents & {
+  readonly settings: Settings
+  readonly keys: InstallationKeys
+  readonly storage: ObjectStorage
+  readonly databases: Awaited<ReturnType<typeof openInstallationDatabases>>
+  /** Of this process among those of the installation. */
+  readonly instanceId: string
+  /** The databases of this process. */
+  readonly opened: ReadonlyMap<DatabaseService, ServiceDatabase<Schema>>
+  /** Called with each database that was opened: an import that replaces it ends the server. */
+  readonly watch: <S extends Schema>(service: DatabaseService, database: ServiceDatabase<S>) => void
+}
+
+/** What a component adds to the listener. */
+export type Mount = (app: FastifyInstance) => void | Promise<void>
+
+/**
+ * Opens all that `settings` name and listens. Disposing stops as planned: nothing new is taken, running tasks go on in their pods
+ * where those outlive the process, and whoever opens the same installation next goes on with them. Errors: those of the parts, in
+ * words that name the setting.
+ */
+export async function openServer(settings: Settings, components: ServerComponents): Promise<Server> {
+  const { clock, logger, version } = components
+  await using undo = new AsyncDisposableStack()
+  mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 })
+  const storage = undo.use(await openObjectStorage(settings.objectStorage))
+  const keys = loadKeys(settings, await isNewAndEmbedded(settings, storage))
+  const instanceId = newUuid(clock.now())
+  const databases = undo.use(
+    await openInstallationDatabases({
+      settings: settings.database,
+      directory: databaseDirectory(settings),
+      storage,
+      clock,
+      instanceId,
+      version,
+      logger,
+    }),
+  )
+  const mounts: Mount[] = []
+  const opened = new Map<DatabaseService, ServiceDatabase<Schema>>()
+  const replaced = Promise.withResolvers<void>()
+  const installation: Installation = {
+    ...components,
+    settings,
+    keys,
+    storage,
+    databases,
+    instanceId,
+    opened,
+    watch: (service, database) => {
+      opened.set(service, database as unknown as ServiceDatabase<Schema>) // read only by what takes any rows
+      const onChange = (state: { readonly replacedBy?: string } | undefined) => {
+        if (state?.replacedBy !== undefined) replaced.resolve()
+      }
+      undo.use(database.watchMaintenance(onChange))
+    },
+  }
+  const configstore = undo.use(await openConfigstoreComponent(installation, mounts))
+  const { runservice, host } = undo.use(await openRunserviceComponent(installation, mounts))
+  const setupToken = firstAdministratorToken(keys.sealing[0]!, databases.installation)
+  if (settings.components.has('gateway'))
+    undo.use(await openGatewayComponent(installation, mounts, { configstore, runservice, setupToken }))
+  const server = undo.use(
+    await openHttpServer(
+      { listen: settings.listen, trustProxy: settings.trustProxy },
+      {
+        logger,
+        mount: async (app) => {
+          for (const mount of mounts) await mount(app)
+        },
+      },
+    ),
+  )
+  if (settings.components.has('executor') && host !== undefined)
+    undo.use(await openExecutorComponent(installation, host))
+  const owned = undo.move()
+  return {
+    url: server.url,
+    linkFile: settings.components.has('gateway')
+      ? await offerLink(settings, configstore, server.url, setupToken)
+      : undefined,
+    replaced: replaced.promise,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+/** Where the files of its databases are. */
+export function databaseDirectory({ dataDir }: Pick<Settings, 'dataDir'>): string {
+  return join(dataDir, 'database')
+}
+
+/** Nothing of an installation is there yet, and it will be in the data directory: so its keys are made there as well. */
+async function isNewAndEmbedded(settings: Settings, storage: ObjectStorage): Promise<boolean> {
+  if (settings.database.log !== 'embedded') return false
+  if (existsSync(join(databaseDirectory(settings), installationName))) return false
+  return (await readInstallation(storage, databaseBase)) === undefined
+}
+
+/** The path of the file with the link; none once there is a user. */
+async function offerLink(
+  { dataDir, url }: Settings,
+  configstore: Configstore,
+  listensAt: string,
+  token: string,
+): Promise<string | undefined> {
+  const { hasUsers } = await configstore.status()
+  if (!hasUsers) return writeLink(dataDir, url ?? listensAt, token)
+  removeLink(dataDir)
+  return undefined
+}
