@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { addConfigCommand } from './commands/config.ts'
 import { addDatabaseCommand } from './commands/database.ts'
+import { addExecutorCommand } from './commands/executor.ts'
 import { addExportCommands } from './commands/export.ts'
 import { addMaintenanceCommand } from './commands/maintenance.ts'
 import { addPlanCommand } from './commands/plan.ts'
@@ -30,6 +31,7 @@ The pipeline is .slipway/config.yml (or .agola/config.yml).`,
   addPlanCommand(program, io, setStatus)
   addConfigCommand(program, io, setStatus)
   addDatabaseCommand(program, io, setStatus)
+  addExecutorCommand(program, io, version)
   addMaintenanceCommand(program, io, setStatus)
   addExportCommands(program, io, setStatus)
   for (const command of program.commands) command.copyInheritedSettings(program)

@@ -41,7 +41,7 @@ export type ExecutorComponents = {
 }
 
 const reconnectMsMin = 100
-const reconnectMsMax = 10_000
+const reconnectMsMax = 5000
 /** In a row, before the executor gives up. */
 const refusalsMax = 4
 const retryMsMin = 100

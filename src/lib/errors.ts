@@ -99,6 +99,8 @@ const errors = {
   executor_removed: error('conflict', 'The executor was removed on purpose; it needs a new token.'),
   executor_superseded: error('conflict', 'The executor has connected again: an older connection of it ends.'),
   executor_not_registered: error('conflict', 'The executor has to say what it is and has before it gets orders.'),
+  executor_running: error('conflict', 'Another executor works in that data directory.'),
+  executor_data_foreign: error('conflict', 'The data directory belongs to another executor.'),
   executor_token_not_found: error('notfound', 'There is no such token of an executor.'),
   executor_token_exists: error('conflict', 'Another token of an executor has that name.'),
   executor_token_invalid: error('invalid', 'The name of a token of an executor is not a valid one.'),

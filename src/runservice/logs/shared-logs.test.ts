@@ -10,16 +10,7 @@ import { newSealingKey } from '../../lib/sealing.ts'
 import type { RunserviceHost } from '../api.ts'
 import { aFrame } from '../executor-api-contract.ts'
 import { createRunservice } from '../service.ts'
-import {
-  aHello,
-  aReport,
-  aRequest,
-  FakeExecutor,
-  never,
-  noSource,
-  openInstallation,
-  until,
-} from '../service-fixture.ts'
+import { aHello, aReport, aRequest, FakeExecutor, noSource, openInstallation, until } from '../service-fixture.ts'
 
 async function threeInstances() {
   const owner = new AsyncDisposableStack()
