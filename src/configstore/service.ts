@@ -64,7 +64,7 @@ export async function openConfigstore(
     ...remoteSourceOperations(store),
     ...taskOperations(store, { database, clock }),
     ...keyOperations(store),
-    sweep: () => store.sweep(),
+    sweep: (context) => store.sweep(context?.signal),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   }
 }
@@ -165,11 +165,12 @@ class LocalStore implements Store, AsyncDisposable {
     this.#background.add(done)
   }
 
-  async sweep(): Promise<void> {
+  async sweep(signal?: AbortSignal): Promise<void> {
     const { database } = this.#components
     await this.#removeAll()
     const before = this.now() - limits.expiredTokenMs.value
-    while ((await database.do((tx) => removeExpiredTokens(tx, before))).result);
+    for (let isMore = true; isMore && !this.closing.aborted && signal?.aborted !== true; )
+      isMore = (await database.do((tx) => removeExpiredTokens(tx, before))).result
     await database.do((tx) => purgeRetired(tx))
   }
 
