@@ -95,7 +95,7 @@ test('a bucket that ignores conditions is refused', async () => {
     [Symbol.asyncDispose]: async () => {},
   }
   const opening = openDatabaseBackend({ log: 'bucket' }, { storage: ignoring, base: 'a', clock: systemClock })
-  await expect(opening).rejects.toMatchObject({ code: 'backend_unfit' })
+  await expect(opening).rejects.toMatchObject({ code: 'object_storage_unsafe' })
 })
 
 describe.each(['etcd', 'postgres', 'bucket'] as const)('%s', (log) => {

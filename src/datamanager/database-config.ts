@@ -16,9 +16,9 @@ import { EtcdClient, type EtcdSettings, prefixEnd } from '../lib/etcd/client.ts'
 import type { Json } from '../lib/json.ts'
 import { PostgresClient, quoteName } from '../lib/postgres.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
+import { selfTest } from '../objectstorage/self-test.ts'
 import type { ChangeLog } from './change-log.ts'
 import { BucketChangeLog } from './log/bucket/bucket-log.ts'
-import { checkConditions } from './log/bucket/check-conditions.ts'
 import { EtcdChangeLog } from './log/etcd/etcd-log.ts'
 import { Payloads } from './log/payloads.ts'
 import { PostgresChangeLog } from './log/postgres/postgres-log.ts'
@@ -110,7 +110,7 @@ export type DatabaseBackendComponents = {
   readonly clock: Clock
 }
 
-/** Connects. Errors: `config_invalid`, `module_missing`, `backend_unfit`, those of the connection. */
+/** Connects. Errors: `config_invalid`, `module_missing`, `backend_unfit`, `object_storage_unsafe`, those of the connection. */
 export async function openDatabaseBackend(
   settings: DatabaseSettings,
   components: DatabaseBackendComponents,
@@ -219,7 +219,7 @@ async function openPostgres(
 
 async function openBucket(components: DatabaseBackendComponents, openSignal?: AbortSignal): Promise<DatabaseBackend> {
   const { storage, base, clock } = components
-  await checkConditions(storage, `${base}/`, openSignal)
+  await selfTest(storage, openSignal)
   const coordination = new BucketCoordination({ storage, prefix: `${base}/coordination/`, clock })
   return {
     coordination,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { limits } from '../lib/limits.ts'
+import { type Logger, silentLogger } from '../lib/log.ts'
 import { type AppendResult, type ChangeLog, genesisHash } from './change-log.ts'
 import { aRecord } from './change-log-contract.ts'
 import { openLogDatabase } from './open-log-database.ts'
@@ -23,7 +24,7 @@ class World implements Disposable {
   readonly store = new MemoryLogStore()
   #instances = 0
 
-  open(log: ChangeLog = new MemoryChangeLog(this.store), seams: Seams = {}) {
+  open(log: ChangeLog = new MemoryChangeLog(this.store), seams: Seams = {}, logger: Logger = silentLogger) {
     const path = join(this.folder, `${++this.#instances}.db`)
     const instanceId = `instance ${this.#instances}`
     const { clock } = this
@@ -35,6 +36,7 @@ class World implements Disposable {
       instanceId,
       log,
       identity,
+      logger,
       seams: { defer, ...seams },
     })
   }
@@ -247,4 +249,29 @@ test('closing does not wait for ever for a log that is out of reach', async () =
   const waiting = db.do((tx) => tx.put('box', 'a', { size: 1 })).catch((error: unknown) => error)
   await world.finish(db[Symbol.asyncDispose]())
   expect(await waiting).toBeInstanceOf(OutcomeUnknownError)
+})
+
+test('a log that is out of reach is told of once, and once more when it is over', async () => {
+  using world = new World()
+  const told: string[] = []
+  const logger = {
+    ...silentLogger,
+    warn: (message: string) => void told.push(message),
+    info: (message: string) => void told.push(message),
+  }
+  let isReachable = true
+  const log = new MemoryChangeLog(world.store, async (_call, { act }) => {
+    if (!isReachable) throw new LostAnswer('out of reach')
+    return act()
+  })
+  await using db = await world.open(log, {}, logger)
+  isReachable = false
+  const waiting = db.do((tx) => tx.put('box', 'a', { size: 1 }))
+  await world.finish(world.clock.sleep(500))
+  expect(told).toEqual([])
+  await world.finish(world.clock.sleep(20_000))
+  expect(told).toEqual(['the change log cannot be reached'])
+  isReachable = true
+  await world.finish(waiting)
+  expect(told).toEqual(['the change log cannot be reached', 'the change log is reached again'])
 })

@@ -6,11 +6,13 @@ import { dirname } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { createPrivateFile } from '../lib/file-lock.ts'
+import { type Logger, silentLogger } from '../lib/log.ts'
 import type { ChangeLog } from './change-log.ts'
 import { FamilyLoader } from './cold/load-families.ts'
 import type { Position, RowTypes, Schema } from './database.ts'
 import { DatabaseLock } from './database-lock.ts'
 import { Follower } from './log/follower.ts'
+import { LogHealth } from './log/log-health.ts'
 import { RemoteCommit } from './log/remote-commit.ts'
 import { LogDatabase } from './log-database.ts'
 import { ReadModel } from './read-model/read-model.ts'
@@ -38,6 +40,8 @@ export type OpenLogDatabaseOptions = {
   readonly shipsLog?: boolean
   /** The position up to which every registered consumer of `changes` has come; later records stay in the log. */
   readonly consumed?: () => Position
+  /** Hears when the log cannot be reached; default that of `storage`. */
+  readonly logger?: Logger
   /** Only for the simulation. */
   readonly seams?: Seams
 }
@@ -53,6 +57,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   const { path, types, clock, instanceId, identity, storage, shipsLog = true, consumed, seams = {} } = options
   const { random = Math.random, newId = randomUUID, defer = deferToEndOfTurn, onBranch = () => {} } = seams
   const { replaceCommit = (commit) => commit } = seams
+  const { logger = storage?.logger ?? silentLogger } = options
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   using undo = new DisposableStack()
   undo.use(DatabaseLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
@@ -73,11 +78,12 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     closing.abort(error)
     database?.fail(error)
   }
-  const follower = new Follower({ model, log, clock, onBranch, loadFamilies: families.load, onFailure })
+  const health = new LogHealth(logger, clock)
+  const follower = new Follower({ model, log, clock, onBranch, health, loadFamilies: families.load, onFailure })
   await follower.catchUp(closing.signal)
   // The head may be further: another one writes, or a record is missing, and then this fails.
   if ((await checkLogEnd(log, model)) > model.position) await follower.catchUp(closing.signal)
-  const parts = { model, log, follower, clock, random, onBranch, closing: closing.signal, onFailure }
+  const parts = { model, log, follower, clock, random, onBranch, health, closing: closing.signal, onFailure }
   const writer = new Writer({
     model,
     commit: replaceCommit(new RemoteCommit(parts), model),

@@ -7,6 +7,7 @@ import { ColdRows, type LoadFamilies, Thawing } from '../cold/thawed.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
 import { decodeRecord } from '../record.ts'
 import type { OnBranch } from '../recovery.ts'
+import type { LogHealth } from './log-health.ts'
 
 /** Records read at once; each may have a megabyte. */
 const readRecords = 16
@@ -17,6 +18,7 @@ export type FollowerComponents = {
   readonly log: ChangeLog
   readonly clock: Clock
   readonly onBranch: OnBranch
+  readonly health: LogHealth
   readonly loadFamilies: LoadFamilies
   /** Hears when the log and this database contradict each other: nothing may be served any more. */
   readonly onFailure: (error: SlipwayError) => void
@@ -96,15 +98,17 @@ export class Follower {
 
   /** Follows until `signal` is aborted; trouble with the log is tried again, for as long as it lasts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { model, log, clock, onBranch } = this.#components
+    const { model, log, clock, onBranch, health } = this.#components
     for (let failures = 0; !signal.aborted; ) {
       try {
         await log.changed(model.position, signal)
         await this.catchUp(signal)
         failures = 0
+        health.succeeded()
       } catch (error) {
         if (signal.aborted || isContradiction(error)) return
         onBranch('follow: try again')
+        health.failed(error)
         await clock.sleep(Math.min(2 ** failures++, retryMsMax), signal).catch(() => undefined) // aborted: the loop ends
       }
     }

@@ -9,6 +9,7 @@ import type { ReadModel } from '../read-model/read-model.ts'
 import type { OnBranch } from '../recovery.ts'
 import type { CommitOutcome, CommitStrategy, EvaluatedBatch } from '../writer.ts'
 import { type Follower, isContradiction } from './follower.ts'
+import type { LogHealth } from './log-health.ts'
 
 /** Waits between attempts double from 1 ms up to this. */
 const retryMsMax = 1000
@@ -27,6 +28,7 @@ export type RemoteCommitComponents = {
   /** In [0, 1). */
   readonly random: () => number
   readonly onBranch: OnBranch
+  readonly health: LogHealth
   /** Aborted when the database closes. */
   readonly closing: AbortSignal
   readonly onFailure: (error: SlipwayError) => void
@@ -120,11 +122,13 @@ export class RemoteCommit implements CommitStrategy {
 
   /** Appends until it is certain whose record is at this position. Never moves past a position that is not resolved. */
   async #append(record: EncodedRecord, prev: RecordHash): Promise<'ours' | 'another'> {
-    const { log, clock, onBranch, closing } = this.#components
+    const { log, clock, onBranch, health, closing } = this.#components
     let phantoms = 0
     for (let attempt = 0; ; attempt++) {
       closing.throwIfAborted()
       const result = await this.#tryAppend(() => log.append(record, prev, closing))
+      if (result.kind === 'unknown') health.failed(result.cause)
+      else health.succeeded()
       if (result.kind === 'created') return 'ours'
       const slot = await this.#retrying(() => this.#readSlot(record))
       const isUnknown = result.kind === 'unknown'
@@ -169,13 +173,16 @@ export class RemoteCommit implements CommitStrategy {
 
   /** Until it succeeds, the log and this database contradict each other, or the database closes. */
   async #retrying<T>(act: () => Promise<T>): Promise<T> {
-    const { clock, onBranch, closing } = this.#components
+    const { clock, onBranch, health, closing } = this.#components
     for (let attempt = 0; ; attempt++) {
       try {
-        return await act()
+        const result = await act()
+        health.succeeded()
+        return result
       } catch (error) {
         if (closing.aborted || isContradiction(error)) throw error
         onBranch('append: log not readable')
+        health.failed(error)
         await clock.sleep(Math.min(2 ** attempt, retryMsMax), closing)
       }
     }

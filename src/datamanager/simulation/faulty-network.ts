@@ -96,6 +96,8 @@ export class FaultyNetwork {
   readonly #parts: FaultyNetworkParts
   /** 1 while things fail, 0 afterwards. */
   rate = 1
+  /** When everything that was late has happened. */
+  quietAt = 0
   /** How long the request that is being done was on its way, in milliseconds. */
   lateMs = 0
 
@@ -127,10 +129,10 @@ export class FaultyNetwork {
         swallow(act)
         throw new LostAnswer(fault)
       case 'answer lost, request late':
-        clock.after(this.#lateMs(), () => swallow(act))
+        this.#later(act)
         throw new LostAnswer(fault)
       case 'request repeated late':
-        clock.after(this.#lateMs(), () => swallow(act))
+        this.#later(act)
         break
       case 'request repeated at once':
         swallow(act)
@@ -147,12 +149,13 @@ export class FaultyNetwork {
         break
       case 'stopped':
         life.stoppedUntil = clock.now() + stoppedMsMin + random.below(stoppedMsMax - stoppedMsMin)
+        this.quietAt = Math.max(this.quietAt, life.stoppedUntil)
         break
       case 'disk full':
         throw new SlipwayError('disk_full', 'simulated: no space left')
       case 'crash before':
         // Sent, but not arrived when the process died.
-        if (random.chance(0.3)) clock.after(this.#lateMs(), () => swallow(act))
+        if (random.chance(0.3)) this.#later(act)
         this.#parts.die(life, `before ${call} ${key}`)
         throw new LostAnswer(fault)
       case 'crash after':
@@ -173,9 +176,11 @@ export class FaultyNetwork {
     if (life.stoppedUntil > clock.now()) await clock.sleep(life.stoppedUntil - clock.now(), signal)
   }
 
-  #lateMs(): number {
-    const { random } = this.#parts
-    return random.below(random.chance(0.2) ? stallMsMax : lateMsMax)
+  #later(act: () => unknown): void {
+    const { random, clock } = this.#parts
+    const lateMs = random.below(random.chance(0.2) ? stallMsMax : lateMsMax)
+    this.quietAt = Math.max(this.quietAt, clock.now() + lateMs)
+    clock.after(lateMs, () => swallow(act))
   }
 
   #choose<T>(life: Life, call: StoreCall, key: string, { stale, damaged }: Request<T>): Fault | undefined {

@@ -153,10 +153,12 @@ export function checkChanges(told: readonly Change[], records: readonly DecodedR
     position,
     operations: transactions.flatMap(({ operations }) => operations),
   }))
-  if (!isDeepStrictEqual(told, expected))
-    throw new SimulationFailure(
-      `a consumer was told positions ${told.map(({ position }) => position).join()} of ${expected.length} records`,
-    )
+  const wrong = expected.findIndex((change, at) => !isDeepStrictEqual(told[at], change))
+  if (wrong < 0 && told.length === expected.length) return
+  const at = wrong < 0 ? expected.length : wrong
+  throw new SimulationFailure(
+    `of ${expected.length} records a consumer was told ${told.length}, first another one at ${at + 1}: ${JSON.stringify(told[at])} instead of ${JSON.stringify(expected[at])}`,
+  )
 }
 
 /** The content hash of rows by type and id with a zero byte between. */

@@ -9,7 +9,6 @@ import { openPosixObjectStorage } from '../../../objectstorage/posix.ts'
 import { genesisHash } from '../../change-log.ts'
 import { aRecord, changeLogContract } from '../../change-log-contract.ts'
 import { BucketChangeLog } from './bucket-log.ts'
-import { checkConditions } from './check-conditions.ts'
 
 const prefix = 'base/generation/'
 
@@ -140,18 +139,4 @@ test('collectors that race never lower the mark', async () => {
   await expect(opened.log().read(8, 5)).rejects.toMatchObject({ code: 'history_collected' })
   expect((await opened.log().read(9, 5)).map(({ position }) => position)).toEqual([10, 11, 12])
   await fill(opened.log(), 13, 13, prev)
-})
-
-test('a store that honours conditions is fit', async () => {
-  await using opened = await openStorage()
-  await checkConditions(opened.storage, prefix)
-  const keys = []
-  for await (const { key } of opened.storage.list()) keys.push(key)
-  expect(keys).toEqual([])
-})
-
-test('a store that ignores conditions is refused', async () => {
-  await using opened = await openStorage()
-  const ignoring = replacing(opened.storage, { create: (...args) => opened.storage.put(...args) })
-  await expect(checkConditions(ignoring, prefix)).rejects.toMatchObject({ code: 'backend_unfit' })
 })
