@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import { configstoreRowTypes } from '../configstore/row-types.ts'
 import type { RowTypes, Schema } from '../datamanager/database.ts'
 import { type DatabaseSettings, openDatabaseBackend } from '../datamanager/database-config.ts'
 import type { OpenedExport } from '../datamanager/export/export-database.ts'
@@ -28,6 +29,7 @@ import { readManifest } from '../datamanager/snapshot/manifest.ts'
 import { findRoot } from '../datamanager/snapshot/root.ts'
 import { verifyStorage } from '../datamanager/snapshot/verify-storage.ts'
 import { exportStopped, type StoppedDatabase, verifyStopped } from '../datamanager/stopped-database.ts'
+import { gatewayRowTypes } from '../gateway/rows.ts'
 import { systemClock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { loadInstallationKey, type SealingKey } from '../lib/sealing.ts'
@@ -50,10 +52,10 @@ export {
 export type { AgolaImportReport } from './agola-import/import-report.ts'
 
 const rowTypes: Readonly<Record<DatabaseService, RowTypes>> = {
-  configstore: { datakey: {}, keyring: {} },
+  configstore: configstoreRowTypes,
   runservice: runserviceRowTypes,
   notification: {},
-  gateway: {},
+  gateway: gatewayRowTypes,
 }
 
 /** How often instances are asked whether they have entered maintenance. */

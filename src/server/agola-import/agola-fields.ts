@@ -34,8 +34,8 @@ export class AgolaFields {
     return this.#take(name, (value) => (typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined))
   }
 
-  flag(name: string): boolean {
-    return this.#take(name, (value) => (typeof value === 'boolean' ? value : undefined)) ?? false
+  flag(name: string, absent = false): boolean {
+    return this.#take(name, (value) => (typeof value === 'boolean' ? value : undefined)) ?? absent
   }
 
   /** Milliseconds; Go's zero time is none. */

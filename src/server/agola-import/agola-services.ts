@@ -1,3 +1,3 @@
 /** Services of Agola whose exports are read. */
-export const agolaServices = ['runservice'] as const
+export const agolaServices = ['runservice', 'configstore'] as const
 export type AgolaService = (typeof agolaServices)[number]

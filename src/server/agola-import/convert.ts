@@ -6,13 +6,20 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { Keyring } from '../../configstore/keyring.ts'
+import { type ConfigstoreSchema, configstoreRowTypes } from '../../configstore/row-types.ts'
+import type { User } from '../../configstore/types.ts'
 import { genesisHash } from '../../datamanager/change-log.ts'
 import { encodeExportHeader, encodeExportRow, encodeExportTrailer } from '../../datamanager/export/export-format.ts'
+import { openDatabase } from '../../datamanager/open-database.ts'
 import { encodeSum, moveSum, rowHash } from '../../datamanager/read-model/content-hash.ts'
+import { systemClock } from '../../lib/clock.ts'
 import type { Json } from '../../lib/json.ts'
+import { limits } from '../../lib/limits.ts'
 import type { SealingKey } from '../../lib/sealing.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import type { AgolaService } from './agola-services.ts'
+import { type ConfigRow, configKinds, configRows } from './config-rows.ts'
 import { type AgolaImportReport, ReportBuilder } from './import-report.ts'
 import { type AgolaObject, invalid, readAgolaExport } from './read-agola-export.ts'
 import { droppedRunKinds, type ImportedRow, readRunCounter, runConfigIdOf, runRows, sequenceOf } from './run-rows.ts'
@@ -33,6 +40,8 @@ export type ConvertedExport = AsyncDisposable & {
   readonly stream: AsyncIterable<Uint8Array>
 }
 
+/** Objects that are written in one transaction; each may seal some values. */
+const batchRows = 50
 /** Rows that one chunk of the stream has. */
 const chunkRows = 256
 
@@ -50,7 +59,8 @@ export async function convertAgolaExport(
     report.read(object.kind)
     staging.add(object)
   }
-  stageRunRows(staging, report, options)
+  if (options.service === 'configstore') await stageConfigRows(staging, report, options)
+  else stageRunRows(staging, report, options)
   const { contentHash, count } = staging.sum()
   const { service: database, storeId: store, now: createdAt } = options
   const place = { store, generation: newUuid(createdAt), position: 0, hash: genesisHash }
@@ -100,6 +110,44 @@ function stageRunRows(staging: Staging, report: ReportBuilder, options: ConvertO
   }
 }
 
+/** Through a configstore's own keyring, on a database that is thrown away: so its keys are made where they always are. */
+async function stageConfigRows(staging: Staging, report: ReportBuilder, options: ConvertOptions): Promise<void> {
+  const types = configstoreRowTypes
+  const path = join(staging.folder, 'configstore.db')
+  await using db = await openDatabase<ConfigstoreSchema>({ path, types, clock: systemClock })
+  const keyring = await Keyring.open(db, [options.key], options.now)
+  const write = async (rows: readonly ConfigRow[]) => {
+    await db.do((tx) => {
+      for (const { type, id, body, sealed = [] } of rows) {
+        tx.put(type as 'user', id, body as User) // config-rows.ts gives each type its body
+        for (const value of sealed) keyring.put(tx, value.type, id, value.field, value.value)
+      }
+    })
+  }
+  let batch: ConfigRow[] = []
+  for (const row of configRows(staging, { report, now: options.now })) {
+    options.signal?.throwIfAborted()
+    if (Buffer.byteLength(JSON.stringify(row.body)) > limits.rowBytes.value) {
+      report.drop(row.type, `it has more than ${limits.rowBytes.value} bytes`, row.id)
+      continue
+    }
+    batch.push(row)
+    if (batch.length < batchRows) continue
+    await write(batch)
+    batch = []
+  }
+  await write(batch)
+  for (const type of Object.keys(types) as (keyof typeof types)[])
+    for (const { id, body } of db.view((tx) => tx.list(type))) {
+      staging.write(type, id, JSON.stringify(body))
+      report.wrote(type)
+    }
+  for (const kind of staging.kinds()) {
+    if (configKinds.some((known) => known === kind)) continue
+    for (const { id } of staging.objects(kind)) report.drop(kind, 'it is not known', id)
+  }
+}
+
 async function* encodeStream(header: string, staging: Staging): AsyncGenerator<Uint8Array> {
   const digest = createHash('sha256')
   const counts: Record<string, number> = {}
@@ -123,15 +171,15 @@ async function* encodeStream(header: string, staging: Staging): AsyncGenerator<U
 
 /** Objects of Agola by kind and id, and rows by type and id. Names are compared as UTF-8 bytes, as SQLite does. */
 class Staging implements Disposable {
-  readonly #folder: string
+  readonly folder: string
   readonly #db: DatabaseSync
   readonly #insert: StatementSync
   readonly #write: StatementSync
   readonly #take: StatementSync
 
   constructor() {
-    this.#folder = mkdtempSync(join(tmpdir(), 'slipway-agola-'))
-    this.#db = new DatabaseSync(join(this.#folder, 'staging'))
+    this.folder = mkdtempSync(join(tmpdir(), 'slipway-agola-'))
+    this.#db = new DatabaseSync(join(this.folder, 'staging'))
     // Nothing of it has to survive anything; values of secrets are in it, so it is this process's alone.
     this.#db.exec(`PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
       CREATE TABLE object (kind TEXT, id TEXT, format TEXT, value TEXT, sequence INTEGER, PRIMARY KEY (kind, id));
@@ -197,7 +245,7 @@ class Staging implements Disposable {
 
   [Symbol.dispose](): void {
     this.#db.close()
-    rmSync(this.#folder, { recursive: true, force: true })
+    rmSync(this.folder, { recursive: true, force: true })
   }
 
   *#select(sql: string, kind: string): Generator<AgolaObject> {
