@@ -4,6 +4,10 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Route } from '../src/contract/route.ts'
+import { routes } from '../src/contract/routes.ts'
+import { type CallerKind, callersOf, type MatrixRow, permissionMatrix } from '../src/gateway/permissions/matrix.ts'
+import type { Decision, SubjectKind } from '../src/gateway/permissions/permission.ts'
 import { type ErrorKind, errorCodes } from '../src/lib/errors.ts'
 import { type Limit, limits } from '../src/lib/limits.ts'
 import { settingsPage, settingsSchemaFile } from './settings-page.ts'
@@ -13,6 +17,7 @@ export function generatedPages(): Readonly<Record<string, string>> {
   return {
     'limits.md': limitsPage(),
     'errors.md': errorsPage(),
+    'permissions.md': permissionsPage(),
     'settings.md': settingsPage(note),
     'settings.schema.json': settingsSchemaFile(),
   }
@@ -62,6 +67,107 @@ function errorsPage(): string {
     ...Object.entries(errorCodes).map(([code, { kind, meaning }]) => `| \`${code}\` | ${kind} | ${meaning} |`),
     '',
   ].join('\n')
+}
+
+/** What people read for a decision. */
+const answers: Readonly<Record<Decision, string>> = {
+  allowed: 'yes',
+  unauthenticated: '401',
+  forbidden: '403',
+  hidden: '404',
+  token_scope: '403',
+}
+
+const columns: Readonly<Record<CallerKind, string>> = {
+  anonymous: 'nobody',
+  user: 'other user',
+  member: 'member',
+  owner: 'owner',
+  admin: 'administrator',
+  admintoken: 'its token',
+}
+
+const permissionSections: readonly {
+  readonly title: string
+  readonly text: string
+  readonly on: readonly SubjectKind[]
+  readonly columns?: Partial<typeof columns>
+}[] = [
+  {
+    title: 'The installation and the caller itself',
+    text: 'The last column is the token of the administrator in the settings, which is no user.',
+    on: ['installation', 'caller'],
+    columns: { user: 'user' },
+  },
+  {
+    title: 'Users',
+    text: 'What a user has concerns that user and administrators.',
+    on: ['user'],
+    columns: { owner: 'the user' },
+  },
+  { title: 'Organizations', text: '', on: ['organization'] },
+  {
+    title: 'Project groups',
+    text: 'Of an organization; in the tree of a user that user is the owner, and there are no members. To make something, the group it is put into counts; to move something, both.',
+    on: ['parentgroup', 'projectgroup'],
+  },
+  { title: 'Projects', text: '', on: ['project'] },
+  {
+    title: 'Runs',
+    text: 'A run is as visible as its project; a run of a user is for that user and administrators.',
+    on: ['run'],
+  },
+]
+
+function permissionsPage(): string {
+  const matrix = permissionMatrix()
+  return [
+    '# Permissions',
+    '',
+    `Who may do what over the API. ${note} The server decides by the same table, and a test asks it for every cell.`,
+    '',
+    '`yes`: allowed. `401`: nobody is logged in. `403`: known, and not allowed. `404`: may not be known of, and answers as what is',
+    'not there. Two answers: for something that is public for all, and for something private. Something is private when it, a',
+    'group above it, or its organization is. Administrators may everything.',
+    '',
+    'A token does at most what its user may. Its scope must be at least the one of the operation: `read`, then `run`, then `admin`.',
+    'A token for some projects knows nothing else: there it is as good as another user.',
+    '',
+    ...permissionSections.flatMap(({ title, text, on, columns: names }) => [
+      `## ${title}`,
+      '',
+      ...(text === '' ? [] : [text, '']),
+      ...permissionTable(
+        matrix.filter(({ permission }) => on.includes(permission.on)),
+        { ...columns, ...names },
+      ),
+      '',
+    ]),
+  ].join('\n')
+}
+
+function permissionTable(rows: readonly MatrixRow[], names: typeof columns): readonly string[] {
+  const callers = callersOf(rows[0]!.permission.on)
+  return [
+    `| operation | scope | ${callers.map((caller) => names[caller]).join(' | ')} |`,
+    `|---|---|${callers.map(() => '---|').join('')}`,
+    ...rows.map((row) => {
+      const { method, path }: Route = routes[row.operation]
+      const cells = callers.map((caller) => permissionCell(row, caller))
+      return `| \`${method} ${path}\` | ${row.permission.scope} | ${cells.join(' | ')} |`
+    }),
+  ]
+}
+
+function permissionCell({ cells, permission }: MatrixRow, caller: CallerKind): string {
+  const answersFor = (membersMay: boolean) => {
+    const own = cells.filter((cell) => cell.caller === caller && cell.membersMay === membersMay)
+    return [...new Set(own.map(({ decision }) => answers[decision]))].join(' / ')
+  }
+  const usual = answersFor(false)
+  if (!permission.orMembersIfAllowed) return usual
+  const open = answersFor(true)
+  return open === usual ? usual : `${usual}; ${open} where the project lets members`
 }
 
 const units: Readonly<Record<Limit['unit'], readonly (readonly [number, string])[]>> = {

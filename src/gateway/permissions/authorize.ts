@@ -73,8 +73,11 @@ async function findSubject(
     case 'installation':
     case 'caller':
       return undefined
-    case 'user':
-      return await resolve(components, 'user', String(params.userRef), caller, 'user_not_found')
+    case 'user': {
+      const found = await resolve(components, 'user', String(params.userRef), caller, 'user_not_found')
+      // Whoever is logged in may know the names of users; what they have is another matter.
+      return { ...found, access: { ...found.access, globalVisibility: 'public' } }
+    }
     case 'organization':
       return await resolve(components, 'organization', String(params.orgRef), caller, 'organization_not_found')
     case 'projectgroup':
