@@ -69,6 +69,8 @@ export type CloneStep = {
   /** Commits of history; undefined means all. */
   readonly depth?: number
   readonly recurseSubmodules: boolean
+  /** Files of Git LFS are fetched. */
+  readonly lfs?: true
 }
 export type SaveToWorkspaceStep = {
   readonly type: 'save_to_workspace'

@@ -69,7 +69,9 @@ async function freeze(root: string, target: string, collected: Collected, signal
   }
   // A copy of the user's index knows which files are unchanged, so only changed ones are read.
   if (await exists(userIndex)) await copyIndex(userIndex, index)
-  await git(['-c', 'core.fsmonitor=false', '-c', 'advice.addEmbeddedRepo=false', 'add', '--all', '--', ':/'], ours)
+  // Changed files of Git LFS go into a store beside the frozen objects, not into the user's.
+  const settings = ['core.fsmonitor=false', 'advice.addEmbeddedRepo=false', `lfs.storage=${join(target, 'lfs')}`]
+  await git([...settings.flatMap((setting) => ['-c', setting]), 'add', '--all', '--', ':/'], ours)
   const modules: string[] = []
   const [writtenTree, links] = await Promise.all([git(['write-tree'], ours), gitlinks(root, ours, signal)])
   for (const module of links) {

@@ -100,15 +100,6 @@ describe('a packed tree', () => {
     const [name] = readdirSync(dir)
     expect(existsSync(join(dir, name!, 'mirror.git'))).toBe(false)
   })
-
-  test('with files in Git LFS fails and says so', async () => {
-    const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'
-    const repository = aRepository({ '.gitattributes': '*.bin filter=lfs\n', 'a.txt': pointer })
-    const commitSha = repository.commit('lfs')
-    await expect(
-      someMirrors().mirrors.packedTree(sourceOf(repository, commitSha), all, () => {}, never),
-    ).rejects.toMatchObject({ code: 'git_failed', message: expect.stringContaining('Git LFS') })
-  })
 })
 
 describe('a submodule', () => {

@@ -3,6 +3,7 @@
 // detached HEAD, `origin` without credentials. The tar is streamed into every pod that asks for it.
 //
 //   <dir>/<hash of the key>/mirror.git   bare, every fetched commit kept by a ref of its own
+//                           lfs/         objects of Git LFS, as git-lfs keeps them
 //                           fetch.lock   held while fetching, never while waiting for another lock
 //                           pack.lock    held while packing
 //                           packed/<hash of commit and options>.tar
@@ -11,19 +12,22 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { lstat, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { fileLock } from '../../lib/file-lock.ts'
 import { limits } from '../../lib/limits.ts'
 import { runProcess } from '../../lib/process.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
+import { checkOutLfs, findLfsPointers } from './lfs.ts'
 import { gitSucceeds, gitText, runGit } from './run-git.ts'
 
 export type CloneOptions = {
   /** Commits of history; undefined means all. */
   readonly depth?: number
   readonly recurseSubmodules: boolean
+  /** Fetches files of Git LFS; else a tree that has any fails. */
+  readonly lfs?: boolean
 }
 
 export type Note = (line: string) => void
@@ -157,14 +161,8 @@ export class GitMirrors {
     const unfinished = `${packed}.${attempt}.unfinished`
     try {
       await this.#checkOut(mirror, tree, source, options, signal)
-      if (options.recurseSubmodules) await this.#checkOutSubmodules(tree, source, '', note, signal, 0)
-      const pointers = await lfsPointers(tree, signal)
-      if (pointers > 0) {
-        throw new SlipwayError(
-          'git_failed',
-          `${pointers} files are stored in Git LFS, which this version does not fetch`,
-        )
-      }
+      await this.#checkOutLfs(dirname(mirror), tree, source, options, note, signal)
+      if (options.recurseSubmodules) await this.#checkOutSubmodules(tree, source, options, '', note, signal, 0)
       const result = await runProcess(
         'tar',
         ['--format=pax', '--owner=0', '--group=0', '-C', tree, '-cf', unfinished, '.'],
@@ -209,9 +207,31 @@ export class GitMirrors {
     await git('-c', 'advice.detachedHead=false', 'checkout', '--quiet', '--detach', source.commitSha)
   }
 
+  async #checkOutLfs(
+    repository: string,
+    tree: string,
+    source: CloneSource,
+    { lfs = false }: CloneOptions,
+    note: Note,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const pointers = await findLfsPointers(tree, signal)
+    if (pointers.length === 0) return
+    const files = pointers.length === 1 ? '1 file is' : `${pointers.length} files are`
+    if (!lfs)
+      throw new SlipwayError(
+        'git_failed',
+        `${files} stored in Git LFS: the clone step fetches them when it says "lfs: true"`,
+      )
+    note(`Fetching ${pointers.length} files of Git LFS`)
+    using _lock = await fileLock(join(repository, 'fetch.lock'), this.#clock, signal)
+    await checkOutLfs(tree, pointers, { store: join(repository, 'lfs'), source, bytesMax: this.#bytesMax, signal })
+  }
+
   async #checkOutSubmodules(
     tree: string,
     source: CloneSource,
+    options: CloneOptions,
     prefix: string,
     note: Note,
     signal: AbortSignal,
@@ -249,7 +269,8 @@ export class GitMirrors {
         { recurseSubmodules: true },
         signal,
       )
-      await this.#checkOutSubmodules(join(tree, module.path), submodule, `${path}/`, note, signal, level + 1)
+      await this.#checkOutLfs(repository, join(tree, module.path), submodule, options, note, signal)
+      await this.#checkOutSubmodules(join(tree, module.path), submodule, options, `${path}/`, note, signal, level + 1)
     }
   }
 }
@@ -322,15 +343,6 @@ function absoluteUrl(url: string, base: string): string {
     else if (part !== '.') segments.push(part)
   }
   return segments.join('/')
-}
-
-async function lfsPointers(tree: string, signal: AbortSignal): Promise<number> {
-  if (!(await exists(join(tree, '.gitattributes')))) return 0
-  const found = await gitText(
-    ['-C', tree, 'grep', '-lI', '--max-count=1', '^version https://git-lfs.github.com/spec/'],
-    { signal, codes: [0, 1] },
-  )
-  return found === '' ? 0 : found.split('\n').length
 }
 
 function packedName(source: CloneSource, options: CloneOptions): string {

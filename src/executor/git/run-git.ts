@@ -37,6 +37,8 @@ async function runGitForCode(args: readonly string[], options: GitOptions) {
         GIT_TERMINAL_PROMPT: '0',
         GIT_ASKPASS: '',
         SSH_ASKPASS: '',
+        // Checking out fetches nothing by itself, whatever filters the machine has.
+        GIT_LFS_SKIP_SMUDGE: '1',
         LC_ALL: 'C',
         ...pick(options.environment ?? {}, repositoryVariables),
       },

@@ -8,7 +8,11 @@ export async function executeCloneStep(step: CloneStep, context: StepContext): P
   const { order, pod, mirrors, log, signal } = context
   const path = await mirrors.packedTree(
     order.clone,
-    { ...(step.depth === undefined ? {} : { depth: step.depth }), recurseSubmodules: step.recurseSubmodules },
+    {
+      ...(step.depth === undefined ? {} : { depth: step.depth }),
+      recurseSubmodules: step.recurseSubmodules,
+      lfs: step.lfs ?? false,
+    },
     (line) => log.line(line),
     signal,
   )

@@ -106,6 +106,7 @@ function decodeStep(decoding: Decoding, written: WrittenStep, at: StepPlace): Co
         name: name === '' ? cloneStepName : name,
         ...decodeDepth(decoding, fields.get('depth'), at),
         recurseSubmodules: readBoolean(decoding, fields.get('recurse_submodules')) ?? false,
+        ...(readBoolean(decoding, fields.get('lfs')) ? { lfs: true as const } : {}),
       }
     case 'run':
       return decodeRun(decoding, written, { name, at })

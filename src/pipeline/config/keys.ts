@@ -87,6 +87,13 @@ export const slipwayOnlyKeys: readonly SlipwayOnlyKey[] = [
     type: 'map of label name to value (strings)',
     doc: 'Labels, each with its value, that an executor must carry. None: any executor.',
   },
+  {
+    scope: 'clone',
+    key: 'lfs',
+    path: 'runs[].tasks[].steps[].clone.lfs',
+    type: 'boolean',
+    doc: 'Fetches files of Git LFS. Without it a tree that has any fails the step.',
+  },
 ]
 
 export type StepKind = 'clone' | 'run' | 'save_to_workspace' | 'restore_workspace' | 'save_cache' | 'restore_cache'
