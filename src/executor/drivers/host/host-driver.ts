@@ -310,7 +310,7 @@ class HostDriver implements Driver {
         ...spare.record,
         baseEnvironment: { ...spare.record.baseEnvironment, ...environment },
       }
-      savePodRecord(spare.directory, record)
+      if (Object.keys(environment).length > 0) savePodRecord(spare.directory, record)
       if (record.uid !== undefined) this.#host.uids?.move(record.uid, directory.path)
       renameSync(spare.directory.path, directory.path)
       this.#spares.given(spare.id)
