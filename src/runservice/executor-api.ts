@@ -186,7 +186,7 @@ export interface RegisteringExecutorApi extends ExecutorApi {
   ): Promise<AsyncIterable<SentOrder>>
 
   beginUpload(executorTaskId: string): Promise<BegunUpload>
-  /** Stores a part; the same again changes nothing. Errors: `object_corrupt` for another SHA-256. */
+  /** Stores a part; the same again changes nothing. Errors: `service_unavailable` for another SHA-256: send it again. */
   putPart(executorTaskId: string, part: UploadPart): Promise<void>
   /** As `saveArchive`, of what was uploaded. Errors: `upload_not_found`, `object_corrupt`. */
   completeArchive(executorTaskId: string, step: number, upload: UploadedArchive): Promise<StoredArchive>

@@ -285,7 +285,13 @@ export class ExecutorService implements RegisteringExecutorApi {
 
   async putPart(executorTaskId: string, part: UploadPart): Promise<void> {
     this.#order(executorTaskId)
-    await this.#uploads.putPart(executorTaskId, part)
+    try {
+      await this.#uploads.putPart(executorTaskId, part)
+    } catch (error) {
+      if (!isSlipwayError(error, 'object_corrupt')) throw error
+      // Not what was stored is damaged, but what arrived: it is sent again.
+      throw new SlipwayError('service_unavailable', `part ${part.index} of an upload arrived damaged`, { cause: error })
+    }
   }
 
   async completeArchive(executorTaskId: string, step: number, upload: UploadedArchive): Promise<StoredArchive> {

@@ -67,6 +67,7 @@ import {
   type RunEvent,
   type RunTask,
 } from './types.ts'
+import { Uploads } from './uploads.ts'
 import { runWaitingReasonOf, waitingReasonsOf } from './waiting.ts'
 
 export type RunserviceSettings = Sealing & {
@@ -381,6 +382,7 @@ class LocalRunservice implements RunserviceHost {
     if (retention.logsMs !== 0) await cleanLogs({ database, logs: this.#logs }, now - retention.logsMs, signal)
     if (retention.workspacesMs !== 0) await cleanArchives({ database, ost }, now - retention.workspacesMs, signal)
     await cleanOrphanedArchives({ database, ost }, now - orphanAgeMs, signal)
+    await new Uploads(ost).clean(now - orphanAgeMs, signal)
     if (retention.eventsMs !== 0) await cleanEvents(database, now - retention.eventsMs, signal)
     await cleanTurns(database, now - turnAgeMs)
   }

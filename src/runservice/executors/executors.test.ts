@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Coordination } from '../../coordination/coordination.ts'
 import { LocalCoordination, LocalMeeting } from '../../coordination/local.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
 import { silentLogger } from '../../lib/log.ts'
 import { newSealingKey } from '../../lib/sealing.ts'
 import { describeReason } from '../reasons.ts'
@@ -336,6 +338,58 @@ describe('a token', () => {
     await runservice.createExecutorToken({ name: 'one' })
     await expect(runservice.createExecutorToken(request)).rejects.toMatchObject({ code })
   })
+})
+
+test('there are at most 10,000 tokens of executors', async () => {
+  const { runservice, database } = await anInstallation()
+  for (let from = 0; from < limits.executorTokens.value; from += 1000)
+    await database.do((tx) => {
+      for (let index = from; index < from + 1000; index++)
+        tx.put('executortoken', `t${index}`, {
+          id: `t${index}`,
+          name: `n${index}`,
+          executorId: 'x',
+          hash: `${index}`,
+          createdAt: 0,
+        })
+    })
+  await expect(runservice.createExecutorToken({ name: 'more' })).rejects.toMatchObject({ code: 'limit_exceeded' })
+})
+
+test.each([
+  [limits.executorLabels.value, undefined],
+  [limits.executorLabels.value + 1, 'executor_labels_invalid'],
+])('an executor with %d labels gets %s', async (count, code) => {
+  const { runservice } = await anInstallation()
+  const { token } = await runservice.createExecutorToken({ name: 'one' })
+  const labels = Object.fromEntries(Array.from({ length: count }, (_, index) => [`l${index}`, 'x']))
+  const registering = runservice.admitExecutor(token).register({ ...new FakeExecutor(runservice).hello, labels })
+  const refused = await registering.then(
+    () => undefined,
+    (error: unknown) => (error as SlipwayError).code,
+  )
+  expect(refused).toBe(code)
+})
+
+test('parts of an upload that nobody completed are removed after a day', async () => {
+  const installation = await anInstallation()
+  const { runservice, clock, ost } = installation
+  const executor = await anExecutor(installation, {}, () => undefined)
+  await runservice.createRuns([aRequest({ a: {} })])
+  const { executorTaskId } = await executor.order('a')
+  const { token } = await runservice.createExecutorToken({ name: 'one', executorId: 'x1' })
+  const api = runservice.admitExecutor(token)
+  const { uploadId } = await api.beginUpload(executorTaskId)
+  const data = Buffer.from('part')
+  const sha256 = createHash('sha256').update(data).digest('hex')
+  await api.putPart(executorTaskId, { uploadId, index: 0, data, sha256 })
+  const parts = async () => (await Array.fromAsync(ost.list({ prefix: 'uploads/' }))).length
+  const keep = { logsMs: 0, workspacesMs: 0, eventsMs: 0 }
+  await runservice.clean(keep)
+  expect(await parts()).toBe(1)
+  clock.pass(25 * 60 * minute)
+  await runservice.clean(keep)
+  expect(await parts()).toBe(0)
 })
 
 describe('the queue', () => {
