@@ -17,6 +17,7 @@ const names = [
   'masking',
   'datamanager',
   'snapshot',
+  'million-runs',
   'tasks',
   'host',
   'command',

@@ -19,6 +19,9 @@ const firstChunk = 32
 const chunkMax = 1024
 const insertFamily = `INSERT INTO family (ord, path, state, counter, label, created_at, started_at, ended_at, removable_since,
   repeats, is_final, id, file, block, start, length, rows, sum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+const selectEntry = `SELECT f.id, f.ord, p.path AS path_text, l.label AS label_text, f.state, f.counter, f.created_at,
+  f.started_at, f.ended_at, f.removable_since, f.repeats FROM family f
+  CROSS JOIN family_path p ON p.number = f.path CROSS JOIN family_label l ON l.number = f.label`
 const notCold = [null, null, null, null, null, null]
 
 /** Where a family stands: its path's lists by state and order, one of them by number too. */
@@ -31,6 +34,20 @@ type Id = Uint8Array | string
 type Place = { readonly ord: number; readonly number: number }
 /** Both inclusive. */
 type Span = { readonly first: number; readonly last: number }
+/** What a FamilyRow is made of. */
+type StoredEntry = {
+  id: Id
+  ord: number
+  path_text: string
+  label_text: string
+  state: number
+  counter: number
+  created_at: number
+  started_at: number | null
+  ended_at: number | null
+  removable_since: number | null
+  repeats: Id | null
+}
 type StoredFamily = {
   number: number
   id: Id
@@ -74,8 +91,8 @@ export class Entries {
   }
 
   get(id: string): FamilyRow | undefined {
-    const found = this.#find(id)
-    return found && this.#rowOf(found)
+    const found = this.#statements.of(`${selectEntry} WHERE f.id = ?`).get(encodeId(id)) as StoredEntry | undefined
+    return found && rowOf(found)
   }
 
   /** Undefined for a family that is not there, or not cold. */
@@ -140,25 +157,25 @@ export class Entries {
     const { descending = false, limit, from = 0, before = Number.POSITIVE_INFINITY } = query
     const span = this.#span(query)
     if (!span) return []
-    const isWanted = (row: StoredFamily) => row.created_at >= from && row.created_at < before
+    const isWanted = (entry: StoredEntry) => entry.created_at >= from && entry.created_at < before
+    const select = this.#statements.of(`${selectEntry} WHERE f.number = ?`)
     const found: FamilyRow[] = []
     for (const number of query.number === undefined ? this.#numbers(query, path, span) : this.#byNumber(query, path)) {
       if (found.length >= limit) break
-      const stored = this.#statements.of('SELECT * FROM family WHERE number = ?').get(number) as StoredFamily
-      if (isWanted(stored)) found.push(this.#rowOf(stored))
+      const stored = select.get(number) as StoredEntry
+      if (isWanted(stored)) found.push(rowOf(stored))
     }
     return query.number === undefined || !descending ? found : found.reverse()
   }
 
   removable(before: number, limit: number): readonly FamilyRow[] {
-    const sql =
-      'SELECT * FROM family WHERE removable_since IS NOT NULL AND removable_since < ? ORDER BY removable_since LIMIT ?'
-    return (this.#statements.of(sql).all(before, limit) as StoredFamily[]).map((found) => this.#rowOf(found))
+    const sql = `${selectEntry} WHERE f.removable_since IS NOT NULL AND f.removable_since < ? ORDER BY f.removable_since LIMIT ?`
+    return (this.#statements.of(sql).all(before, limit) as StoredEntry[]).map(rowOf)
   }
 
   repeating(id: string): readonly FamilyRow[] {
-    const sql = 'SELECT * FROM family WHERE repeats IS NOT NULL AND repeats = ? ORDER BY ord'
-    return (this.#statements.of(sql).all(encodeId(id)) as StoredFamily[]).map((found) => this.#rowOf(found))
+    const sql = `${selectEntry} WHERE f.repeats IS NOT NULL AND f.repeats = ? ORDER BY f.ord`
+    return (this.#statements.of(sql).all(encodeId(id)) as StoredEntry[]).map(rowOf)
   }
 
   /** Of a head that was written. Its family must not be cold. */
@@ -359,23 +376,6 @@ export class Entries {
     ]
   }
 
-  #rowOf(stored: StoredFamily): FamilyRow {
-    const { started_at, ended_at, removable_since, repeats } = stored
-    return {
-      id: decodeId(stored.id),
-      order: stored.ord,
-      path: String(this.#statements.of('SELECT path FROM family_path WHERE number = ?').get(stored.path)?.path),
-      state: stored.state,
-      number: stored.counter,
-      label: String(this.#statements.of('SELECT label FROM family_label WHERE number = ?').get(stored.label)?.label),
-      createdAt: stored.created_at,
-      ...(started_at === null ? {} : { startedAt: started_at }),
-      ...(ended_at === null ? {} : { endedAt: ended_at }),
-      ...(removable_since === null ? {} : { removableSince: removable_since }),
-      ...(repeats === null ? {} : { repeats: decodeId(repeats) }),
-    }
-  }
-
   #findPath(path: string): number | undefined {
     const found = this.#statements.of('SELECT number FROM family_path WHERE path = ?').get(plainPath(path))
     return found && Number(found.number)
@@ -410,6 +410,23 @@ export class Entries {
       return Number(found)
     }
     return Number(this.#statements.of('INSERT INTO family_label (label) VALUES (?)').run(label).lastInsertRowid)
+  }
+}
+
+function rowOf(stored: StoredEntry): FamilyRow {
+  const { started_at, ended_at, removable_since, repeats } = stored
+  return {
+    id: decodeId(stored.id),
+    order: stored.ord,
+    path: stored.path_text,
+    state: stored.state,
+    number: stored.counter,
+    label: stored.label_text,
+    createdAt: stored.created_at,
+    ...(started_at === null ? {} : { startedAt: started_at }),
+    ...(ended_at === null ? {} : { endedAt: ended_at }),
+    ...(removable_since === null ? {} : { removableSince: removable_since }),
+    ...(repeats === null ? {} : { repeats: decodeId(repeats) }),
   }
 }
 

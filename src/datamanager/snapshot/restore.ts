@@ -87,6 +87,8 @@ async function build(path: string, manifest: Manifest | undefined, options: Rest
   const { types, identity, place, isEmbedded, signal } = options
   createPrivateFile(path)
   using model = ReadModel.open({ path, types, identity })
+  // Closing syncs what it writes from the WAL into the file, which gets its name after that.
+  model.connection.exec('PRAGMA synchronous = NORMAL')
   if (manifest) await loadSnapshot(model, manifest, place, signal)
   const snapshot = manifest?.position ?? 0
   if (isEmbedded) {
