@@ -57,6 +57,20 @@ describe.concurrent('the working tree', () => {
     expect(last.stdout).toContain('branch topic.')
   })
 
+  test('has files of Git LFS as they are, changed and pushed nowhere, and the store of the repository does not change', async () => {
+    const steps = [{ clone: { lfs: true } }, { run: { name: 'do', command: 'cat old.bin new.bin' } }]
+    using repository = commandRepository({ show: { steps } }, { '.gitattributes': '*.bin filter=lfs -text\n' })
+    repository.git('lfs', 'install', '--local')
+    repository.write({ 'old.bin': 'committed\n' })
+    repository.commit('first')
+    repository.write({ 'new.bin': 'changed\n' })
+    const before = contentOf(join(repository.dir, '.git'))
+    const { status, stdout } = await repository.run()
+    expect(stdout).toContain('[show] committed\n[show] changed\n')
+    expect(status).toBe(0)
+    expect(contentOf(join(repository.dir, '.git'))).toEqual(before)
+  })
+
   test('that git cannot read exits with 2 and says what git said', async () => {
     using repository = commandRepository(cloneAndShow, { 'a.txt': 'content\n' })
     repository.commit('first')
