@@ -10,13 +10,16 @@ import { positionOfKey, rowsKey, shippedPrefix } from '../snapshot/keys.ts'
 import { decodeManifest, isComplete, listData, listManifests, readManifest } from '../snapshot/manifest.ts'
 import { restoreDatabase } from '../snapshot/restore.ts'
 import { contentHashOfRows, SimulationFailure } from './history.ts'
-import { base, type Image, type Installation, identity, snapshotSettings } from './installation.ts'
+import { base, type Image, type Installation, identity } from './installation.ts'
 import { Bucket, MemoryObjectStorage } from './memory-storage.ts'
 import { bankTypes } from './workload.ts'
 
+/** Between the last look at the files and the creation of the manifest, repeated after failures, besides what was late. */
+const publishingMsMax = 3000
+
 /** A manifest names files that are there and hold exactly the rows of its position. */
 export function checkManifest(installation: Installation, key: string): void {
-  const { bucket, network, coverage } = installation
+  const { bucket, clock, network, coverage, deletedAt } = installation
   const position = positionOfKey(key) ?? -1
   const manifest = decodeManifest(bucket.read(key), identity, position)
   const records = recordsUpTo(installation, position)
@@ -24,9 +27,12 @@ export function checkManifest(installation: Installation, key: string): void {
     throw new SimulationFailure(`snapshot ${position} ${what}`)
   }
   if (records.at(-1)?.hash !== manifest.hash) fail('has another record hash')
-  const isThere = manifest.files.every(({ name }) => bucket.objects.has(rowsKey(base, identity.generation, name)))
-  if (!isThere && network.lateMs >= snapshotSettings.graceMs / 2) {
-    // Whoever sent it was stopped, and its files were collected meanwhile: nobody may take it for a snapshot.
+  const keys = manifest.files.map(({ name }) => rowsKey(base, identity.generation, name))
+  const missing = keys.filter((name) => !bucket.objects.has(name))
+  if (missing.length > 0) {
+    // Collected after its writer had looked for them the last time: nobody may take it for a snapshot.
+    const since = clock.now() - publishingMsMax - network.lateMs
+    for (const name of missing) if ((deletedAt.get(name) ?? 0) < since) fail(`names ${name}, which was not there`)
     coverage.reached('failure: a manifest came after its files had been collected')
     return
   }

@@ -101,6 +101,8 @@ export class Installation {
   readonly tally: Tally = { calls: 0, faults: 0, crashes: 0, restarts: 0, snapshots: 0, collections: 0 }
   /** Content hashes that instances had, by position. */
   readonly observed = new Map<Position, string>()
+  /** When objects were deleted, by their keys. */
+  readonly deletedAt = new Map<string, Timestamp>()
   /** The newest position that a client was told. */
   acknowledged: Position = 0
   /** Up to where a consumer of changes has come. */
@@ -108,6 +110,7 @@ export class Installation {
   failure: unknown
   readonly #crashAt: number
   readonly #oldFiles: string[] = []
+  readonly #writers = new Map<string, Life>()
   #files = 0
   #underway = 0
 
@@ -383,9 +386,10 @@ export class Installation {
   #bucketNetwork(life: Life): BucketNetwork {
     return async (call, key, request) => {
       const act = () => {
-        const before = this.bucket.objects.size
+        const found = this.bucket.stat(key)
         const answer = request.act()
-        if (call === 'delete' && this.bucket.objects.size < before) this.#collectedObject(key)
+        if (call === 'put') this.#writers.set(key, life)
+        if (call === 'delete' && found) this.#deleted(life, key, found.modifiedAt)
         return answer
       }
       const answer = await this.network.call(life, call, key, { ...request, act })
@@ -394,7 +398,15 @@ export class Installation {
     }
   }
 
-  #collectedObject(key: string): void {
+  #deleted(life: Life, key: string, modifiedAt: number): void {
+    const now = this.clock.now()
+    this.deletedAt.set(key, now)
+    // Whoever gives up a snapshot removes its files at once; everybody else waits.
+    if (key.includes('/data/') && this.#writers.get(key) !== life)
+      this.check(
+        now - modifiedAt >= snapshotSettings.graceMs,
+        `${key} was collected ${now - modifiedAt} ms after it was made`,
+      )
     if (key.includes('/bucket/log/')) this.#collected('records of the log')
     else if (key.includes('/log/')) this.#collected('shipped records')
     else if (key.includes('/data/')) this.coverage.reached('collected: data files')

@@ -163,9 +163,6 @@ export class Snapshotter {
       if (contentHashOf(files) !== cut.contentHash)
         throw new SlipwayError('snapshot_corrupt', `the files of snapshot ${cut.position} are not its content`)
       await untilShipped(cut.position, signal)
-      // Files carried over may be collected once nothing names them for that long.
-      if (Math.abs(clock.now() - startedAt) > graceMs / 2)
-        throw new SlipwayError('snapshot_impossible', `snapshot ${cut.position} took too long`)
       const manifest: Manifest = {
         ...model.identity,
         position: cut.position,
@@ -178,6 +175,9 @@ export class Snapshotter {
       // Slower than anything should be: somebody may have collected what is carried over.
       if (!isComplete(manifest, await listData(place, manifest.generation, signal)))
         throw new SlipwayError('snapshot_impossible', `files of snapshot ${cut.position} were collected meanwhile`)
+      // Files carried over may be collected once nothing names them for that long: after all that may take long.
+      if (Math.abs(clock.now() - startedAt) > graceMs / 2)
+        throw new SlipwayError('snapshot_impossible', `snapshot ${cut.position} took too long`)
       isOffered = true
       const published = await this.#publish(manifest, signal)
       if (published !== manifest) await this.#remove([...written.values()])
