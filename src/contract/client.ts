@@ -106,13 +106,21 @@ export function createClient(options: ClientOptions): ApiClient {
     },
     events: async function* (id, ...[input]) {
       const response = await send(id, input as AnyInput | undefined)
-      for await (const { event, id: eventId, data } of parseEvents(bytesOf(response)))
+      for await (const { event, id: eventId, data } of parseEvents(bytesOf(response))) {
+        if (event === 'failure') throw failureOf(data)
         yield { event, ...(eventId === undefined ? {} : { id: eventId }), data: JSON.parse(data) as unknown } as never
+      }
     },
     bytes: async function* (id, ...[input]) {
       yield* bytesOf(await send(id, input as AnyInput | undefined))
     },
   }
+}
+
+/** What went wrong after the answer had begun. */
+function failureOf(data: string): ApiError {
+  const { status, ...body } = JSON.parse(data) as ErrorBody & { readonly status: number }
+  return new ApiError(status, body)
 }
 
 async function* bytesOf(response: Response): AsyncGenerator<Uint8Array, void, undefined> {

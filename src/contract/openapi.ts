@@ -125,13 +125,14 @@ function successOf(route: Route, components: Components): JsonObject {
     case 'bytes':
       return { description: 'Bytes.', content: { [route.stream.contentType]: { schema: { type: 'string' } } } }
     case 'events': {
-      const names = Object.entries(route.stream.events).map(([name, data]) => ({
+      const events = { ...route.stream.events, failure: ErrorBody }
+      const names = Object.entries(events).map(([name, data]) => ({
         type: 'object',
         title: `event ${name}`,
         properties: { event: { const: name }, id: { type: 'string' }, data: components.reference(data) },
       }))
       return {
-        description: `Server-sent events: ${Object.keys(route.stream.events).join(', ')}; \`x-events\` has their data as JSON.`,
+        description: `Server-sent events: ${Object.keys(events).join(', ')}; \`x-events\` has their data as JSON.`,
         content: { 'text/event-stream': { schema: { type: 'string' } } },
         'x-events': names,
       }

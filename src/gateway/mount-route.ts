@@ -7,6 +7,7 @@ import type { Configstore } from '../configstore/api.ts'
 import { apiBase, type Route, successStatus } from '../contract/route.ts'
 import type { RouteId } from '../contract/routes.ts'
 import type { Database } from '../datamanager/database.ts'
+import { errorResponse } from '../http/error-response.ts'
 import { requestSignal } from '../http/http-server.ts'
 import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
@@ -147,7 +148,12 @@ function send(
       reply.type('text/event-stream')
       // Proxies that gather answers would hold events back.
       reply.header('x-accel-buffering', 'no')
-      return Readable.from(eventStream(result as AsyncIterable<never>, signal))
+      return Readable.from(
+        eventStream(result as AsyncIterable<never>, {
+          signal,
+          describeError: (error) => describe(error, reply, components),
+        }),
+      )
     case 'bytes': {
       const { bytes, fileName } = result as BytesAnswer
       reply.type(route.stream.contentType)
@@ -160,6 +166,13 @@ function send(
       if (route.versioned && hasVersion(result)) reply.header('etag', `"${result.version}"`)
       return reply.type('application/json').send(JSON.stringify(result))
   }
+}
+
+/** As an answer would have it; what is ours is logged and not told. */
+function describe(error: unknown, { request }: FastifyReply, { logger }: MountComponents): object {
+  const { status, body } = errorResponse(error, request.id)
+  if (status === 500) logger.error('stream failed', { requestId: request.id, error })
+  return { ...body, status }
 }
 
 /** `"3"`, as an ETag, or 3; `*` is any. Errors: `request_invalid`. */

@@ -231,6 +231,7 @@ export const limits = {
   ),
   idempotencyKeyBytes: limit(200, 'bytes', 'A longer Idempotency-Key is refused.'),
   eventKeepAliveMs: limit(15 * seconds, 'milliseconds', 'A silent stream of events gets a comment after this time.'),
+  eventStreamMs: limit(1 * hours, 'milliseconds', 'A stream of events ends; readers go on with a new one where it ended.'),
   runChangesKept: limit(1000, 'count', 'Who asks for older changes of runs gets a `reset`.'),
   runChangesBehind: limit(1000, 'count', 'A reader of changes of runs that is further behind gets a `reset`.'),
   followedLogBytes: limit(

@@ -55,7 +55,7 @@ type RunChangeEvents = AsyncIterable<EventOf<ApiRoutes['watchAllRuns']>>
 const permissionMs = 30_000
 
 export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> {
-  const { configstore, runservice, sharedLogs, clock } = components
+  const { configstore, runservice, clock } = components
 
   const wrote = async (context: HandlerContext) => context.wrote('runservice', await runservice.position())
   const reload = async (runId: string): Promise<RunView> => {
@@ -152,18 +152,10 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
       return { bytes, ...(download === true ? { fileName } : {}) }
     },
 
-    followLog: async function* ({ params, query }, context) {
-      const { log } = logOf(params, runOf(context))
+    followLog: ({ params, query }, context) => {
+      const { run, log } = logOf(params, runOf(context))
       const from = lastByteOf(context) ?? query.fromByte ?? 0
-      if (!hasStarted(runOf(context), params.taskId, log))
-        await untilStarted({ ...params, log }, runservice, context.signal)
-      const parts = sharedLogs.follow({ runTaskId: params.taskId, log }, from, context.signal)
-      let end = from
-      for await (const { text, endByte } of logTexts(parts)) {
-        end = endByte
-        yield { event: 'log', id: String(endByte), data: { text } }
-      }
-      yield { event: 'end', id: String(end), data: {} }
+      return followLog({ run, log, taskId: params.taskId, from, signal: context.signal }, components)
     },
 
     deleteLog: async ({ params }, context) => {
@@ -174,6 +166,28 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
       await runservice.deleteLog(task.id, log)
     },
   }
+}
+
+type FollowedLog = {
+  readonly run: RunView
+  readonly log: LogName
+  readonly taskId: string
+  readonly from: number
+  readonly signal: AbortSignal
+}
+
+/** Waits for a step that has not begun. */
+async function* followLog(
+  { run, log, taskId, from, signal }: FollowedLog,
+  { runservice, sharedLogs }: Pick<RunHandlersComponents, 'runservice' | 'sharedLogs'>,
+): AsyncGenerator<EventOf<ApiRoutes['followLog']>, void, undefined> {
+  if (!hasStarted(run, taskId, log)) await untilStarted({ runId: run.run.id, taskId, log }, runservice, signal)
+  let end = from
+  for await (const { text, endByte } of logTexts(sharedLogs.follow({ runTaskId: taskId, log }, from, signal))) {
+    end = endByte
+    yield { event: 'log', id: String(endByte), data: { text } }
+  }
+  yield { event: 'end', id: String(end), data: {} }
 }
 
 function runOf({ run }: HandlerContext): RunView {

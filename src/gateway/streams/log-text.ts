@@ -10,7 +10,8 @@ export type LogText = { readonly text: string; readonly endByte: number }
 const eventBytes = 64 * 1024
 
 export async function* logTexts(parts: AsyncIterable<LogPart>): AsyncGenerator<LogText, void, undefined> {
-  const decoder = new TextDecoder()
+  // A mark of the byte order inside a log is a character like others.
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   let rest: Uint8Array = new Uint8Array()
   let end = 0
   for await (const { firstByte, bytes } of parts) {
