@@ -141,6 +141,30 @@ test('a tree of many rows is hidden at once and removed in several transactions,
   for (const id of ids) expect(tasks.has(`delete_runs/project/${id}`)).toBe(true)
 })
 
+test('the tokens of a deleted user are there for what a long deletion comes to at its end', async () => {
+  await using opened = await openAcme()
+  const { configstore, world } = opened
+  const bob = await aUser(configstore, 'bob')
+  const linked = await aLinkedAccount(configstore, bob)
+  const last = await aProject(configstore, 'user/bob/zz', { source: fromRemote(linked) })
+  const row = world.database.view((tx) => tx.get('project', last.id)!)
+  await world.database.do((tx) => {
+    for (let n = 0; n < limits.cascadeRows.value; n++) {
+      const id = `${last.id.slice(0, -6)}${String(n).padStart(6, '0')}`
+      tx.put('project', id, { ...row, id, name: `a${n}`, source: { kind: 'none' } })
+    }
+  })
+  await configstore.deleteUser({ user: 'bob' })
+  expect(world.database.view((tx) => tx.get('project', last.id))).toBeDefined()
+  await settle(world)
+  const { tasks } = await configstore.claimTasks({ ...claim, kinds: ['clean_remote'] })
+  expect(tasks).toMatchObject([{ work: { projectId: last.id } }])
+  const { id } = linked.account
+  expect(await configstore.linkedAccountCredentials({ id })).toEqual({ accessToken: 'token-of-bob' })
+  await configstore.completeTask({ id: tasks[0]!.id, holder: 'h1' })
+  expect(await codeOf(configstore.linkedAccountCredentials({ id }))).toBe('linked_account_not_found')
+})
+
 test('a deletion that a crash broke off goes on when the store is opened again', async () => {
   await using owner = new AsyncDisposableStack()
   const dir = aDirectory(owner)

@@ -3,13 +3,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect, isDeepStrictEqual } from 'node:util'
 import type { Database } from '../datamanager/database.ts'
 import { openDatabase } from '../datamanager/open-database.ts'
 import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError } from '../lib/errors.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import { newSealingKey } from '../lib/sealing.ts'
-import type { Configstore, NewProject, NewRemoteSource } from './api.ts'
+import { type Configstore, configstoreMethods, type NewProject, type NewRemoteSource } from './api.ts'
 import type { InstallationKeys } from './keyring.ts'
 import { type ConfigstoreSchema, configstoreRowTypes } from './row-types.ts'
 import { openConfigstore } from './service.ts'
@@ -81,9 +82,31 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   )
   const keys = options.keys ?? [newSealingKey()]
   const components = { database, clock, logger: options.logger ?? silentLogger }
-  const configstore = undo.use(await openConfigstore({ installationKeys: keys }, components))
+  const configstore = undo.use(askedAsFromElsewhere(await openConfigstore({ installationKeys: keys }, components)))
   const owned = undo.move()
   return { dir, clock, database, configstore, keys, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/**
+ * All that is answered has to survive the way to another process: a member that is undefined, a date or a class would
+ * not be the same there.
+ */
+function askedAsFromElsewhere(configstore: Configstore): Configstore {
+  const methods = Object.keys(configstoreMethods) as (keyof typeof configstoreMethods)[]
+  const asked = methods.map((name) => {
+    const method = configstore[name] as (...args: unknown[]) => Promise<unknown>
+    const ask = async (input: unknown, ...rest: unknown[]) => {
+      const answer = await method(input, ...rest)
+      if (answer !== undefined && !isDeepStrictEqual(JSON.parse(JSON.stringify(answer)), answer))
+        throw new Error(`${name} answers what is not plain JSON: ${inspect(answer)}`)
+      return answer
+    }
+    return [name, ask]
+  })
+  return {
+    ...(Object.fromEntries(asked) as Configstore),
+    [Symbol.asyncDispose]: () => configstore[Symbol.asyncDispose](),
+  }
 }
 
 export function aDirectory(owner: AsyncDisposableStack | DisposableStack): string {

@@ -145,7 +145,7 @@ test('an account that projects use is deleted only by force; its identity is fre
   const deletion = { user: 'ann', id: linked.account.id }
   await expect(configstore.deleteLinkedAccount(deletion)).rejects.toMatchObject({
     code: 'linked_account_in_use',
-    message: expect.stringMatching(/user\/ann\/p0, .* and more;/),
+    message: expect.stringMatching(/user\/ann\/p\d+, .* and more;/),
   })
   expect(await codeOf(configstore.deleteLinkedAccount({ ...deletion, expectedVersion: 9 }))).toBe('version_conflict')
   await configstore.deleteLinkedAccount({ ...deletion, force: true })

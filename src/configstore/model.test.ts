@@ -8,21 +8,25 @@ import { openWorld, type World } from './configstore-fixture.ts'
 import { expectInvariants, expectNoOrphans } from './invariants-fixture.ts'
 import { Tree } from './tree.ts'
 
-const userNames = ['ann', 'bob', 'cid'] as const
+const userNames = ['bob', 'ann', 'cid'] as const
 const orgNames = ['acme', 'ann'] as const
 const nodeNames = ['a', 'b', 'c'] as const
 
-const userName = fc.constantFrom(...userNames)
-const orgName = fc.constantFrom(...orgNames)
-const nodeName = fc.constantFrom(...nodeNames)
+// The first of each is chosen often, so that operations meet.
+const often = <T>(first: T, ...others: T[]) =>
+  fc.oneof({ weight: 3, arbitrary: fc.constant(first) }, { weight: 1, arbitrary: fc.constantFrom(...others) })
+const userName = often(...userNames)
+const orgName = often(...orgNames)
+const nodeName = often(...nodeNames)
 const ownerPath = fc.oneof(
-  userName.map((name) => `user/${name}`),
   orgName.map((name) => `org/${name}`),
+  userName.map((name) => `user/${name}`),
 )
-const path = fc
-  .tuple(ownerPath, fc.array(nodeName, { maxLength: 3 }))
-  .map(([owner, names]) => [owner, ...names].join('/'))
+const below = (root: string) => fc.array(nodeName, { maxLength: 2 }).map((names) => [root, ...names].join('/'))
+const path = ownerPath.chain(below)
 const role = fc.constantFrom('owner' as const, 'member' as const)
+/** From and to: anywhere, or to what is below. */
+const twoPaths = path.chain((from) => fc.tuple(fc.constant(from), fc.oneof(path, below(from))))
 
 type Action =
   | { readonly kind: 'createUser' | 'deleteUser'; readonly name: string }
@@ -39,9 +43,9 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('deleteUser' as const), name: userName }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('createOrg' as const), name: orgName, owner: userName }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('deleteOrg' as const), name: orgName }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('setMember' as const), org: orgName, user: userName, role }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('setMember' as const), org: orgName, user: userName, role }) },
   {
-    weight: 3,
+    weight: 4,
     arbitrary: fc.record({
       kind: fc.constantFrom('removeMember' as const, 'invite' as const, 'accept' as const),
       org: orgName,
@@ -64,13 +68,10 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     }),
   },
   {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: fc.constantFrom('moveGroup' as const, 'moveProject' as const),
-      path,
-      to: path,
-      name: nodeName,
-    }),
+    weight: 6,
+    arbitrary: fc
+      .tuple(fc.constantFrom('moveGroup' as const, 'moveProject' as const), twoPaths, nodeName)
+      .map(([kind, [path, to], name]) => ({ kind, path, to, name })),
   },
 )
 

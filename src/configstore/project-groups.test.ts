@@ -241,3 +241,17 @@ test('the groups of a group are listed by name', async () => {
   expect(next.items.map(({ path }) => path)).toEqual(['org/acme/team'])
   expect(await codeOf(configstore.listProjectGroups({ parent: 'org/none' }))).toBe('project_group_not_found')
 })
+
+test('groups that hang on themselves, as no operation leaves them, are not there', async () => {
+  await using opened = await openTeam()
+  const { configstore, team, sub, world } = opened
+  await world.database.do((tx) =>
+    tx.put('projectgroup', team.id, {
+      ...tx.get('projectgroup', team.id)!,
+      parent: { type: 'projectgroup', id: sub.id },
+    }),
+  )
+  for (const { id } of [team, sub])
+    expect(await codeOf(configstore.getProjectGroup({ group: id }))).toBe('project_group_not_found')
+  expect((await configstore.listProjectGroups({ parent: 'org/acme' })).items).toEqual([])
+})
