@@ -10,6 +10,7 @@ import { type CallerKind, callersOf, type MatrixRow, permissionMatrix } from '..
 import type { Decision, SubjectKind } from '../src/gateway/permissions/permission.ts'
 import { type ErrorKind, errorCodes } from '../src/lib/errors.ts'
 import { type Limit, limits } from '../src/lib/limits.ts'
+import { commandsPage } from './commands-page.ts'
 import { settingsPage, settingsSchemaFile } from './settings-page.ts'
 
 /** Pages by name, as they should be. */
@@ -18,6 +19,7 @@ export function generatedPages(): Readonly<Record<string, string>> {
     'limits.md': limitsPage(),
     'errors.md': errorsPage(),
     'permissions.md': permissionsPage(),
+    'commands.md': commandsPage(note),
     'settings.md': settingsPage(note),
     'settings.schema.json': settingsSchemaFile(),
   }
