@@ -25,6 +25,7 @@ import type {
   StoredArchive,
   TaskReport,
 } from './executor-api.ts'
+import { executorSetId, newExecutorSet } from './executors/executor-rows.ts'
 import type { FeedSubscription, OrderFeed } from './executors/order-feed.ts'
 import { checkLabels } from './executors/tokens.ts'
 import type { LogKey, LogStore } from './logs/log-store.ts'
@@ -74,12 +75,13 @@ export class ExecutorService implements RegisteringExecutorApi {
   }
 
   async register(hello: ExecutorHello): Promise<Registration> {
-    const { database, settle } = this.#components
+    const { database, settle, clock } = this.#components
     const id = this.executorId
     const { has, ...facts } = hello
     const labels = this.#token?.labels ?? facts.labels
     checkLabels(labels)
     const name = this.#token?.name
+    const version = newExecutorSet(clock.now())
     const { connection, known } = await settle((tx, { now }) => {
       const before = tx.get('executor', id)
       const isDraining = before?.isDraining === true
@@ -95,6 +97,7 @@ export class ExecutorService implements RegisteringExecutorApi {
         connection: (before?.connection ?? 0) + 1,
       } as const
       tx.put('executor', id, registered)
+      tx.put('executorset', executorSetId, { version })
       const orders = tx.list('executortask', { index: 'byExecutor', prefix: [id] })
       const result = { connection: registered.connection, known: new Set(orders.map((row) => row.id)) }
       return { affected: [], result }

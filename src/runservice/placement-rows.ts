@@ -1,18 +1,39 @@
 // What a placement decides from, read from rows when it asks.
 
 import type { ReadTransaction } from '../datamanager/database.ts'
+import type { ExecutorRows } from './executors/executor-rows.ts'
 import { takenSlots } from './orders.ts'
 import { readyRows } from './ready-rows.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import type { PlacementInput } from './scheduler/place.ts'
 
-export function placementInput(tx: ReadTransaction<RunserviceSchema>): PlacementInput {
+export function placementInput(tx: ReadTransaction<RunserviceSchema>, rows: ExecutorRows): PlacementInput {
   const [last] = tx.list('served', { index: 'byTurn', descending: true, limit: 1 })
   return {
     ready: readyRows(tx),
-    executors: tx.list('executor').map((row) => row.body),
-    taken: { get: (executorId) => takenSlots(tx, executorId) },
+    executors: rows.list(tx),
+    taken: lazily(() => slotsTaken(tx)),
     served: { get: (project) => tx.get('served', project)?.turn },
     nextTurn: (last?.body.turn ?? -1) + 1,
+  }
+}
+
+type Lookup = PlacementInput['taken']
+
+/** Orders of each executor that has any, read at once. Only rows that were written before this was kept have to be counted. */
+function slotsTaken(tx: ReadTransaction<RunserviceSchema>): Lookup {
+  const counts = new Map(tx.list('takenslots').map(({ id, body }) => [id, body.count]))
+  const counted = counts.values().reduce((sum, count) => sum + count, 0)
+  if (counted === tx.count('executortask')) return counts
+  return { get: (executorId) => counts.get(executorId) ?? takenSlots(tx, executorId) }
+}
+
+function lazily(make: () => Lookup): Lookup {
+  let made: Lookup | undefined
+  return {
+    get: (key) => {
+      made ??= make()
+      return made.get(key)
+    },
   }
 }

@@ -7,6 +7,7 @@ import type { Requirement } from './scheduler/requirement.ts'
 import {
   type EventConsumer,
   type Executor,
+  type ExecutorSet,
   type ExecutorTask,
   type ExecutorTokenRow,
   type GroupCounter,
@@ -40,6 +41,8 @@ export type RunserviceSchema = {
   /** Id: `runTaskRowId`. */
   ready: ReadyRow
   executor: Executor
+  /** One row, `all`. */
+  executorset: ExecutorSet
   /** Id: a UUID. */
   executortoken: ExecutorTokenRow
   /** Id: the executor's. None when no slot is taken. */
@@ -108,10 +111,12 @@ export const runserviceRowTypes = {
     },
   },
   executor: {},
+  executorset: {},
   executortoken: {
     indexes: {
       byHash: (token: ExecutorTokenRow) => [token.hash],
       byExecutor: (token: ExecutorTokenRow) => [token.executorId],
+      byName: (token: ExecutorTokenRow) => [token.name],
     },
   },
   takenslots: {},

@@ -24,6 +24,7 @@ import type { Caches } from './caches.ts'
 import type { CloneSource, ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
 import { ExecutorService } from './executor-service.ts'
 import type { CreateExecutorToken, QueueOptions } from './executors/executor-admin.ts'
+import { ExecutorRows } from './executors/executor-rows.ts'
 import { Executors } from './executors/executors.ts'
 import { findRuns } from './find-runs.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
@@ -107,6 +108,7 @@ class LocalRunservice implements RunserviceHost {
   readonly #components: RunserviceComponents
   readonly #logs: LogStore
   readonly #graphs = graphCache()
+  readonly #executorRows = new ExecutorRows()
   readonly #executors: Executors
   readonly #sharedLogs: SharedLogs | undefined
 
@@ -118,7 +120,7 @@ class LocalRunservice implements RunserviceHost {
     const settle: Settle = (change) => this.#settle(change)
     this.#executors = new Executors(
       { instanceId, ...(url === undefined ? {} : { url }) },
-      { ...components, logs: this.#logs, graphs: this.#graphs, settle },
+      { ...components, logs: this.#logs, graphs: this.#graphs, executorRows: this.#executorRows, settle },
     )
     const { presence } = this.#executors
     if (presence === undefined || settings.instanceToken === undefined) return
@@ -398,7 +400,7 @@ class LocalRunservice implements RunserviceHost {
     if (run.phase === 'setuperror') return { ...view, tasks: [] }
     const { tasks: configTasks } = loadConfigTasks(tx, run.runConfigId, this.#graphs)
     const byId = new Map(tasks.map((task) => [task.id, task]))
-    const waiting = waitingReasonsOf(tx, run, tasks, this.#graphs)
+    const waiting = waitingReasonsOf(tx, run, tasks, { graphs: this.#graphs, executors: this.#executorRows })
     return {
       ...view,
       tasks: configTasks.map((config) => {
@@ -413,13 +415,14 @@ class LocalRunservice implements RunserviceHost {
     change: (tx: Tx, context: StimulusContext) => { readonly affected: readonly Affected[]; readonly result: T },
     { transactionId }: RepeatableOptions = {},
   ): Promise<T> {
-    const context: StimulusContext = { now: this.#now(), graphs: this.#graphs }
+    const context: StimulusContext = { now: this.#now(), graphs: this.#graphs, executors: this.#executorRows }
     const options = transactionId === undefined ? {} : { transactionId }
     const { result } = await this.#components.database.do((tx) => {
       const changed = change(tx, context)
       settle(tx, changed.affected, context)
       return changed.result
     }, options)
+    this.#executorRows.refresh(this.#components.database)
     return result
   }
 

@@ -6,6 +6,7 @@ import type { Transaction } from '../datamanager/database.ts'
 import { invariant, SlipwayError } from '../lib/errors.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
 import { fromConfigTaskRows, toConfigTaskRows } from './config-task-rows.ts'
+import type { ExecutorRows } from './executors/executor-rows.ts'
 import { insertOrder } from './orders.ts'
 import { placementInput } from './placement-rows.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
@@ -33,6 +34,7 @@ export interface GraphCache {
 export type StimulusContext = {
   readonly now: number
   readonly graphs: GraphCache
+  readonly executors: ExecutorRows
 }
 
 export function getRun(tx: Pick<Tx, 'get'>, runId: string): Run {
@@ -107,7 +109,7 @@ export function settle(tx: Tx, affected: readonly Affected[], context: StimulusC
       if (started !== undefined) queue.push({ runId: started })
     }
   }
-  placeReady(tx, context.now)
+  placeReady(tx, context)
 }
 
 function advanceRun(
@@ -163,10 +165,10 @@ function startNextOf(tx: Tx, group: string, now: number): string | undefined {
   return runId
 }
 
-function placeReady(tx: Tx, now: number): void {
+function placeReady(tx: Tx, { now, executors }: StimulusContext): void {
   const [first] = tx.list('ready', { limit: 1 })
   if (first === undefined) return
-  const placement = place(placementInput(tx))
+  const placement = place(placementInput(tx, executors))
   for (const { task: ready, executorId } of placement.assignments) {
     const run = getRun(tx, ready.runId)
     const id = runTaskRowId(ready.runId, ready.taskId)

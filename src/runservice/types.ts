@@ -163,6 +163,9 @@ export type Executor = {
   readonly name?: string
 }
 
+/** Replaced with every change of any executor. */
+export type ExecutorSet = { readonly version: string }
+
 /** What an executor shows to be let in. */
 export type ExecutorTokenRow = {
   readonly id: string

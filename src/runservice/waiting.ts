@@ -1,6 +1,7 @@
 // Why the tasks of a run wait, told when somebody asks: what the run itself decides, and what the executors do.
 
 import type { ReadTransaction } from '../datamanager/database.ts'
+import type { ExecutorRows } from './executors/executor-rows.ts'
 import { placementInput } from './placement-rows.ts'
 import type { Reason } from './reasons.ts'
 import type { RunserviceSchema } from './row-types.ts'
@@ -30,13 +31,13 @@ export function waitingReasonsOf(
   tx: ReadTransaction<RunserviceSchema>,
   run: Run,
   tasks: readonly RunTask[],
-  graphs: GraphCache,
+  { graphs, executors }: { readonly graphs: GraphCache; readonly executors: ExecutorRows },
 ): ReadonlyMap<string, Reason> {
   const { graph } = loadConfigTasks(tx, run.runConfigId, graphs)
   const reasons = new Map(waitingReasons({ run, tasks, graph }))
   const ready = tx.list('ready', { index: 'byRun', prefix: [run.id] })
   if (ready.length === 0) return reasons
-  const { waiting } = place(placementInput(tx))
+  const { waiting } = place(placementInput(tx, executors))
   for (const { body } of ready) {
     const reason = waiting.get(body.requirement.key)
     if (reason !== undefined) reasons.set(body.taskId, reason)

@@ -20,6 +20,7 @@ import type {
   QueueOptions,
   QueuePage,
 } from './executor-admin.ts'
+import { type ExecutorRows, executorSetId, newExecutorSet } from './executor-rows.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
 import { failTasksOf, finishLogsOf, runsOf } from './lose-executor.ts'
 import { OrderFeed } from './order-feed.ts'
@@ -31,6 +32,7 @@ export type ExecutorsComponents = {
   readonly database: Database<RunserviceSchema>
   readonly logs: Pick<LogStore, 'finish'>
   readonly graphs: GraphCache
+  readonly executorRows: ExecutorRows
   readonly settle: Settle
   /** Where instances meet. Without it executors are in this process, and none is ever declared lost. */
   readonly coordination?: Coordination
@@ -83,7 +85,9 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
   }
 
   async drainExecutor(executorId: string, { draining }: { readonly draining: boolean }): Promise<void> {
+    const version = newExecutorSet(this.#components.clock.now())
     await this.#components.settle((tx) => {
+      tx.put('executorset', executorSetId, { version })
       const { isDraining: _, ...executor } = getExecutor(tx, executorId)
       const state = executor.state === 'lost' ? 'lost' : draining ? 'draining' : 'connected'
       tx.put('executor', executorId, { ...executor, state, ...(draining ? { isDraining: true } : {}) })
@@ -92,8 +96,10 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
   }
 
   async removeExecutor(executorId: string): Promise<void> {
-    const { settle, logs } = this.#components
+    const { settle, logs, clock } = this.#components
+    const version = newExecutorSet(clock.now())
     const failed = await settle((tx, { now }) => {
+      tx.put('executorset', executorSetId, { version })
       const executor = getExecutor(tx, executorId)
       tx.delete('executor', executorId)
       for (const { id } of tokensOf(tx, executorId)) tx.delete('executortoken', id)
@@ -139,8 +145,8 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
   }
 
   async listQueue(options: QueueOptions = {}): Promise<QueuePage> {
-    const { database, graphs } = this.#components
-    return database.view((tx) => listQueue(tx, options, graphs))
+    const { database, graphs, executorRows } = this.#components
+    return database.view((tx) => listQueue(tx, options, { graphs, executors: executorRows }))
   }
 
   /** The token that an executor elsewhere showed: so it is there. Errors: `unauthenticated`. */

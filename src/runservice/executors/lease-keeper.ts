@@ -7,6 +7,7 @@ import type { Logger } from '../../lib/log.ts'
 import type { LogStore } from '../logs/log-store.ts'
 import type { RunserviceSchema } from '../row-types.ts'
 import type { Settle } from '../stimulus.ts'
+import { executorSetId, newExecutorSet } from './executor-rows.ts'
 import { type Leases, type LostExecutor, look, noLeases } from './leases.ts'
 import { failTasksOf, finishLogsOf, runsOf } from './lose-executor.ts'
 import type { ExecutorPresence } from './presence.ts'
@@ -76,11 +77,13 @@ export class LeaseKeeper implements AsyncDisposable {
 
   /** The transaction decides: an executor that has connected again since, anywhere, is not lost. */
   async #declareLost({ executorId, connection, lastSeenAt }: LostExecutor): Promise<void> {
-    const { settle, logs, logger } = this.#components
+    const { settle, logs, logger, clock } = this.#components
+    const version = newExecutorSet(clock.now())
     const failed = await settle((tx, { now }) => {
       const executor = tx.get('executor', executorId)
       if (executor === undefined || executor.state === 'lost' || (executor.connection ?? 0) !== connection)
         return { affected: [], result: undefined }
+      tx.put('executorset', executorSetId, { version })
       const seenAt = lastSeenAt ?? executor.lastSeenAt
       tx.put('executor', executorId, {
         ...executor,

@@ -10,6 +10,7 @@ import { place } from '../scheduler/place.ts'
 import { type GraphCache, getRun, loadConfigTasks } from '../stimulus.ts'
 import { runWaitingReasonOf } from '../waiting.ts'
 import type { QueueEntry, QueueOptions, QueuePage } from './executor-admin.ts'
+import type { ExecutorRows } from './executor-rows.ts'
 
 type Tx = ReadTransaction<RunserviceSchema>
 
@@ -22,13 +23,17 @@ const pageDefault = 25
 const pageMax = 100
 
 /** Errors: `queue_cursor_invalid`. */
-export function listQueue(tx: Tx, { cursor, limit = pageDefault }: QueueOptions, graphs: GraphCache): QueuePage {
+export function listQueue(
+  tx: Tx,
+  { cursor, limit = pageDefault }: QueueOptions,
+  { graphs, executors }: { readonly graphs: GraphCache; readonly executors: ExecutorRows },
+): QueuePage {
   const wanted = Math.max(1, Math.min(limit, pageMax))
   const begin = cursor === undefined ? undefined : decodeCursor(cursor)
   const items: QueueEntry[] = []
   let last: Omit<Cursor, 'position'> | undefined
   let position = begin?.position ?? 0
-  const reasons = lazily(() => place(placementInput(tx)).waiting)
+  const reasons = lazily(() => place(placementInput(tx, executors)).waiting)
   for (const section of sections.slice(begin === undefined ? 0 : sections.indexOf(begin.section))) {
     if (items.length === wanted) break
     const after = begin?.section === section ? begin.after : undefined

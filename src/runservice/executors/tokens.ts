@@ -28,11 +28,10 @@ export function insertToken(tx: Tx, row: ExecutorTokenRow): void {
       `a token's name has 1 to 63 letters, digits, ".", "_" and "-", and begins with a letter or digit`,
     )
   checkLabels(row.labels ?? {})
-  const tokens = tx.list('executortoken').map(({ body }) => body)
-  if (tokens.some(({ name }) => name === row.name))
+  if (tx.count('executortoken', { index: 'byName', prefix: [row.name] }) > 0)
     throw new SlipwayError('executor_token_exists', `there is a token ${row.name} already`)
-  if (tokens.length >= limits.executorTokens.value)
-    throw new SlipwayError('limit_exceeded', `there are ${tokens.length} tokens of executors already`)
+  if (tx.count('executortoken') >= limits.executorTokens.value)
+    throw new SlipwayError('limit_exceeded', `there are ${limits.executorTokens.value} tokens of executors already`)
   tx.put('executortoken', row.id, row)
 }
 
