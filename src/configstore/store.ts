@@ -40,7 +40,8 @@ export function changed<T extends Stored>(row: T, patch: Partial<T>, now: number
 /** Throws `version_conflict`. `what`: for the message, for example `project web`. */
 export function checkVersion({ version }: Stored, { expectedVersion }: Guard, what: string): void {
   if (expectedVersion === undefined || expectedVersion === version) return
-  throw new SlipwayError('version_conflict', `${what} has version ${version}, not ${expectedVersion}`)
+  const message = `${what} has version ${version}, not ${expectedVersion}`
+  throw new SlipwayError('version_conflict', message, { currentVersion: version })
 }
 
 /** Throws `owner_changed`. */

@@ -13,7 +13,10 @@ test('a change is answered with its version, and a change of an older version is
   expect(made.headers.get('etag')).toBe('"1"')
   const change = (ifMatch: string, name: string) =>
     gateway.ask('PATCH /users/ann', { token: adminToken, headers: { 'if-match': ifMatch }, body: { name } })
-  expect(await change('"7"', 'bob')).toMatchObject({ status: 409, body: { code: 'version_conflict' } })
+  expect(await change('"7"', 'bob')).toMatchObject({
+    status: 409,
+    body: { code: 'version_conflict', currentVersion: 1 },
+  })
   expect(await change('"1"', 'bob')).toMatchObject({ status: 200, body: { name: 'bob', version: 2 } })
   expect(await change('seven', 'eve')).toMatchObject({ status: 400, body: { code: 'request_invalid' } })
 })

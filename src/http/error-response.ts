@@ -7,6 +7,8 @@ export type ErrorBody = {
   readonly message: string
   /** Also in the header `X-Request-Id` and in the server's log. */
   readonly requestId: string
+  /** With `version_conflict`: the version there is now. */
+  readonly currentVersion?: number
 }
 
 /** Status of each kind of error. 499 is what nginx logs for a caller that went away; nobody is there to read it. */
@@ -30,5 +32,7 @@ export const statusOfKind: Readonly<Record<ErrorKind, number>> = {
 export function errorResponse(error: unknown, requestId: string): { status: number; body: ErrorBody } {
   if (!isSlipwayError(error) || error.kind === 'internal')
     return { status: 500, body: { code: 'internal', message: 'internal server error', requestId } }
-  return { status: statusOfKind[error.kind], body: { code: error.code, message: error.message, requestId } }
+  const { kind, code, message, currentVersion } = error
+  const version = currentVersion === undefined ? {} : { currentVersion }
+  return { status: statusOfKind[kind], body: { code, message, requestId, ...version } }
 }

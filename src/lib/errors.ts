@@ -213,14 +213,19 @@ export type ErrorCode = keyof typeof errors
 /** Every error code with its kind and one line of meaning; docs/errors.md is generated from it. */
 export const errorCodes: Readonly<Record<ErrorCode, ErrorEntry>> = errors
 
+export type SlipwayErrorOptions = { readonly cause?: unknown; readonly currentVersion?: number }
+
 export class SlipwayError extends Error {
   readonly code: ErrorCode
+  /** With `version_conflict`: the version there is now. */
+  readonly currentVersion?: number
 
   /** `message`: what was attempted, on what, and what to do. Never a secret, token or environment value. */
-  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options)
+  constructor(code: ErrorCode, message: string, options: SlipwayErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : {})
     this.name = 'SlipwayError'
     this.code = code
+    if (options.currentVersion !== undefined) this.currentVersion = options.currentVersion
   }
 
   get kind(): ErrorKind {

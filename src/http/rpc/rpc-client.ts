@@ -189,8 +189,9 @@ function encodeArguments(args: readonly unknown[]): { body: string; signal?: Abo
 
 function errorOfBody(text: string, status: number): SlipwayError {
   try {
-    const { code, message } = JSON.parse(text) as { code?: unknown; message?: unknown }
-    if (typeof code === 'string' && typeof message === 'string') return remoteError(code, message)
+    const { code, message, currentVersion } = JSON.parse(text) as Readonly<Record<string, unknown>>
+    if (typeof code === 'string' && typeof message === 'string')
+      return remoteError(code, message, typeof currentVersion === 'number' ? { currentVersion } : {})
   } catch {
     // A proxy's page, say: the status is all there is.
   }
@@ -199,9 +200,9 @@ function errorOfBody(text: string, status: number): SlipwayError {
     : new SlipwayError('upstream', `the service answered with status ${status}`)
 }
 
-function remoteError(code: string, message: string): SlipwayError {
+function remoteError(code: string, message: string, options: { readonly currentVersion?: number } = {}): SlipwayError {
   return Object.hasOwn(errorCodes, code)
-    ? new SlipwayError(code as ErrorCode, message)
+    ? new SlipwayError(code as ErrorCode, message, options)
     : new SlipwayError('upstream', message)
 }
 
