@@ -6,7 +6,7 @@
 
 import { copyFile, mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { gitText, runGit } from '../../executor/git/run-git.ts'
+import { gitText, runGit } from '../../lib/git.ts'
 import type { Repository } from './repository.ts'
 
 export type FrozenTree = {

@@ -2,8 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import { realpathSync } from 'node:fs'
-import { gitText } from '../../executor/git/run-git.ts'
 import { SlipwayError } from '../../lib/errors.ts'
+import { gitText } from '../../lib/git.ts'
 
 export type Repository = {
   /** Root of the working tree, symlinks resolved. */

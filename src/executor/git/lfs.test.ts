@@ -7,9 +7,9 @@ import { expect, onTestFinished, test } from 'vitest'
 import { temporaryDirectory, testRepository } from '../../../test/support/git-repository.ts'
 import { type LfsServer, openLfsServer, pointerTo } from '../../../test/support/lfs-server.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { runGit } from '../../lib/git.ts'
 import { noSource } from '../../runservice/service-fixture.ts'
 import { GitMirrors } from './mirrors.ts'
-import { runGit } from './run-git.ts'
 
 const never = new AbortController().signal
 const withLfs = { recurseSubmodules: false, lfs: true }

@@ -10,8 +10,8 @@ import { chmod, link, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs
 import { dirname, isAbsolute, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { errorMessage, SlipwayError } from '../../lib/errors.ts'
+import { gitText, runGit } from '../../lib/git.ts'
 import { newUuid } from '../../lib/uuid.ts'
-import { gitText, runGit } from './run-git.ts'
 
 export type LfsPointer = {
   /** In the tree. */

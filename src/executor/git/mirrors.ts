@@ -16,11 +16,11 @@ import { dirname, join } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { fileLock } from '../../lib/file-lock.ts'
+import { gitSucceeds, gitText, runGit } from '../../lib/git.ts'
 import { limits } from '../../lib/limits.ts'
 import { runProcess } from '../../lib/process.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
 import { checkOutLfs, findLfsPointers } from './lfs.ts'
-import { gitSucceeds, gitText, runGit } from './run-git.ts'
 
 export type CloneOptions = {
   /** Commits of history; undefined means all. */

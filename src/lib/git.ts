@@ -1,7 +1,7 @@
 // Runs git with an environment that neither asks questions nor reads what belongs to somebody else.
 
-import { SlipwayError } from '../../lib/errors.ts'
-import { type ProcessOptions, runProcess } from '../../lib/process.ts'
+import { SlipwayError } from './errors.ts'
+import { type ProcessOptions, runProcess } from './process.ts'
 
 export type GitOptions = ProcessOptions & {
   /** Exit codes that are answers, not errors; default only 0. */
