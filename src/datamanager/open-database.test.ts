@@ -81,6 +81,28 @@ test('a closure that throws writes nothing and disturbs nobody', async () => {
   expect(db.verify().problems).toEqual([])
 })
 
+test('those of a batch in which a closure failed after it wrote are evaluated again, and each counts once', async () => {
+  using folder = temporaryFolder()
+  await using db = await open(folder.path)
+  const runs = [0, 0, 0]
+  const count = (n: number) =>
+    db.do((tx) => {
+      runs[n]!++
+      const size = (tx.get('box', 'shared')?.size ?? 0) + 1
+      tx.put('box', 'shared', { size })
+      if (n === 1) throw new Error('after it wrote')
+      return size
+    })
+  const outcomes = await Promise.allSettled([count(0), count(1), count(2)])
+  expect(outcomes).toMatchObject([
+    { status: 'fulfilled', value: { result: 1, position: 1 } },
+    { status: 'rejected', reason: { message: 'after it wrote' } },
+    { status: 'fulfilled', value: { result: 2, position: 1 } },
+  ])
+  expect(runs).toEqual([2, 2, 1])
+  expect(db.verify().problems).toEqual([])
+})
+
 test('changes are told in order, those of the future included, until aborted', async () => {
   using folder = temporaryFolder()
   await using db = await open(folder.path)

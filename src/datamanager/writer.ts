@@ -11,7 +11,7 @@ import type { EncodedRecord, RecordHash } from './change-log.ts'
 import { type ColdRows, type LoadFamilies, Thawing } from './cold/thawed.ts'
 import type { Committed, DoOptions, Position, Schema, Transaction } from './database.ts'
 import { OutcomeUnknownError } from './outcome-unknown.ts'
-import type { ReadModel } from './read-model/read-model.ts'
+import { EvaluateAgain, type ReadModel } from './read-model/read-model.ts'
 import { sqliteError } from './read-model/sqlite.ts'
 import { encodeRecord, encodeTransaction } from './record.ts'
 
@@ -70,6 +70,8 @@ type Outcome =
   | { readonly kind: 'cold'; readonly cold: ColdRows }
 type Evaluated = { readonly queued: Queued; readonly outcome: Outcome }
 
+/** After a closure that failed when it had written already, others like it may follow. */
+const carefulBatchesMax = 16
 /** Transaction ids are forgotten in passing, every so many records. */
 const forgetEveryRecords = 256
 
@@ -82,6 +84,8 @@ export class Writer {
   #running: Promise<void> | undefined
   #closed: SlipwayError | undefined
   #idle = Promise.withResolvers<void>()
+  /** So many batches are evaluated with a savepoint for each closure. */
+  #carefulBatches = 0
   /** Bytes of operations per closure, averaged over the recent ones: what those that wait will probably need. */
   #meanBytes = 0
 
@@ -206,13 +210,15 @@ export class Writer {
     let taken = 0
     let bytes = 0
     let current: Queued | undefined
+    model.usesSavepoints = this.#carefulBatches > 0
+    if (this.#carefulBatches > 0) this.#carefulBatches--
     try {
       model.begin()
       while (evaluated.length < limits.batchTransactions.value && bytes < limits.batchBytes.value) {
         current = this.#queue[taken]
         if (!current) break
         taken++
-        if (current.state === 'settled') continue
+        if (current.state === 'settled' || this.#thawing.has(current)) continue
         const { outcome, line } = this.#evaluateOne(current, position, lines.length > 0)
         if (outcome.kind === 'cold') {
           void this.#thaw(current, outcome.cold)
@@ -228,6 +234,12 @@ export class Writer {
       if (position % forgetEveryRecords === 0 && lines.length > 0)
         model.forget(this.#components.now() - limits.transactionResultMs.value)
     } catch (error) {
+      if (error instanceof EvaluateAgain) {
+        model.rollback()
+        this.#carefulBatches = carefulBatchesMax
+        for (const { queued } of evaluated.splice(0)) queued.state = 'queued'
+        return this.#evaluate(evaluated)
+      }
       // SQLite failed below a closure: nothing of this batch stays.
       this.#queue.splice(0, taken)
       model.rollback()

@@ -75,6 +75,11 @@ export class ReadModel implements Disposable {
   readonly connection: DatabaseSync
   readonly readConnection: DatabaseSync
   readonly storageCalls: StorageCalls
+  /**
+   * Whether a closure that fails after it has written is undone alone. Without, which is faster, evaluating one throws
+   * EvaluateAgain.
+   */
+  usesSavepoints = true
   /** Called after the position has moved. */
   onApplied: () => void = () => {}
   /** While set, gets type and id, with a zero byte between, of every row that changes, also when that is rolled back. */
@@ -93,6 +98,8 @@ export class ReadModel implements Disposable {
   #committed: State | undefined
   /** The first error of SQLite in the open transaction: a closure may have swallowed it, the transaction is lost. */
   #broken: unknown
+  /** In the open transaction the row that was looked up last, unless any was changed since: who reads a row often writes it. */
+  #lookedUp: { readonly type: number; readonly id: string; readonly row: StoredRow | undefined } | undefined
 
   private constructor(connection: DatabaseSync, readConnection: DatabaseSync, options: ReadModelOptions) {
     this.connection = connection
@@ -184,6 +191,7 @@ export class ReadModel implements Disposable {
 
   begin(): void {
     invariant(!this.#committed, 'a transaction is open already')
+    this.#lookedUp = undefined
     this.storageCalls('begin', () => this.#run('BEGIN IMMEDIATE'))
     this.#committed = { ...this.#state }
     this.#broken = undefined
@@ -219,7 +227,7 @@ export class ReadModel implements Disposable {
 
   /**
    * Runs `closure` in the open transaction as part of record `position`. If it throws, nothing of it stays; if SQLite
-   * failed below it, this throws and the whole transaction must be rolled back. While the database is in maintenance only
+   * failed below it, this throws and the whole transaction must be rolled back, as after EvaluateAgain. While the database is in maintenance only
    * closures that are part of it (`isMaintenance`) may write.
    */
   evaluate<S extends Schema, T>(
@@ -244,10 +252,10 @@ export class ReadModel implements Disposable {
     // A failed put may have changed the row before it failed; a closure that swallows the error must not keep half of it.
     if (tx.failure !== undefined && evaluation.kind === 'returned') evaluation = { kind: 'threw', error: tx.failure }
     if (tx.cold) evaluation = { kind: 'cold', cold: tx.cold }
-    if (tx.hasSavepoint) {
+    if (tx.hasChanged && this.usesSavepoints) {
       if (evaluation.kind !== 'returned') this.#undo(before)
       this.#run('RELEASE closure')
-    }
+    } else if (tx.hasChanged && evaluation.kind !== 'returned') throw new EvaluateAgain()
     return evaluation
   }
 
@@ -362,6 +370,7 @@ export class ReadModel implements Disposable {
 
   /** In the open transaction: brings the rows of a cold family back. Errors: ColdRows when they were not read. */
   #thaw(cold: ColdFamily): void {
+    this.#lookedUp = undefined
     const { rows } = this.thawed.get(cold)
     this.entries.makeWarm(cold)
     for (const { type: name, id, body, changedAt, hash } of rows) {
@@ -502,6 +511,7 @@ export class ReadModel implements Disposable {
         found = this.#find(type, id)
       }
       this.touched?.add(`${type.name}\0${id}`)
+      this.#lookedUp = undefined
       const hash = rowHash(type.name, id, body)
       this.#state.sum = moveSum(this.#state.sum, hash, found?.hash)
       if (type.name === maintenanceType) this.#state.maintenance = parseMaintenance(body)
@@ -530,6 +540,7 @@ export class ReadModel implements Disposable {
       }
       if (!found) return false
       this.touched?.add(`${type.name}\0${id}`)
+      this.#lookedUp = undefined
       this.#state.sum = moveSum(this.#state.sum, undefined, found.hash)
       if (type.name === maintenanceType) this.#state.maintenance = undefined
       this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(found.number)
@@ -541,11 +552,19 @@ export class ReadModel implements Disposable {
 
   /** Before the first change of a closure. Only for RowsWriter. */
   openSavepoint(): void {
-    this.#guard(() => this.#run('SAVEPOINT closure'))
+    if (this.usesSavepoints) this.#guard(() => this.#run('SAVEPOINT closure'))
+  }
+
+  /** In the open transaction: the JSON text of a row's body. Errors: ColdRows. */
+  bodyOf(type: string, id: string): string | undefined {
+    const declared = this.#rows.type(type)
+    const found = this.#find(declared, id)
+    return found ? found.body : this.#rows.coldBodyOf(declared, id)
   }
 
   #undo({ sum, maintenance }: State): void {
     this.#run('ROLLBACK TO closure')
+    this.#lookedUp = undefined
     this.#state.sum = sum
     this.#state.maintenance = maintenance
   }
@@ -569,18 +588,25 @@ export class ReadModel implements Disposable {
   }
 
   #find(type: DeclaredType, id: string): StoredRow | undefined {
+    const last = this.#lookedUp
+    if (last?.type === type.number && last.id === id) return last.row
     const sql = 'SELECT number, body, hash FROM stored_row WHERE type = ? AND id = ?'
-    return this.#statements.of(sql).get(type.number, id) as StoredRow | undefined
+    const row = this.#statements.of(sql).get(type.number, id) as StoredRow | undefined
+    if (this.#committed) this.#lookedUp = { type: type.number, id, row }
+    return row
   }
 
   #index(type: DeclaredType, id: string, row: number, body: string): void {
     if (type.indexes.length === 0) return
     const parsed: unknown = JSON.parse(body)
-    const insert = this.#statements.of('INSERT INTO index_entry (key, row) VALUES (?, ?)')
+    const values: (Buffer | number)[] = []
     for (const index of type.indexes) {
       const key = index.keyOf(parsed)
-      if (key !== undefined) insert.run(encodeIndexKey(index.number, key, id), row)
+      if (key !== undefined) values.push(encodeIndexKey(index.number, key, id), row)
     }
+    if (values.length === 0) return
+    const places = '(?, ?), '.repeat(values.length / 2).slice(0, -2)
+    this.#statements.of(`INSERT INTO index_entry (key, row) VALUES ${places}`).run(...values)
   }
 
   #reindex(type: DeclaredType, id: string, row: number, before: string, after: string | undefined): void {
@@ -663,11 +689,17 @@ export class ReadModel implements Disposable {
   }
 }
 
+/**
+ * A closure failed after it had written, and cannot be undone alone: the transaction must be rolled back and everything in it
+ * evaluated again, with savepoints.
+ */
+export class EvaluateAgain extends Error {}
+
 /** What `do` hands to a closure. */
 class RowsWriter<S extends Schema> extends RowsReader<S> implements Transaction<S> {
   readonly operations: string[] = []
   bytes = 0
-  hasSavepoint = false
+  hasChanged = false
   failure: unknown
   readonly #rows: Rows
   readonly #model: ReadModel
@@ -684,6 +716,12 @@ class RowsWriter<S extends Schema> extends RowsReader<S> implements Transaction<
     this.#model = model
     this.#position = position
     this.#refusing = refusing
+  }
+
+  override get<T extends keyof S & string>(type: T, id: string): S[T] | undefined {
+    this.checkOpen()
+    const body = this.noticing(() => this.#model.bodyOf(type, id))
+    return body === undefined ? undefined : (JSON.parse(body) as S[T]) // what `put` was given for this type
   }
 
   put<T extends keyof S & string>(type: T, id: string, body: S[T]): void {
@@ -720,9 +758,9 @@ class RowsWriter<S extends Schema> extends RowsReader<S> implements Transaction<
   #beforeChange(): void {
     this.checkOpen()
     if (this.#refusing) this.#refuse(this.#refusing)
-    if (this.hasSavepoint) return
+    if (this.hasChanged) return
     this.#model.openSavepoint()
-    this.hasSavepoint = true
+    this.hasChanged = true
   }
 
   /** Remembered, so that a closure which swallows it does not seem to have succeeded. */

@@ -32,7 +32,12 @@ export class Rows {
     const row = this.#statements.of('SELECT body FROM stored_row WHERE type = ? AND id = ?').get(declared.number, id) as
       | StoredRow
       | undefined
-    return row ? row.body : this.#coldFamily(declared, id)?.find(type, id)?.body
+    return row ? row.body : this.coldBodyOf(declared, id)
+  }
+
+  /** The same of a row that is not here. Errors: ColdRows. */
+  coldBodyOf(type: DeclaredType, id: string): string | undefined {
+    return this.#coldFamily(type, id)?.find(type.name, id)?.body
   }
 
   list(type: string, options: ListRowsOptions): readonly Row<unknown>[] {
