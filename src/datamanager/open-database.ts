@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { createPrivateFile } from '../lib/file-lock.ts'
 import { newUuid } from '../lib/uuid.ts'
+import { adoptAtStart } from './cold/adopt-families.ts'
 import { FamilyLoader } from './cold/load-families.ts'
 import type { Database, Position, RowTypes, Schema } from './database.ts'
 import { DatabaseLock } from './database-lock.ts'
@@ -15,7 +16,7 @@ import { LocalCommit } from './log/local-commit.ts'
 import { LogDatabase } from './log-database.ts'
 import { ReadModel } from './read-model/read-model.ts'
 import { deferToEndOfTurn, type Seams } from './seams.ts'
-import { prepareEmbeddedFile } from './snapshot/prepare-file.ts'
+import { prepareEmbeddedFile, setAside } from './snapshot/prepare-file.ts'
 import { applyShipped } from './snapshot/restore.ts'
 import { type DatabaseStorage, Upkeep } from './snapshot/upkeep.ts'
 import { type VerifyReport, verifyDatabase } from './verify.ts'
@@ -68,8 +69,19 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
   undo.use(DatabaseLock.acquire(path, { pid: process.pid, instanceId, since: clock.now() }))
   let identity = { store: newUuid(clock.now()), generation: newUuid(clock.now()) }
   if (storage) identity = await prepareEmbeddedFile({ path, types, storage, identity })
-  createPrivateFile(path) // SQLite gives its other files the mode of this one
-  const model = undo.use(ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls }))
+  const openModel = () => {
+    createPrivateFile(path) // SQLite gives its other files the mode of this one
+    return ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls })
+  }
+  let model = openModel()
+  if (storage && !(await hasColdFiles(model, storage, clock))) {
+    // An old copy: all snapshots are newer, and with them everything is shipped that the file could know.
+    model[Symbol.dispose]()
+    setAside(path, `older-${identity.generation}`)
+    identity = await prepareEmbeddedFile({ path, types, storage, identity })
+    model = openModel()
+  }
+  undo.use(model)
   if (storage) await applyShipped(model, storage)
   const families = new FamilyLoader({ model, place: storage?.place })
   const log = new EmbeddedChangeLog(model.connection, model.readConnection)
@@ -128,6 +140,16 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
   if (failure) opened.fail(failure)
   upkeep?.start()
   return Object.assign(opened, { verify: () => verifyDatabase(model), upkeep })
+}
+
+async function hasColdFiles(model: ReadModel, { place }: DatabaseStorage, clock: Clock): Promise<boolean> {
+  const { load: loadFamilies } = new FamilyLoader({ model, place })
+  try {
+    return await adoptAtStart({ model, place, loadFamilies, clock }, new AbortController().signal)
+  } catch (error) {
+    model[Symbol.dispose]()
+    throw error
+  }
 }
 
 /** The rows and the log are committed together, so they end at the same record, or the file is damaged. */

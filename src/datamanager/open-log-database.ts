@@ -8,6 +8,7 @@ import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { createPrivateFile } from '../lib/file-lock.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import type { ChangeLog } from './change-log.ts'
+import { adoptAtStart } from './cold/adopt-families.ts'
 import { FamilyLoader } from './cold/load-families.ts'
 import type { Position, RowTypes, Schema } from './database.ts'
 import { DatabaseLock } from './database-lock.ts'
@@ -17,8 +18,9 @@ import { RemoteCommit } from './log/remote-commit.ts'
 import { LogDatabase } from './log-database.ts'
 import { ReadModel } from './read-model/read-model.ts'
 import type { Identity } from './read-model/sqlite.ts'
-import type { OnBranch } from './recovery.ts'
+import type { OnBranch, RecoveryBranch } from './recovery.ts'
 import { deferToEndOfTurn, type Seams } from './seams.ts'
+import type { StoragePlace } from './snapshot/keys.ts'
 import { prepareSharedFile } from './snapshot/prepare-file.ts'
 import { RecoveringLog } from './snapshot/recovering-log.ts'
 import { type DatabaseStorage, Upkeep } from './snapshot/upkeep.ts'
@@ -68,8 +70,13 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     return ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls })
   }
   const first = openModel()
-  const model = undo.use(restore ? await openAgainIfCollected(first, log, { restore, openModel, onBranch }) : first)
-  const families = new FamilyLoader({ model, place: storage?.place })
+  const place = storage?.place
+  const model = undo.use(
+    restore && place
+      ? await openAgainIfCollected(first, { log, clock, place }, { restore, openModel, onBranch })
+      : first,
+  )
+  const families = new FamilyLoader({ model, place })
   const closing = new AbortController()
   let failure: SlipwayError | undefined
   let database: LogDatabase<S> | undefined
@@ -83,10 +90,10 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   await follower.catchUp(closing.signal)
   // The head may be further: another one writes, or a record is missing, and then this fails.
   if ((await checkLogEnd(log, model)) > model.position) await follower.catchUp(closing.signal)
-  const parts = { model, log, follower, clock, random, onBranch, health, closing: closing.signal, onFailure }
+  const committing = { model, log, follower, clock, random, onBranch, health, closing: closing.signal, onFailure }
   const writer = new Writer({
     model,
-    commit: replaceCommit(new RemoteCommit(parts), model),
+    commit: replaceCommit(new RemoteCommit(committing), model),
     now: () => clock.now(),
     newId,
     defer,
@@ -134,22 +141,39 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   return Object.assign(opened, { upkeep })
 }
 
-/** When the log no longer has what the file needs next, the file is made from a snapshot, which is newer. */
+/** When the log or the snapshots no longer have what the file needs, it is made from a snapshot, which is newer. */
 async function openAgainIfCollected(
   model: ReadModel,
-  log: ChangeLog,
+  sources: { readonly log: ChangeLog; readonly place: StoragePlace; readonly clock: Clock },
   parts: { restore: () => Promise<void>; openModel: () => ReadModel; onBranch: OnBranch },
 ): Promise<ReadModel> {
+  let collected: RecoveryBranch | undefined
   try {
-    await log.read(model.position, 1)
-    return model
+    collected = await findCollected(model, sources)
   } catch (error) {
     model[Symbol.dispose]()
-    if (!isSlipwayError(error, 'history_collected')) throw error
+    throw error
   }
+  if (!collected) return model
+  model[Symbol.dispose]()
   await parts.restore()
-  parts.onBranch('open: the log had collected what the file needs, it was restored')
+  parts.onBranch(collected)
   return parts.openModel()
+}
+
+async function findCollected(
+  model: ReadModel,
+  { log, place, clock }: { readonly log: ChangeLog; readonly place: StoragePlace; readonly clock: Clock },
+): Promise<RecoveryBranch | undefined> {
+  try {
+    await log.read(model.position, 1)
+  } catch (error) {
+    if (!isSlipwayError(error, 'history_collected')) throw error
+    return 'open: the log had collected what the file needs, it was restored'
+  }
+  const { load: loadFamilies } = new FamilyLoader({ model, place })
+  const hasAll = await adoptAtStart({ model, place, loadFamilies, clock }, new AbortController().signal)
+  return hasAll ? undefined : 'open: cold families were collected, it was restored'
 }
 
 /** Returns the log's end. Rows that are newer than it: the log has lost records that this instance had applied. */

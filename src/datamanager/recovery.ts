@@ -21,7 +21,10 @@ export const recoveryBranches = [
 ] as const
 
 /** Those that only a database with families has. */
-export const coldBranches = ['apply: rows of a cold family'] as const
+export const coldBranches = [
+  'apply: rows of a cold family',
+  'open: cold families were collected, it was restored',
+] as const
 
 export type RecoveryBranch = (typeof recoveryBranches)[number] | (typeof coldBranches)[number]
 export type OnBranch = (branch: RecoveryBranch) => void

@@ -7,10 +7,11 @@
 
 import { collectBytes } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { isSlipwayError } from '../../lib/errors.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
 import { familiesType } from '../snapshot/data-file.ts'
 import { indexKey, type StoragePlace } from '../snapshot/keys.ts'
-import type { Manifest } from '../snapshot/manifest.ts'
+import { isComplete, listData, listManifests, type Manifest, readManifest } from '../snapshot/manifest.ts'
 import { decodeFamilyIndex, type IndexedFamily } from './family-file.ts'
 import type { LoadFamilies } from './thawed.ts'
 import { Thawing } from './thawed.ts'
@@ -57,6 +58,31 @@ export async function adoptFamilies(
   for (const { name, number, families } of model.entries.files())
     if (families > 0 && !names.has(name)) await takeBack({ model, loadFamilies, clock }, number, signal)
   if (model.entries.files().some(({ families }) => families === 0)) model.removeUnusedFiles()
+}
+
+/**
+ * Before anything is applied to a file that was closed for a while: its cold families are looked for where the newest
+ * snapshot that is not newer than the file has them. False when they are gone: then all snapshots are newer, and the file is
+ * to be made from one of them. Errors: those of the storage.
+ */
+export async function adoptAtStart(components: AdoptComponents, signal: AbortSignal): Promise<boolean> {
+  const { model, place } = components
+  if (model.entries.hasNoneCold) return true
+  const { identity } = model
+  const objects = await listData(place, identity.generation, signal)
+  for (const position of await listManifests(place, identity.generation, signal)) {
+    if (position > model.position) continue
+    try {
+      const manifest = await readManifest(place, identity, position, signal)
+      if (!isComplete(manifest, objects)) continue
+      await adoptFamilies(components, manifest, signal)
+      return true
+    } catch (error) {
+      if (!isSlipwayError(error, 'snapshot_corrupt', 'object_corrupt', 'object_not_found', 'history_collected'))
+        throw error
+    }
+  }
+  return model.entries.files().every(({ name, families }) => families === 0 || objects.has(`${name}.rows`))
 }
 
 /** Brings families back that the newest snapshot has among its other rows, before their file is collected. */

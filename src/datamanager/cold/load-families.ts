@@ -27,7 +27,7 @@ export class FamilyLoader {
     this.#components = components
   }
 
-  /** Errors: `row_cold` without object storage, those of the storage, `snapshot_corrupt`. */
+  /** Errors: `row_cold` without object storage, `history_collected`, `snapshot_corrupt`, those of the storage. */
   readonly load: LoadFamilies = async (families, signal) => {
     for (let at = 0; at < families.length; at += readsAtOnce)
       await Promise.all(families.slice(at, at + readsAtOnce).map((family) => this.#loadOnce(family, signal)))
@@ -60,10 +60,12 @@ export class FamilyLoader {
       const bytes = await collectBytes(place.ost.read(key, { range: { start, end }, ...(signal ? { signal } : {}) }))
       model.thawed.add(family.key, new ThawedFamily(decodeFamilyAt(family, rawBytes, bytes)))
     } catch (error) {
-      if (!isSlipwayError(error, 'object_not_found') || !this.refresh) throw error
-      await this.refresh(signal)
-      // Still there: then it is lost.
-      if (model.entries.cold(family.id)?.key === family.key) throw error
+      if (!isSlipwayError(error, 'object_not_found')) throw error
+      await this.refresh?.(signal)
+      if (model.entries.cold(family.id)?.key !== family.key) return
+      throw new SlipwayError('history_collected', `read family ${family.id}: ${file.name} was collected`, {
+        cause: error,
+      })
     }
   }
 }

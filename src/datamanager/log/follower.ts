@@ -74,7 +74,7 @@ export class Follower {
       } catch (error) {
         if (!(error instanceof ColdRows)) throw error
         onBranch('apply: rows of a cold family')
-        await thawing.load(error, signal)
+        await this.#checked(() => thawing.load(error, signal))
       }
     }
   }

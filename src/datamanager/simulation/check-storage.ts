@@ -2,17 +2,17 @@
 
 import { isSlipwayError } from '../../lib/errors.ts'
 import { silentLogger } from '../../lib/log.ts'
+import { decodeFamilyFile } from '../cold/family-file.ts'
 import type { Position } from '../database.ts'
 import { emptyContentHash } from '../read-model/content-hash.ts'
 import { type DecodedRecord, decodeRecord } from '../record.ts'
-import { contentHashOf, decodeDataFile } from '../snapshot/data-file.ts'
+import { contentHashOf, decodeDataFile, familiesType } from '../snapshot/data-file.ts'
 import { positionOfKey, rowsKey, shippedPrefix } from '../snapshot/keys.ts'
 import { decodeManifest, isComplete, listData, listManifests, readManifest } from '../snapshot/manifest.ts'
 import { restoreDatabase } from '../snapshot/restore.ts'
 import { contentHashOfRows, SimulationFailure } from './history.ts'
 import { base, type Image, type Installation, identity } from './installation.ts'
 import { Bucket, MemoryObjectStorage } from './memory-storage.ts'
-import { bankTypes } from './workload.ts'
 
 /** Between the last look at the files and the creation of the manifest, repeated after failures, besides what was late. */
 const publishingMsMax = 3000
@@ -36,7 +36,11 @@ export function checkManifest(installation: Installation, key: string): void {
     coverage.reached('failure: a manifest came after its files had been collected')
     return
   }
-  for (const file of manifest.files) decodeDataFile(file, bucket.read(rowsKey(base, identity.generation, file.name)))
+  for (const file of manifest.files) {
+    const bytes = bucket.read(rowsKey(base, identity.generation, file.name))
+    if (file.type !== familiesType) decodeDataFile(file, bytes)
+    else if ([...decodeFamilyFile(file, bytes)].length > 0) coverage.reached('cold: in a snapshot')
+  }
   if (contentHashOf(manifest.files) !== contentHashOfRows(replay(records))) fail('has other rows than the model')
 }
 
@@ -65,7 +69,7 @@ async function checkRestored(installation: Installation, bucket: Bucket): Promis
   const expected = contentHashOfRows(replay(recordsUpTo(installation, head)))
   const restore = async (from?: Position) => {
     const restored = await restoreDatabase({
-      ...{ path: installation.newFile(), types: bankTypes, place, identity, logger: silentLogger },
+      ...{ path: installation.newFile(), types: installation.types, place, identity, logger: silentLogger },
       isEmbedded: true,
       firstContentHash: emptyContentHash,
       ...(from === undefined ? {} : { from }),

@@ -23,6 +23,8 @@ export type ClientsOptions = {
   readonly isEnough?: () => boolean
   /** After so many milliseconds a client, or a consumer, turns to another instance; default never. */
   readonly patienceMs?: number
+  /** Default: anOrder. */
+  readonly order?: typeof anOrder
   /** Milliseconds between two orders of a client. */
   readonly pauseMs?: () => number
 }
@@ -107,7 +109,7 @@ export class Clients {
   async #give(): Promise<void> {
     const { random, clock, coverage, findInstance } = this.#options
     const number = this.#orders++
-    const order = anOrder(number, random)
+    const order = (this.#options.order ?? anOrder)(number, random)
     const transactionId = random.chance(0.5) ? `transaction ${number}` : undefined
     const one: Seen = {
       order,
@@ -156,6 +158,7 @@ export class Clients {
           return
         } else {
           if (error === abort.signal.reason) coverage.reached('client: aborted before evaluation')
+          else if (error instanceof LostAnswer) coverage.reached('client: a cold family could not be read')
           else if (!isSlipwayError(error)) throw error
           if (isSlipwayError(error, 'maintenance')) coverage.reached('client: refused in maintenance')
           coverage.reached('client: certainly not committed')

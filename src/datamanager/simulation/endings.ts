@@ -16,7 +16,6 @@ import { SimulationFailure } from './history.ts'
 import { base, type Installation, identity, type Member } from './installation.ts'
 import { MemoryChangeLog, MemoryLogStore } from './memory-log.ts'
 import { Bucket, type BucketCall, MemoryObjectStorage } from './memory-storage.ts'
-import { bankTypes } from './workload.ts'
 
 type Ending = (installation: Installation) => Promise<void>
 
@@ -119,7 +118,14 @@ async function importInterrupted(installation: Installation): Promise<void> {
   const closeOld = (generation: string) => db.closeGeneration(generation)
   const importing = (dying: typeof place, close: typeof closeOld) =>
     importDatabase({
-      ...{ place: dying, database: 'bank', now: clock.now(), types: bankTypes, closeOld: close, fileBytesMax: 1200 },
+      ...{
+        place: dying,
+        database: 'bank',
+        now: clock.now(),
+        types: installation.types,
+        closeOld: close,
+        fileBytesMax: 1200,
+      },
       stream: (async function* () {
         yield exported
       })(),

@@ -11,7 +11,7 @@ import { errorMessage, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { type LogFields, silentLogger } from '../../lib/log.ts'
 import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
 import type { ChangeLog, EncodedRecord } from '../change-log.ts'
-import type { Position } from '../database.ts'
+import type { Position, RowTypes } from '../database.ts'
 import { BucketChangeLog } from '../log/bucket/bucket-log.ts'
 import { openLogDatabase, type SharedDatabase } from '../open-log-database.ts'
 import type { StorageCall } from '../read-model/read-model.ts'
@@ -27,7 +27,7 @@ import { LostAnswer, MemoryChangeLog, MemoryLogStore, type Network } from './mem
 import { Bucket, type BucketNetwork, MemoryObjectStorage, type StoredObject } from './memory-storage.ts'
 import { type Prng, prng } from './prng.ts'
 import { SimulatedClock } from './simulated-clock.ts'
-import { type Bank, bankTypes, otherBankTypes } from './workload.ts'
+import { type Bank, bankTypes, bankTypesWithDeals, otherBankTypes, otherBankTypesWithDeals } from './workload.ts'
 
 export const storageFaults = ['disk full while applying', 'crash before apply', 'crash after apply'] as const
 export const restarts = [
@@ -51,6 +51,7 @@ export const snapshotSettings: SnapshotSettings = {
   ms: 2000,
   pauseMs: 50,
   fileBytes: 1200,
+  familyFileBytes: 900,
   graceMs: 2000,
   shippedKeptMs: 1000,
 }
@@ -108,13 +109,17 @@ export class Installation {
   /** Up to where a consumer of changes has come. */
   consumed: Position = 0
   failure: unknown
+  readonly types: RowTypes
+  readonly #otherTypes: RowTypes
   readonly #crashAt: number
   readonly #oldFiles: string[] = []
   readonly #writers = new Map<string, Life>()
   #files = 0
   #underway = 0
 
-  constructor(seed: number, coverage: Coverage) {
+  constructor(seed: number, coverage: Coverage, { hasFamilies = false }: { readonly hasFamilies?: boolean } = {}) {
+    this.types = hasFamilies ? bankTypesWithDeals : bankTypes
+    this.#otherTypes = hasFamilies ? otherBankTypesWithDeals : otherBankTypes
     this.random = prng(seed)
     this.coverage = coverage
     this.kind = seed % 2 === 0 ? 'bucket' : 'server'
@@ -222,7 +227,7 @@ export class Installation {
     const whose = parts.identity ?? identity
     return await openLogDatabase<Bank>({
       path: parts.path ?? this.newFile(),
-      types: bankTypes,
+      types: this.types,
       clock: this.clock,
       instanceId: 'beside',
       log: parts.log ?? this.plainLog(ost, whose),
@@ -334,7 +339,7 @@ export class Installation {
     const logger = { ...silentLogger, info: this.#said, warn: this.#said, error: this.#said }
     return openLogDatabase<Bank>({
       path,
-      types: isOther ? otherBankTypes : bankTypes,
+      types: isOther ? this.#otherTypes : this.types,
       clock: this.#clockOf(life),
       instanceId: `instance ${number}`,
       log: this.#logOf(life, ost),

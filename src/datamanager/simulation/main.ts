@@ -1,4 +1,4 @@
-// npm run simulate -- [--kind embedded|shared] [--from SEED] [--seeds N] [--minutes N]
+// npm run simulate -- [--kind embedded|shared|cold] [--from SEED] [--seeds N] [--minutes N]
 //
 // Runs seeds of each kind, one after the other, N of each or as many as fit into the time; prints how often each fault,
 // recovery and failure was reached; ends with status 1 when a seed failed or, in a run of at least 100 seeds, something was
@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { errorMessage } from '../../lib/errors.ts'
 import { embeddedCoverage } from './embedded.ts'
 import { runSeeds, type SimulationKind, simulationKinds } from './run-seeds.ts'
-import { sharedCoverage } from './shared.ts'
+import { coldCoverage, sharedCoverage } from './shared.ts'
 
 /** Fewer seeds cannot be expected to reach everything. */
 const completeSeeds = 100
@@ -29,7 +29,7 @@ if (kinds.length === 0 || !(seeds > 0) || !Number.isInteger(from)) {
   process.stderr.write(`simulate: the kinds are ${simulationKinds.join(' and ')}; seeds are whole numbers\n`)
   process.exit(2)
 }
-const coverages = { embedded: embeddedCoverage, shared: sharedCoverage } as const
+const coverages = { embedded: embeddedCoverage, shared: sharedCoverage, cold: coldCoverage } as const
 
 for (const kind of kinds) {
   const coverage = coverages[kind]()

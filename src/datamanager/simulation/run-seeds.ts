@@ -4,12 +4,12 @@ import { errorMessage } from '../../lib/errors.ts'
 import type { Coverage } from './coverage.ts'
 import { simulateEmbedded } from './embedded.ts'
 import { SimulationFailure } from './history.ts'
-import { simulateShared } from './shared.ts'
+import { simulateCold, simulateShared } from './shared.ts'
 
-export const simulationKinds = ['embedded', 'shared'] as const
+export const simulationKinds = ['embedded', 'shared', 'cold'] as const
 export type SimulationKind = (typeof simulationKinds)[number]
 
-const simulations = { embedded: simulateEmbedded, shared: simulateShared } as const
+const simulations = { embedded: simulateEmbedded, shared: simulateShared, cold: simulateCold } as const
 
 export type RunSeedsOptions = {
   readonly from: number

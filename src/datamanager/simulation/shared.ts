@@ -4,7 +4,7 @@
 
 import { errorMessage, isSlipwayError } from '../../lib/errors.ts'
 import { decodeRecord } from '../record.ts'
-import { recoveryBranches } from '../recovery.ts'
+import { coldBranches, recoveryBranches } from '../recovery.ts'
 import { checkImage, checkManifest } from './check-storage.ts'
 import { Clients, clientEvents } from './clients.ts'
 import { Coverage } from './coverage.ts'
@@ -13,6 +13,7 @@ import { networkFaults } from './faulty-network.ts'
 import { checkChanges, checkHistory, SimulationFailure } from './history.ts'
 import { Installation, type Member, overtaken, restarts, storageFaults, type Tally, timersMax } from './installation.ts'
 import { LostAnswer } from './memory-log.ts'
+import { anOrderWithDeals } from './workload.ts'
 
 /** Messages of the code under test that only come when it recovers from something. */
 const recoveries = [
@@ -44,6 +45,21 @@ export function sharedCoverage(): Coverage {
   ])
 }
 
+/** The same installation, with families that become cold. */
+export function coldCoverage(): Coverage {
+  return new Coverage([
+    ...coldBranches.map((branch) => `recovery: ${branch}`),
+    'cold: in a snapshot',
+    'client: a cold family could not be read',
+    ...restarts,
+    'collected: data files',
+  ])
+}
+
+export function simulateCold(seed: number, coverage: Coverage): Promise<void> {
+  return simulateShared(seed, coverage, { hasFamilies: true })
+}
+
 const clients = 4
 const ordersEach = 55
 const patienceMs = 800
@@ -59,8 +75,12 @@ const least: Readonly<Tally> & { readonly closures: number } = {
 }
 
 /** Runs one seed; throws SimulationFailure when a promise of the database was broken. */
-export async function simulateShared(seed: number, coverage: Coverage): Promise<void> {
-  const installation = new Installation(seed, coverage)
+export async function simulateShared(
+  seed: number,
+  coverage: Coverage,
+  { hasFamilies = false }: { readonly hasFamilies?: boolean } = {},
+): Promise<void> {
+  const installation = new Installation(seed, coverage, { hasFamilies })
   const { random, clock, tally } = installation
   installation.onManifest = (key) => {
     try {
@@ -76,6 +96,7 @@ export async function simulateShared(seed: number, coverage: Coverage): Promise<
     // Now many at once, now one alone, so that there are races and snapshots.
     pauseMs: () => (random.chance(0.7) ? random.below(6) : random.below(900)),
     patienceMs,
+    ...(hasFamilies ? { order: anOrderWithDeals } : {}),
     isEnough: () => whatLacks({ ...tally, closures: crowd.closures }) === undefined,
     findInstance: () => {
       const { living } = installation

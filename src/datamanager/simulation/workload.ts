@@ -6,7 +6,10 @@ import type { Operation, Transaction } from '../database.ts'
 import type { Prng } from './prng.ts'
 
 export type Account = { readonly balance: number; readonly text?: string }
-export type Bank = { account: Account; done: { readonly n: number } }
+/** The head of a family, final when it is signed; its parts are the other rows. */
+export type Deal = { readonly order: number; readonly isSigned: boolean; readonly text: string }
+export type Part = { readonly deal: string; readonly amount: number }
+export type Bank = { account: Account; done: { readonly n: number }; deal: Deal; part: Part }
 
 export const bankTypes = {
   account: { indexes: { balance: (account: Account) => [account.balance] } },
@@ -19,11 +22,48 @@ export const otherBankTypes = {
   done: {},
 }
 
+/** Deals become cold; with these types orders of the kinds below are given, too. */
+const dealTypes = {
+  deal: {
+    family: {
+      members: ['part'],
+      isFinal: (deal: Deal) => deal.isSigned,
+      entry: ({ order, isSigned, text }: Deal) => ({
+        order,
+        path: `/deals/${order % 2}`,
+        state: isSigned ? 1 : 0,
+        number: order,
+        label: text.slice(0, 1),
+        createdAt: order,
+      }),
+    },
+  },
+  part: {
+    familyIndexes: ['byDeal'],
+    indexes: { byDeal: (part: Part) => [part.deal, part.amount] },
+  },
+} as const
+
+export const bankTypesWithDeals = { ...bankTypes, ...dealTypes }
+export const otherBankTypesWithDeals = { ...otherBankTypes, ...dealTypes }
+
+const dealKinds = [
+  'agree',
+  'sign',
+  'sign',
+  'recall',
+  'recall',
+  'recall',
+  'amend',
+  'forget',
+  'swallow',
+  'deals',
+] as const
 const kinds = ['deposit', 'deposit', 'transfer', 'open', 'close', 'fail', 'read', 'richest'] as const
 
 export type Order = {
   readonly name: string
-  readonly kind: (typeof kinds)[number]
+  readonly kind: (typeof kinds)[number] | (typeof dealKinds)[number]
   readonly from: string
   readonly to: string
   readonly amount: number
@@ -42,12 +82,84 @@ export function anOrder(number: number, random: Prng): Order {
   }
 }
 
+const deals = 12
+/** A UUID: only such families become cold. */
+const dealId = (number: number) => `00000000-0000-7000-8000-${String(number).padStart(12, '0')}`
+
+/** As anOrder; most are about deals. */
+export function anOrderWithDeals(number: number, random: Prng): Order {
+  if (random.chance(0.3)) return anOrder(number, random)
+  const deal = () => dealId(random.below(deals))
+  return {
+    name: `order ${number}`,
+    kind: random.pick(dealKinds),
+    from: deal(),
+    to: deal(),
+    amount: 1 + random.below(9),
+  }
+}
+
+/** Undefined for an order that is not about deals. */
+function executeDeal({ name, kind, from, to, amount }: Order, tx: Transaction<Bank>): Json | undefined {
+  const parts = (id: string) => tx.list('part', { index: 'byDeal', prefix: [id] })
+  const put = (id: string, n: number) => tx.put('part', `${id}/${n}`, { deal: id, amount: amount + n })
+  const number = Number(from.slice(-12))
+  const before = kind === 'deals' ? undefined : tx.get('deal', from)
+  switch (kind) {
+    case 'agree':
+      if (before) throw new Refused(`${from} exists`)
+      tx.put('deal', from, { order: number, isSigned: false, text: name })
+      for (let n = 0; n < 3; n++) put(from, n)
+      return null
+    case 'sign':
+      if (!before) throw new Refused(`${from} is no deal`)
+      tx.put('deal', from, { ...before, isSigned: true })
+      return before.text
+    case 'recall': {
+      const other = tx.get('deal', to)
+      return [before?.text ?? null, other?.text ?? null, ...parts(from).map(({ id, body }) => [id, body.amount])]
+    }
+    case 'amend':
+      if (!before) throw new Refused(`${from} is no deal`)
+      put(from, amount % 4)
+      if (amount % 3 === 0) tx.delete('part', `${from}/1`)
+      if (amount === 9) tx.put('deal', from, { ...before, isSigned: false })
+      return parts(from).length
+    case 'forget': {
+      const found = parts(from)
+      for (const { id } of found) tx.delete('part', id)
+      tx.delete('deal', from)
+      return found.length
+    }
+    case 'swallow':
+      // What is cold is no answer that a closure could keep to itself.
+      try {
+        tx.put('deal', to, {
+          order: Number(to.slice(-12)),
+          isSigned: tx.get('deal', to)?.isSigned ?? false,
+          text: name,
+        })
+      } catch {
+        return 'swallowed'
+      }
+      return null
+    case 'deals':
+      return tx
+        .entries({ path: `/deals/${amount % 2}`, limit: 4, descending: amount > 4 })
+        .map(({ id, state, label }) => [id, state, label])
+    default:
+      return undefined
+  }
+}
+
 /** What an order reads, as its result; throws Refused when the accounts do not allow it. */
 export function execute(order: Order, tx: Transaction<Bank>): Json {
   const { kind, from, to, amount } = order
   const balance = (id: string) => tx.get('account', id)?.balance
   if (kind === 'read') return summary(tx)
   tx.put('done', order.name, { n: tx.count('done') })
+  const ofDeal = executeDeal(order, tx)
+  if (ofDeal !== undefined) return ofDeal
   switch (kind) {
     case 'deposit':
       tx.put('account', to, { balance: (balance(to) ?? 0) + amount })
@@ -79,6 +191,8 @@ export function execute(order: Order, tx: Transaction<Bank>): Json {
       tx.put('account', 'richest', { balance: 0, text })
       return text
     }
+    default:
+      throw new Error(`nobody executes ${kind}`)
   }
 }
 
@@ -117,15 +231,22 @@ function modelTransaction(rows: Map<string, string>, operations: Operation[]): T
       const body = rows.get(key(type, id))
       return body === undefined ? undefined : (JSON.parse(body) as never)
     },
-    list(type, { index, descending, limit } = {}) {
+    list(type, { index, prefix, descending, limit } = {}) {
+      if (index === 'byDeal')
+        return all(type)
+          .filter(({ body }) => (body as Part).deal === prefix?.[0])
+          .sort((a, b) => (a.body as Part).amount - (b.body as Part).amount)
       const found = all(type)
       if (index) found.sort((a, b) => (a.body as Account).balance - (b.body as Account).balance) // stable: then by id
       if (descending) found.reverse()
       return found.slice(0, limit)
     },
     count: (type) => all(type).length,
-    // No type of this workload has families.
-    entries: () => [],
+    entries({ path = '', limit, descending = false }) {
+      const found = all('deal').map(({ id, body }) => ({ id, ...dealTypes.deal.family.entry(body) }))
+      found.sort((a, b) => (a.order - b.order) * (descending ? -1 : 1))
+      return found.filter((entry) => entry.path === path).slice(0, limit)
+    },
     entry: () => undefined,
     removableEntries: () => [],
     repeatingEntries: () => [],

@@ -87,8 +87,8 @@ function isOld(found: Identity, root: Root, path: string): boolean {
   )
 }
 
-/** Nothing of an older generation is thrown away here. */
-function setAside(path: string, generation: string): void {
+/** Renames a file that is of no use any more; nothing is thrown away here. */
+export function setAside(path: string, generation: string): void {
   for (const end of ['', '-wal', '-shm'])
     try {
       renameSync(`${path}${end}`, `${path}.${generation}${end}`)
