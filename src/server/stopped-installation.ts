@@ -8,7 +8,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { configstoreRowTypes } from '../configstore/row-types.ts'
 import type { RowTypes, Schema } from '../datamanager/database.ts'
 import { type DatabaseSettings, openDatabaseBackend } from '../datamanager/database-config.ts'
-import type { OpenedExport } from '../datamanager/export/export-database.ts'
+import { completeImport } from '../datamanager/export/complete-import.ts'
+import { exportDatabase, type OpenedExport } from '../datamanager/export/export-database.ts'
 import type { Imported } from '../datamanager/export/import-database.ts'
 import { type ImportTarget, importExports, unknownDatabase } from '../datamanager/export/import-exports.ts'
 import {
@@ -25,8 +26,10 @@ import { installationName } from '../datamanager/installation-id.ts'
 import { listInstances, type SeenInstance } from '../datamanager/instances.ts'
 import { type LogReport, verifyLog } from '../datamanager/log/verify-log.ts'
 import type { InstallationMaintenance } from '../datamanager/maintenance.ts'
-import { readManifest } from '../datamanager/snapshot/manifest.ts'
+import { openDatabase } from '../datamanager/open-database.ts'
+import { listManifests, readManifest } from '../datamanager/snapshot/manifest.ts'
 import { findRoot } from '../datamanager/snapshot/root.ts'
+import { findShippedHead } from '../datamanager/snapshot/shipped-log.ts'
 import { verifyStorage } from '../datamanager/snapshot/verify-storage.ts'
 import { exportStopped, type StoppedDatabase, verifyStopped } from '../datamanager/stopped-database.ts'
 import { gatewayRowTypes } from '../gateway/rows.ts'
@@ -115,6 +118,54 @@ export class StoppedInstallation implements AsyncDisposable {
     for (const { position } of report.snapshots.filter(({ isSound }) => isSound))
       known.set(position, (await readManifest(database.place, report.identity, position)).hash)
     return { file: undefined, storage: report, log: await verifyLog(log, report.identity, known) }
+  }
+
+  /**
+   * After the log of a database was lost, or went back to an older state: makes a new generation of what object storage has of
+   * it. Only while nothing runs. Errors: `usage` when the log has all that was shipped, those of reaching it, of restoreDatabase
+   * and of an import.
+   */
+  async recover(database: StoppedDatabase, signal: AbortSignal): Promise<Imported & { readonly position: number }> {
+    const { settings } = this.#parts
+    const { place, types, name } = database
+    if (settings.log === 'bucket')
+      throw new SlipwayError('usage', 'the log is in object storage: there is no other copy')
+    if (!(await this.isLogLost(database)))
+      throw new SlipwayError('usage', `${name}: the log ${settings.log} has all that was shipped, it is not lost`)
+    await using undo = new AsyncDisposableStack()
+    const path = join(temporaryDirectory(undo), 'restored.db')
+    // What is shipped is a log like any other, so it is opened as the embedded one of a file that was lost.
+    await using db = await openDatabase<Schema>({ path, types, clock: systemClock, storage: { place } })
+    const { position, maintenance, identity } = db
+    if (maintenance?.replacedBy !== undefined) {
+      await completeImport(place, identity, maintenance.replacedBy, signal)
+      throw new SlipwayError('usage', `${name}: an import that had been interrupted was completed; repeat this`)
+    }
+    await db.freeze('slipway database restore', 'the log was lost')
+    const target = {
+      ...{ place, types },
+      ...(maintenance ? { maintenance } : {}),
+      closeOld: (generation: string) => db.closeGeneration(generation),
+    }
+    const stream = exportDatabase(db.upkeep!, { database: name, place, signal })
+    const request = { signal, now: systemClock.now(), logKind: settings.log }
+    const [imported] = await importExports(stream, () => target, request)
+    return { ...imported!, position } // one in, one out
+  }
+
+  /**
+   * Whether the log lacks records that were shipped. One that has all of them must not be left behind: instances could still be
+   * writing to it. Errors: of reaching the log.
+   */
+  async isLogLost({ name, place }: StoppedDatabase): Promise<boolean> {
+    const { storage, settings } = this.#parts
+    const root = await findRoot(place)
+    if (!root) return false
+    await using backend = await openDatabaseBackend(settings, { storage, base: databaseBase, clock: systemClock })
+    await using log = (await backend.openLog(name, root))! // only the embedded one is none
+    const [newest = 0] = await listManifests(place, root.generation)
+    const shipped = await findShippedHead(place, root.generation, newest)
+    return (await log.head()) < (shipped?.position ?? newest)
   }
 
   /**

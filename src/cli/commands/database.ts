@@ -25,7 +25,7 @@ export function addDatabaseCommand(program: Command, io: Io, setStatus: (status:
       setStatus(await (await implementation()).verify({ directory, ...options }, io))
     })
   addPlaceOptions(database.command('restore <directory>'))
-    .summary('makes the files of the databases anew from object storage')
+    .summary('makes databases anew from object storage: files of the embedded log, or all after another log was lost')
     .option('--database <name>', 'only this one')
     .option('--from <position>', 'the position of the snapshot to begin with (default: the newest sound one)')
     .action(async (directory: string, options: Chosen & { readonly from?: string }) => {

@@ -87,8 +87,21 @@ export async function restore(
   if (position !== undefined && named === undefined)
     throw new SlipwayError('usage', '--from needs --database: positions are of one database')
   await using installation = await openStoppedInstallation({ directory, settingsFile: config }, { mustExist: true })
-  if (installation.log !== 'embedded')
-    throw new SlipwayError('usage', 'the log is not in the directory: start the server, it makes its files anew')
+  if (installation.log !== 'embedded') {
+    if (position !== undefined) throw new SlipwayError('usage', '--from is for the embedded log')
+    const { signal } = new AbortController()
+    for (const database of await installation.databases(named)) {
+      if (!(await installation.isLogLost(database))) {
+        io.stdout.write(`${database.name}: its log has all that was shipped, it is left as it is\n`)
+        continue
+      }
+      const restored = await installation.recover(database, signal)
+      io.stdout.write(
+        `${database.name}: restored up to record ${restored.position}, as generation ${restored.generation}; content hash ${restored.contentHash}\n`,
+      )
+    }
+    return exitStatus.success
+  }
   for (const database of await installation.databases(named)) {
     const restored = await restoreStopped(database, position)
     io.stdout.write(
