@@ -123,7 +123,7 @@ export function projectOperations(store: Store): Operations {
       return store.write(context, 'setProjectCredentials', (tx) => {
         const { row } = guarded(new Tree(tx), ref, given({ expectedVersion, expectedOwnerId }))
         const written = putSecrets(tx, store, row, { credentials, webhookSecret })
-        const next = { ...written, updatedAt: now, version: row.version + 1 }
+        const next = written === row ? row : { ...written, updatedAt: now, version: row.version + 1 }
         tx.put('project', row.id, next)
         return viewed(tx, next)
       })

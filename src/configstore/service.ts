@@ -2,7 +2,7 @@
 
 import type { Database } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
-import { SlipwayError } from '../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import { newSealingKey } from '../lib/sealing.ts'
@@ -159,7 +159,9 @@ class LocalStore implements Store, AsyncDisposable {
     if (this.closing.aborted) return
     const done: Promise<void> = work()
       .catch((error: unknown) => {
-        this.#components.logger.warn('background work failed', { work: name, error })
+        // In maintenance nothing is written; what is left undone is done later.
+        if (!isSlipwayError(error, 'maintenance'))
+          this.#components.logger.warn('background work failed', { work: name, error })
       })
       .finally(() => this.#background.delete(done))
     this.#background.add(done)

@@ -164,3 +164,20 @@ test('the use of a token is noted once an hour, and costs nothing in between', a
   await configstore.authenticateToken({ value })
   expect(await noted()).toBe(first + hour)
 })
+
+test('a thousand requests with one token note its use once', async () => {
+  await using world = await openWorld()
+  const { configstore, database } = world
+  await aUser(configstore, 'ann')
+  const { value } = await configstore.createToken({ user: 'ann', name: 'laptop', scope: 'read' })
+  await Promise.all(Array.from({ length: 1000 }, () => configstore.authenticateToken({ value })))
+  await database.do(() => undefined)
+  const changes = new AbortController()
+  let notes = 0
+  const { position } = await configstore.createUser({ name: 'last' })
+  for await (const change of database.changes(0, changes.signal)) {
+    notes += change.operations.filter(({ type, kind }) => type === 'usertoken' && kind === 'put').length
+    if (change.position === position) changes.abort()
+  }
+  expect(notes).toBe(2) // Its creation is the other one.
+})

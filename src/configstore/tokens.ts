@@ -17,6 +17,8 @@ type Operations = Pick<Configstore, 'createToken' | 'listTokens' | 'deleteToken'
 const tokenPattern = /^slipway_([0-9a-f]{12})_[0-9a-f]{40}$/
 
 export function tokenOperations(store: Store): Operations {
+  /** Tokens whose use is being noted: many requests at once note it once. */
+  const noting = new Set<string>()
   return {
     createToken: async (input, context) => {
       const now = store.now()
@@ -69,7 +71,7 @@ export function tokenOperations(store: Store): Operations {
       })
       if (found === undefined || isExpired(found.row, now)) return {}
       const { row, user } = found
-      if ((row.lastUsedAt ?? 0) + limits.tokenUseMs.value <= now) touch(store, row.id, now)
+      if ((row.lastUsedAt ?? 0) + limits.tokenUseMs.value <= now) noteUse(store, noting, { id: row.id, now })
       return { user, token: shown(row) }
     },
   }
@@ -86,17 +88,20 @@ export function removeExpiredTokens(tx: Tx, before: number): boolean {
 const isExpired = ({ expiresAt }: UserToken, now: number) => expiresAt !== undefined && expiresAt <= now
 
 /** When a token was used last is only for people to look at: an hour more or less is worth no transaction each. */
-function touch(store: Store, id: string, now: number): void {
-  store.inBackground('note the use of a token', () =>
-    store
-      .write({}, 'noteTokenUse', (tx) => {
+function noteUse(store: Store, noting: Set<string>, { id, now }: { readonly id: string; readonly now: number }): void {
+  if (noting.has(id)) return
+  noting.add(id)
+  store.inBackground('note the use of a token', async () => {
+    try {
+      await store.write({}, 'noteTokenUse', (tx) => {
         const row = tx.get('usertoken', id)
-        if (row !== undefined && (row.lastUsedAt ?? 0) + limits.tokenUseMs.value <= now)
-          tx.put('usertoken', id, { ...row, lastUsedAt: now })
+        if (row !== undefined) tx.put('usertoken', id, { ...row, lastUsedAt: now })
         return {}
       })
-      .then(() => undefined),
-  )
+    } finally {
+      noting.delete(id)
+    }
+  })
 }
 
 function addToken(

@@ -182,11 +182,14 @@ export const limits = {
   variableBytes: limit(32 * KiB, 'bytes', 'A variable whose values and conditions are larger is refused.'),
   accessProjects: limit(1000, 'count', 'Permissions are looked up for at most so many projects at once.'),
   pollIntervalMs: limit(30 * seconds, 'milliseconds', 'A repository cannot be polled more often.'),
-  cascadeRows: limit(2000, 'count', 'What hangs below something deleted is removed in transactions of so many rows.'),
+  cascadeRows: limit(500, 'count', 'What hangs below something deleted is removed in transactions of so many rows.'),
   taskLeaseMs: limit(1 * hours, 'milliseconds', 'A task is given to somebody for at most so long.'),
   taskWaitMs: limit(30 * seconds, 'milliseconds', 'Who asks for tasks waits for one at most so long.'),
   taskRetryMs: limit(1 * days, 'milliseconds', 'A task that failed is given out again after at most so long.'),
   taskErrorCharacters: limit(1000, 'characters', 'A longer error of a task is cut.'),
+
+  // gitsource
+  gitRefs: limit(100_000, 'count', 'A repository with more branches and tags cannot be listed.'),
 
   // runservice
   executorLeaseMs: limit(90 * seconds, 'milliseconds', 'An executor that nobody was connected to for so long is lost.'),
@@ -231,7 +234,11 @@ export const limits = {
   ),
   idempotencyKeyBytes: limit(200, 'bytes', 'A longer Idempotency-Key is refused.'),
   eventKeepAliveMs: limit(15 * seconds, 'milliseconds', 'A silent stream of events gets a comment after this time.'),
-  eventStreamMs: limit(1 * hours, 'milliseconds', 'A stream of events ends; readers go on with a new one where it ended.'),
+  eventStreamMs: limit(
+    1 * hours,
+    'milliseconds',
+    'A stream of events ends; readers go on with a new one where it ended.',
+  ),
   runChangesKept: limit(1000, 'count', 'Who asks for older changes of runs gets a `reset`.'),
   runChangesBehind: limit(1000, 'count', 'A reader of changes of runs that is further behind gets a `reset`.'),
   followedLogBytes: limit(
