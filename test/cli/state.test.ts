@@ -1,7 +1,7 @@
 // What stays on the machine: state per repository, no secret in clear, the newest 20 invocations.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { temporaryDirectory } from '../support/git-repository.ts'
@@ -73,6 +73,31 @@ describe.concurrent('state and secrets', () => {
     const kept = invocationsOf(repository.stateHome)
     expect(kept).toHaveLength(20)
     expect(kept.filter((name) => name.startsWith('2001'))[0]).toBe('2001-01-01T00-00-17-000Z-abcdef')
+  })
+
+  test('caches that nobody used for a week go beside a later run, which is not the same day', async () => {
+    using repository = commandRepository({
+      build: { steps: [{ run: 'echo kept > file' }, { save_cache: { key: 'k', contents: [{ paths: ['file'] }] } }] },
+    })
+    expect((await repository.run()).status).toBe(0)
+    const shared = join(
+      repository.stateHome,
+      'slipway',
+      readdirSync(join(repository.stateHome, 'slipway'))[0]!,
+      'shared',
+    )
+    const caches = () => filesWith(join(shared, 'objects'), '').filter((file) => file.includes('caches'))
+    const makeOlder = (files: readonly string[], days: number) => {
+      const then = Date.now() / 1000 - days * 24 * 60 * 60
+      for (const file of files) utimesSync(file, then, then)
+    }
+    makeOlder(caches(), 8)
+    repository.define({ build: 'true' })
+    await repository.run()
+    expect(caches(), 'on the same day nothing is looked at').not.toEqual([])
+    makeOlder([join(shared, 'cleaned')], 2)
+    await repository.run()
+    expect(caches()).toEqual([])
   })
 
   // Only root can make a disk that is small.
