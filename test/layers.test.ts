@@ -10,6 +10,7 @@ const source = resolve(import.meta.dirname, '../src')
 const allowed: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   http: ['lib'],
+  gitsource: ['lib'],
   contract: ['lib'],
   gateway: [
     'contract',

@@ -97,6 +97,7 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   liveBytes: ['runservice/executor-routes.test.ts', 'what is too large is refused before it is stored'],
   uploadPartBytes: ['runservice/executor-routes.test.ts', 'what is too large is refused before it is stored'],
   uploadParts: ['runservice/executor-routes.test.ts', 'what is too large is refused before it is stored'],
+  gitRefs: ['gitsource/plain-git.test.ts', 'more branches and tags than the limit'],
   setupErrorBytes: [
     'runservice/scheduler/create-run.test.ts',
     'setup errors that would not fit into a row are counted',

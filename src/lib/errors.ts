@@ -204,6 +204,7 @@ const errors = {
   log_not_complete: error('conflict', 'The log is still being written.'),
   // command line
   usage: error('invalid', 'The command was called in a wrong way.'),
+  commit_not_found: error('notfound', 'The repository has no such commit, or the ref does not contain it.'),
   git_failed: error('invalid', 'Git could not do it; the message has what it said.'),
   not_a_repository: error('invalid', 'The directory is not in a git repository.'),
 } as const satisfies Record<string, ErrorEntry>
