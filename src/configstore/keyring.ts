@@ -60,7 +60,7 @@ export class Keyring {
     this.#installationKeys = installationKeys
   }
 
-  /** Stores a value, in the place of the one before. `limit_exceeded` when it is too large. */
+  /** Stores a well-formed value, in the place of the one before. `limit_exceeded` when it is too large. */
   put(tx: Tx, type: SealedType, ownerId: string, field: string, value: string): void {
     const bytes = Buffer.byteLength(value)
     if (bytes > limits.secretBytes.value) {

@@ -86,6 +86,7 @@ test.each([
   ['an empty id', { remoteUserId: '' }],
   ['an empty name', { remoteUserName: '' }],
   ['a name that is too long', { remoteUserName: 'a'.repeat(4097) }],
+  ['half a character in its id', { remoteUserId: 'a\ud800' }],
   ['an avatar that is too long', { remoteUserAvatarUrl: 'a'.repeat(4097) }],
 ])('an account with %s is refused', async (_, wrong) => {
   await using world = await openWorld()

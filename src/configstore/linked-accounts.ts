@@ -7,6 +7,7 @@ import type { Keyring } from './keyring.ts'
 import { getRemoteSource, getUser, notFound } from './refs.ts'
 import type { LinkedAccountRow, Reading, Tx } from './row-types.ts'
 import { changed, checkVersion, given, newStored, type Store, without } from './store.ts'
+import { isText } from './texts.ts'
 import { Tree } from './tree.ts'
 import type { LinkedAccount, User } from './types.ts'
 
@@ -207,7 +208,7 @@ function checkTexts(texts: Partial<Pick<NewLinkedAccount, 'remoteUserId' | 'remo
   const { remoteUserId, remoteUserName, remoteUserAvatarUrl } = texts
   for (const [field, text] of Object.entries({ remoteUserId, remoteUserName, remoteUserAvatarUrl })) {
     const isMissing = text === '' && field !== 'remoteUserAvatarUrl'
-    if (text === undefined || (!isMissing && Buffer.byteLength(text) <= limits.configTextBytes.value)) continue
+    if (text === undefined || (!isMissing && isText(text))) continue
     throw new SlipwayError(
       'linked_account_invalid',
       `${field} of a linked account has 1 to ${limits.configTextBytes.value} bytes`,

@@ -8,6 +8,7 @@ import { getAccount } from './linked-accounts.ts'
 import { isName } from './names.ts'
 import { notFound } from './refs.ts'
 import type { Reading } from './row-types.ts'
+import { isText } from './texts.ts'
 import { forkRunPolicies, type ProjectSource } from './types.ts'
 import { checkVisibility } from './visibility.ts'
 
@@ -25,7 +26,7 @@ function problemOf({ source, forkRuns, cacheGroup = '', ...texts }: Settings): s
     return `forkRuns is one of ${forkRunPolicies.join(', ')}`
   if (cacheGroup !== '' && !isName(cacheGroup)) return `${JSON.stringify(cacheGroup)} is no name for a cache group`
   for (const name of ['defaultBranch', 'remoteHookId', 'remoteDeployKeyId'] as const)
-    if (isTooLong(texts[name] ?? '')) return `${name} is too long`
+    if (!isText(texts[name] ?? '')) return `${name} is too long`
   return source && sourceProblem(source)
 }
 
@@ -36,16 +37,16 @@ function sourceProblem(source: ProjectSource): string | undefined {
     case 'remotesource': {
       const { repositoryId, repositoryPath } = source
       if (repositoryId === '' || repositoryPath === '') return 'the repository needs its id and its path'
-      return isTooLong(repositoryId) || isTooLong(repositoryPath) ? 'the path of the repository is too long' : undefined
+      return isText(repositoryId) && isText(repositoryPath) ? undefined : 'the path of the repository is too long'
     }
     case 'git': {
       const { scheme, host } = parseCloneUrl(source.url)
-      if (!['http', 'https', 'ssh', 'git'].includes(scheme) || host === '' || isTooLong(source.url))
+      if (!['http', 'https', 'ssh', 'git'].includes(scheme) || host === '' || !isText(source.url))
         return 'the URL of the repository is one of http, https, ssh or git'
       if (/^[a-z+]+:\/\/[^/?#]*:[^/?#]*@/i.test(source.url))
         return 'the URL of the repository must not hold a password: it is a credential'
       if (!['none', 'sshkey', 'password'].includes(source.auth)) return 'auth is none, sshkey or password'
-      if (isTooLong(source.userName ?? '')) return 'the user name is too long'
+      if (!isText(source.userName ?? '')) return 'the user name is too long'
       const { pollIntervalMs: interval } = source
       const isInterval = interval === 0 || (Number.isSafeInteger(interval) && interval >= limits.pollIntervalMs.value)
       return isInterval ? undefined : `the poll interval is 0 or at least ${limits.pollIntervalMs.value} ms`
@@ -73,5 +74,3 @@ export function checkSource(tx: Reading, source: ProjectSource): void {
       `the linked account ${account.remoteUserName} is not one at remote source ${remoteSource.name}`,
     )
 }
-
-const isTooLong = (text: string) => Buffer.byteLength(text) > limits.configTextBytes.value

@@ -11,6 +11,7 @@ import { checkSettings, checkSource } from './project-settings.ts'
 import { getGroup, getProject, type PlacedProject } from './refs.ts'
 import type { ProjectRow, Tx } from './row-types.ts'
 import { changed, checkOwner, checkVersion, given, newStored, type Store, without } from './store.ts'
+import { isText } from './texts.ts'
 import { type Place, Tree } from './tree.ts'
 import type { Project } from './types.ts'
 
@@ -208,7 +209,7 @@ function putSecrets(
   let next = row
   if (credentials.deployKey !== undefined) {
     const { privateKey, publicKey } = credentials.deployKey
-    if (privateKey === '' || publicKey === '')
+    if (privateKey === '' || publicKey === '' || !isText(publicKey))
       throw new SlipwayError('project_invalid', `project ${row.name}: a deploy key has two halves`)
     keyring.put(tx, 'project', id, 'deployKey', privateKey)
     next = { ...next, deployKeyPublic: publicKey }

@@ -8,6 +8,7 @@ import { pageOf } from './paging.ts'
 import { getRemoteSource } from './refs.ts'
 import type { Reading, Tx } from './row-types.ts'
 import { changed, checkVersion, given, newStored, type Store, without } from './store.ts'
+import { isText } from './texts.ts'
 import { authTypesOf, type RemoteSource, remoteSourceAuthTypes, remoteSourceTypes } from './types.ts'
 
 type Operations = Pick<
@@ -119,8 +120,7 @@ function problemOf(source: RemoteSource, hasSecret: boolean): string | undefined
   if (type === 'git' && (source.loginEnabled || source.registrationEnabled))
     return 'nobody can log in at a plain git host, nor register'
   for (const [name, text] of Object.entries({ apiUrl, oauth2ClientId, sshHostKey }))
-    if (Buffer.byteLength(text) > limits.configTextBytes.value)
-      return `${name} has more than ${limits.configTextBytes.value} bytes`
+    if (!isText(text)) return `${name} has more than ${limits.configTextBytes.value} bytes, or half a character`
   return undefined
 }
 
