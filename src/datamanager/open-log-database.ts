@@ -67,7 +67,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   const log = storage && shipsLog ? new RecoveringLog(options.log, storage.place, identity, onBranch) : options.log
   const openModel = () => {
     createPrivateFile(path) // SQLite gives its other files the mode of this one
-    return ReadModel.open({ path, types, identity, storageCalls: seams.storageCalls })
+    return ReadModel.open({ path, types, identity, isDerived: true, storageCalls: seams.storageCalls })
   }
   const first = openModel()
   const place = storage?.place

@@ -45,6 +45,11 @@ export type ReadModelOptions = {
   readonly types: RowTypes
   /** Ids for a file that does not exist yet. */
   readonly identity: Identity
+  /**
+   * The file can be made again from a log elsewhere: commits are atomic, but not synced one by one, so that a power cut may
+   * cost the newest of them.
+   */
+  readonly isDerived?: boolean
   readonly storageCalls?: StorageCalls | undefined
 }
 
@@ -136,6 +141,7 @@ export class ReadModel implements Disposable {
     const connection = openWriteConnection(options.path, options.identity, emptyContentHash, genesisHash)
     let readConnection: DatabaseSync | undefined
     try {
+      if (options.isDerived) connection.exec('PRAGMA synchronous = NORMAL')
       readConnection = openReadConnection(options.path)
       return new ReadModel(connection, readConnection, options)
     } catch (error) {
