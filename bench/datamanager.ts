@@ -1,10 +1,11 @@
-// Commits of the embedded database: rows of 300 bytes in a type with two indexes, each a closure that reads, checks, writes.
+// Commits of the embedded database, beside a hand-written loop.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type EmbeddedDatabase, openDatabase } from '../src/datamanager/open-database.ts'
 import { systemClock } from '../src/lib/clock.ts'
+import { commit, latencies, type Rows, rateOf, someRows, types } from './commits.ts'
 import { type Figure, figure } from './figure.ts'
 import { type FloorRow, SqliteCommits } from './floors/sqlite-commits.ts'
 
@@ -13,12 +14,7 @@ const sampleCount = 15
 const commitsAlone = 300
 const commitsTogether = 1920
 const callersTogether = 64
-const rowBytes = 300
-
-type Rows = { run: FloorRow }
-const types = {
-  run: { indexes: { group: (run: FloorRow) => [run.group], number: (run: FloorRow) => [run.number] } },
-}
+const latencyMs = 1000
 
 export async function run(): Promise<Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-bench-'))
@@ -35,13 +31,15 @@ async function measure(db: EmbeddedDatabase<Rows>, floor: SqliteCommits): Promis
   const alone = { samples: [] as number[], floor: [] as number[] }
   const together = { samples: [] as number[], floor: [] as number[] }
   const perSync = { samples: [] as number[], floor: [] as number[] }
+  const late = { samples: [] as number[], floor: [] as number[] }
   for (let round = -2; round < sampleCount; round++) {
-    const ours = await perSecond(commitsAlone, (rows) => commit(db, rows, 1))
-    const bare = await perSecond(commitsAlone, (rows) => commitBare(floor, rows, 1))
+    const ours = await rate(commitsAlone, (rows) => commit(db, rows, 1))
+    const bare = await rate(commitsAlone, (rows) => commitBare(floor, rows, 1))
     const before = db.position
-    const oursTogether = await perSecond(commitsTogether, (rows) => commit(db, rows, callersTogether))
+    const oursTogether = await rate(commitsTogether, (rows) => commit(db, rows, callersTogether))
     const records = db.position - before
-    const bareTogether = await perSecond(commitsTogether, (rows) => commitBare(floor, rows, callersTogether))
+    const bareTogether = await rate(commitsTogether, (rows) => commitBare(floor, rows, callersTogether))
+    const half = await latencies(db, oursTogether / 2, latencyMs)
     if (round < 0) continue // Warms up.
     alone.samples.push(ours)
     alone.floor.push(bare)
@@ -49,42 +47,21 @@ async function measure(db: EmbeddedDatabase<Rows>, floor: SqliteCommits): Promis
     together.floor.push(bareTogether)
     perSync.samples.push(commitsTogether / records)
     perSync.floor.push(callersTogether)
+    late.samples.push(half[Math.floor(half.length * 0.99)]!)
+    late.floor.push(half[Math.floor(half.length / 2)]!)
   }
   const unit = 'commits/s'
   return [
     figure({ name: 'commits, 1 caller', unit, ...alone }, { of: 'ratio', least: 0.8 }),
     figure({ name: 'commits, 64 callers', unit, ...together }, { of: 'ratio', least: 0.6 }),
     figure({ name: 'commits per fsync, 64 callers', unit: 'commits', ...perSync }, { of: 'value', least: 40 }),
+    figure({ name: 'p99 of a commit at half load, against the median', unit: 'ms', ...late }, { of: 'ratio', most: 5 }),
   ]
 }
 
-let rowNumber = 0
-
-async function perSecond(count: number, act: (rows: readonly FloorRow[]) => Promise<void> | void): Promise<number> {
-  const rows = Array.from({ length: count }, () => aRow(++rowNumber))
-  const start = performance.now()
-  await act(rows)
-  return (count * 1000) / (performance.now() - start)
-}
-
-/** Ids grow, as UUIDv7 do. */
-function aRow(number: number): FloorRow {
-  const row = { id: `run ${String(number).padStart(10, '0')}`, group: `/project/${number % 50}/main`, number, pad: '' }
-  return { ...row, pad: 'x'.repeat(rowBytes - JSON.stringify(row).length) }
-}
-
-async function commit(db: EmbeddedDatabase<Rows>, rows: readonly FloorRow[], callers: number): Promise<void> {
-  let next = 0
-  const call = async () => {
-    for (let row = rows[next++]; row; row = rows[next++]) {
-      const body = row
-      await db.do((tx) => {
-        if (tx.get('run', body.id)) throw new Error('the row exists')
-        tx.put('run', body.id, body)
-      })
-    }
-  }
-  await Promise.all(Array.from({ length: callers }, call))
+function rate(count: number, act: (rows: readonly FloorRow[]) => Promise<void> | void): Promise<number> {
+  const rows = someRows(count)
+  return rateOf(count, () => act(rows))
 }
 
 function commitBare(floor: SqliteCommits, rows: readonly FloorRow[], batch: number): void {

@@ -16,6 +16,7 @@ const names = [
   'log-bytes',
   'masking',
   'datamanager',
+  'shared-commits',
   'snapshot',
   'million-runs',
   'tasks',

@@ -1,0 +1,69 @@
+// The commits that are measured, whatever the log: rows of 300 bytes in a type with two indexes, each a closure that reads,
+// checks and writes.
+
+import type { Database } from '../src/datamanager/database.ts'
+import type { FloorRow } from './floors/sqlite-commits.ts'
+
+export type Rows = { run: FloorRow }
+export const types = {
+  run: { indexes: { group: (run: FloorRow) => [run.group], number: (run: FloorRow) => [run.number] } },
+}
+const rowBytes = 300
+
+let rowNumber = 0
+
+/** New rows; their ids grow, as UUIDv7 do. */
+export function someRows(count: number): FloorRow[] {
+  return Array.from({ length: count }, () => {
+    const number = ++rowNumber
+    const row = {
+      id: `run ${String(number).padStart(10, '0')}`,
+      group: `/project/${number % 50}/main`,
+      number,
+      pad: '',
+    }
+    return { ...row, pad: 'x'.repeat(rowBytes - JSON.stringify(row).length) }
+  })
+}
+
+/** Commits each row in a transaction of its own, by so many callers. */
+export async function commit(db: Database<Rows>, rows: readonly FloorRow[], callers: number): Promise<void> {
+  let next = 0
+  const call = async () => {
+    for (let row = rows[next++]; row; row = rows[next++]) await commitOne(db, row)
+  }
+  await Promise.all(Array.from({ length: callers }, call))
+}
+
+async function commitOne(db: Database<Rows>, row: FloorRow): Promise<void> {
+  await db.do((tx) => {
+    if (tx.get('run', row.id)) throw new Error('the row exists')
+    tx.put('run', row.id, row)
+  })
+}
+
+/** Per second. */
+export async function rateOf(count: number, act: () => Promise<void> | void): Promise<number> {
+  const start = performance.now()
+  await act()
+  return (count * 1000) / (performance.now() - start)
+}
+
+/** Milliseconds that each commit takes while so many per second are asked for, evenly, for `ms`; in order of their size. */
+export async function latencies(db: Database<Rows>, perSecond: number, ms: number): Promise<number[]> {
+  const rows = someRows(Math.ceil((perSecond * ms) / 1000))
+  const taken: number[] = []
+  const underway: Promise<void>[] = []
+  const start = performance.now()
+  for (let at = 0; at < rows.length; ) {
+    const due = Math.min(rows.length, Math.ceil(((performance.now() - start) * perSecond) / 1000))
+    for (; at < due; at++) {
+      // From when it was due: a process that is late makes its callers wait.
+      const dueAt = start + (at * 1000) / perSecond
+      underway.push(commitOne(db, rows[at]!).then(() => void taken.push(performance.now() - dueAt)))
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await Promise.all(underway)
+  return taken.sort((a, b) => a - b)
+}
