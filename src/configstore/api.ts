@@ -40,7 +40,7 @@ import type {
 export type CallContext = {
   /** A change repeated with the same id, within a day, acts once and answers the same. */
   readonly transactionId?: string
-  /** Reads see at least this position: what a change answered. `database_behind` after 2 s. */
+  /** Reads see, and changes begin from, at least this position: what a change answered. `database_behind` after 2 s. */
   readonly atLeast?: number
   readonly signal?: AbortSignal
   /** Who asked, for the log. */

@@ -132,7 +132,8 @@ class LocalStore implements Store, AsyncDisposable {
 
   write: Store['write'] = async (context, name, change) => {
     const { database, logger } = this.#components
-    const { signal, transactionId, actor } = context ?? {}
+    const { signal, transactionId, actor, atLeast } = context ?? {}
+    if (atLeast !== undefined) await database.waitFor(atLeast, signal)
     const { result, position } = await database.do(change, {
       ...(signal === undefined ? {} : { signal }),
       ...(transactionId === undefined ? {} : { transactionId }),
@@ -194,8 +195,13 @@ class LocalStore implements Store, AsyncDisposable {
     const { database } = this.#components
     while (!this.closing.aborted) {
       if (database.view((tx) => tx.list('removal', { limit: 1 }).length) === 0) return
-      const { result: isMore } = await database.do((tx) => continueRemoval(tx, this.now()))
-      if (!isMore) return
+      try {
+        const { result: isMore } = await database.do((tx) => continueRemoval(tx, this.now()))
+        if (!isMore) return
+      } catch (error) {
+        // Other instances remove as well; what they leave is seen when looking again.
+        if (!isSlipwayError(error, 'commit_conflict')) throw error
+      }
     }
   }
 }

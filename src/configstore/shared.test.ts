@@ -1,6 +1,7 @@
 // Several instances on one log: what one decides holds for all, whoever else was about to decide at the same time.
 
 import { expect, test } from 'vitest'
+import { limits } from '../lib/limits.ts'
 import { newSealingKey } from '../lib/sealing.ts'
 import {
   aGroup,
@@ -113,6 +114,39 @@ test('what is put into a group while another instance deletes it is refused or g
   await caughtUp(...both)
   await both[1].configstore.sweep()
   both[1].database.view(expectNoOrphans)
+})
+
+test('what one instance made another one finds, when it is told the position', async () => {
+  await using store = new SharedStore()
+  const both = [await store.open(), await store.open()] as const
+  for (let round = 0; round < 5; round++) {
+    const { id: user, position } = await both[0].configstore.createUser({ name: `user${round}` })
+    const context = { atLeast: position }
+    const token = { user, name: 'laptop', scope: 'read' } as const
+    expect(await codeOf(both[1].configstore.createToken(token, context))).toMatchObject({ token: { userId: user } })
+    expect(await codeOf(both[1].configstore.getUser({ user }, context))).toMatchObject({ id: user })
+  }
+})
+
+test('two instances remove one large tree together', async () => {
+  await using store = new SharedStore()
+  const both = [await store.open(), await store.open()] as const
+  await anOrganization(both[0].configstore, 'acme', await aUser(both[0].configstore, 'ann'))
+  const first = await aProject(both[0].configstore, 'org/acme/p')
+  const count = 3 * limits.cascadeRows.value
+  await both[0].database.do((tx) => {
+    const row = tx.get('project', first.id)!
+    for (let n = 1; n < count; n++) {
+      const id = `${first.id.slice(0, -6)}${String(n).padStart(6, '0')}`
+      tx.put('project', id, { ...row, id, name: `p${n}` })
+    }
+  })
+  const { position } = await both[0].configstore.deleteOrganization({ organization: 'acme' })
+  await both[1].database.waitFor(position)
+  await Promise.all(both.map(({ configstore }) => configstore.sweep()))
+  await caughtUp(...both)
+  for (const { database } of both) database.view(expectNoOrphans)
+  expect(both[1].database.view((tx) => tx.count('task'))).toBe(count)
 })
 
 test('a key that one instance adds seals what another one writes, and old values are sealed anew by either', async () => {
