@@ -20,11 +20,9 @@ export function placementInput(tx: ReadTransaction<RunserviceSchema>, rows: Exec
 
 type Lookup = PlacementInput['taken']
 
-/** Orders of each executor that has any, read at once. Only rows that were written before this was kept have to be counted. */
+/** Orders of each executor that has any, read at once; of one that has none as far as is written, asked again. */
 function slotsTaken(tx: ReadTransaction<RunserviceSchema>): Lookup {
   const counts = new Map(tx.list('takenslots').map(({ id, body }) => [id, body.count]))
-  const counted = counts.values().reduce((sum, count) => sum + count, 0)
-  if (counted === tx.count('executortask')) return counts
   return { get: (executorId) => counts.get(executorId) ?? takenSlots(tx, executorId) }
 }
 
