@@ -154,7 +154,7 @@ export class Entries {
   list(query: FamilyQuery): readonly FamilyRow[] {
     const path = this.#findPath(query.path ?? '')
     if (path === undefined) return []
-    const { descending = false, limit, from = 0, before = Number.POSITIVE_INFINITY } = query
+    const { limit, from = 0, before = Number.POSITIVE_INFINITY } = query
     const span = this.#span(query)
     if (!span) return []
     const isWanted = (entry: StoredEntry) => entry.created_at >= from && entry.created_at < before
@@ -165,7 +165,7 @@ export class Entries {
       const stored = select.get(number) as StoredEntry
       if (isWanted(stored)) found.push(rowOf(stored))
     }
-    return query.number === undefined || !descending ? found : found.reverse()
+    return found
   }
 
   removable(before: number, limit: number): readonly FamilyRow[] {
@@ -278,12 +278,12 @@ export class Entries {
     return merged(streams, isDescending)
   }
 
-  *#byNumber({ path = '', isSubtree, number, states }: FamilyQuery, pathNumber: number): Generator<number> {
+  *#byNumber({ path = '', isSubtree, number, states, descending }: FamilyQuery, pathNumber: number): Generator<number> {
     const scope = this.#findPath(path.split('/').slice(0, 3).join('/'))
     invariant(path.split('/').length >= 3, 'a family is found by its number below a path of two elements')
     const found = this.#statements
       .of(`SELECT f.number, f.path, f.state FROM family_order o JOIN family f ON f.number = o.number
-        WHERE o.list = ? AND o.state = ${byNumber} AND o.ord = ? ORDER BY f.ord`)
+        WHERE o.list = ? AND o.state = ${byNumber} AND o.ord = ? ORDER BY f.ord ${descending ? 'DESC' : ''}`)
       .all(exactly(scope ?? 0), number ?? 0) as StoredFamily[]
     for (const family of found) {
       const isIn = family.path === pathNumber || (isSubtree === true && this.#isBelow(family.path, pathNumber))

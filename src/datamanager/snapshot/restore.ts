@@ -88,7 +88,8 @@ async function build(path: string, manifest: Manifest | undefined, options: Rest
   createPrivateFile(path)
   using model = ReadModel.open({ path, types, identity })
   // Closing syncs what it writes from the WAL into the file, which gets its name after that.
-  model.connection.exec('PRAGMA synchronous = NORMAL')
+  // What is sorted for the lists of a million families does not have to fit into memory.
+  model.connection.exec('PRAGMA synchronous = NORMAL; PRAGMA temp_store = FILE')
   if (manifest) await loadSnapshot(model, manifest, place, signal)
   const snapshot = manifest?.position ?? 0
   if (isEmbedded) {
