@@ -45,7 +45,8 @@ export async function workOnTasks(
       for (const task of tasks) await workOn(task, settings.holder, components, signal)
     } catch (error) {
       if (signal.aborted) return
-      logger.warn('tasks cannot be claimed or given back', { kinds: settings.kinds, error })
+      if (!isSlipwayError(error, 'maintenance'))
+        logger.warn('tasks cannot be claimed or given back', { kinds: settings.kinds, error })
       await clock.sleep(pauseMs, signal).catch(() => undefined)
     }
   }

@@ -23,6 +23,7 @@ export function taskOperations(store: Store, { database, clock }: Components): O
       const until = store.now() + (input.waitMs ?? 0)
       for (;;) {
         const { position } = database
+        store.closing.throwIfAborted()
         const claimed = await claim(store, input)
         const now = store.now()
         if (claimed.length > 0 || now >= until || signal.aborted) return { tasks: claimed }
