@@ -135,6 +135,19 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   runEventRetentionMs: ['runservice/run-events.test.ts', 'go when they are old and every consumer has passed them'],
   cleaningMs: ['server/cleaning-rounds.test.ts', 'begins at once, and again so long after each end'],
   cleaningEndMs: ['server/cleaning-rounds.test.ts', 'is broken off when it does not end soon'],
+  sessionMs: ['gateway/auth/session.test.ts', 'a session ends at logout, and after its time'],
+  sessionsPerUser: ['gateway/auth/session.test.ts', 'with too many sessions the oldest ends'],
+  loginAttempts: ['gateway/auth/session.test.ts', 'failed logins are limited per user and per address'],
+  loginRefillMs: ['gateway/auth/session.test.ts', 'failed logins are limited per user and per address'],
+  loginKeys: ['gateway/auth/attempt-limiter.test.ts', 'more keys than are remembered push out'],
+  loginsAtOnce: ['gateway/auth/session.test.ts', 'more logins at once than allowed are refused'],
+  idempotencyKeyMs: ['gateway/gateway.test.ts', 'a key may come with another request after a day'],
+  idempotencyKeyBytes: ['gateway/gateway.test.ts', 'the same request with the same key acts once'],
+  eventKeepAliveMs: ['gateway/streams/event-stream.test.ts', 'a silent stream gets a comment now and then'],
+  eventStreamMs: ['gateway/streams/event-stream.test.ts', 'and ends after its time'],
+  runChangesKept: ['gateway/streams/run-changes.test.ts', 'so many changes are kept for those who come back'],
+  runChangesBehind: ['gateway/streams/run-changes.test.ts', 'a reader that is too far behind hears'],
+  followedLogBytes: ['gateway/streams/shared-logs.test.ts', 'what is kept is bounded'],
 }
 
 /** Still without a test of their own; nothing may be added. */

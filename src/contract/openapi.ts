@@ -62,7 +62,7 @@ function operation(id: string, route: Route, components: Components): JsonObject
           },
         ]
       : []),
-    ...(route.method === 'POST'
+    ...(route.repeatable
       ? [
           {
             name: 'Idempotency-Key',
@@ -73,6 +73,24 @@ function operation(id: string, route: Route, components: Components): JsonObject
           },
         ]
       : []),
+    ...(route.tag === 'maintenance' && (route.stream !== undefined || route.body === 'bytes')
+      ? [
+          {
+            name: 'Slipway-Passphrase',
+            in: 'header',
+            required: false,
+            schema: { type: 'string' },
+            description: 'Secrets are sealed under it; without one under the key of the installation.',
+          },
+        ]
+      : []),
+    {
+      name: 'Slipway-Position',
+      in: 'header',
+      required: false,
+      schema: { type: 'string' },
+      description: 'Of an earlier answer: this one is not older. Opaque.',
+    },
     ...(route.stream?.kind === 'events'
       ? [{ name: 'Last-Event-ID', in: 'header', required: false, schema: { type: 'string' } }]
       : []),

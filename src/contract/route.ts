@@ -31,6 +31,8 @@ export type Route = {
     | { readonly kind: 'bytes'; readonly contentType: string }
   /** The answer has an `ETag`, and `If-Match` is understood: the version that the caller last saw. */
   readonly versioned?: true
+  /** `Idempotency-Key` is understood: the same request with the same key acts once and is answered alike. */
+  readonly repeatable?: true
   /** What can go wrong besides what can always: docs/errors.md. */
   readonly errors: readonly ErrorCode[]
 }

@@ -194,6 +194,8 @@ test('probes need no login', async () => {
   const metrics = await (await get('/metrics')).text()
   expect(metrics).toContain('slipway_build_info{version="1.2.3"} 1')
   expect(metrics).toContain('slipway_queue_length 0')
+  for (const database of ['configstore', 'runservice', 'gateway'])
+    expect(metrics).toMatch(new RegExp(`slipway_database_position\\{database="${database}"\\} \\d+`))
 })
 
 /** `target` with other members. */

@@ -52,7 +52,7 @@ export type GatewayComponents = {
 export function mountGateway(app: FastifyInstance, settings: GatewaySettings, components: GatewayComponents): void {
   const { database, configstore, runservice, clock, logger, maintenance } = components
   const sessions = new Sessions({ database, clock })
-  const metrics = new Metrics({ runservice, version: settings.version, clock, logger })
+  const metrics = new Metrics({ runservice, configstore, database, version: settings.version, clock, logger })
   const mounted: MountComponents = {
     settings,
     configstore,

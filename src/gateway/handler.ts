@@ -7,6 +7,7 @@ import type { BodyOf, EventOf, ParamsOf, QueryOf, ResponseOf, Route } from '../c
 import type { ApiRoutes, RouteId } from '../contract/routes.ts'
 import type { RunView } from '../runservice/api.ts'
 import type { Caller } from './auth/caller.ts'
+import type { Positions } from './positions.ts'
 
 export type HandlerInput<R extends Route> = {
   readonly params: ParamsOf<R>
@@ -49,7 +50,7 @@ export type HandlerContext = {
   /** A header of the answer. */
   readonly setHeader: (name: string, value: string) => void
   /** A change was made: the caller's next read sees at least this. */
-  readonly wrote: (service: 'configstore' | 'runservice', position: number) => void
+  readonly wrote: (service: keyof Positions, position: number) => void
 }
 
 export type Handler<R extends Route> = (

@@ -2,13 +2,18 @@
 // tell the same; what is a state is asked when somebody reads.
 
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Configstore } from '../configstore/api.ts'
+import type { Database } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import type { RunChanges, Runservice } from '../runservice/api.ts'
 import { isFinishedRun, isFinishedTask, type Run, type RunTask } from '../runservice/types.ts'
+import type { GatewaySchema } from './rows.ts'
 
 export type MetricsComponents = {
   readonly runservice: Runservice
+  readonly configstore: Pick<Configstore, 'status'>
+  readonly database: Pick<Database<GatewaySchema>, 'position'>
   readonly version: string
   readonly clock: Clock
   readonly logger: Logger
@@ -34,7 +39,7 @@ export class Metrics {
   constructor(components: MetricsComponents) {
     this.#components = components
     const registers = [this.#registry]
-    const { runservice, version } = components
+    const { runservice, configstore, database, version } = components
     this.#runsEnded = new Counter({
       name: 'slipway_runs_ended_total',
       help: 'Runs that ended.',
@@ -102,7 +107,11 @@ export class Metrics {
       help: 'Newest record that this instance has applied.',
       labelNames: ['database'],
       registers,
-      collect: async () => position.set({ database: 'runservice' }, await runservice.position()),
+      collect: async () => {
+        position.set({ database: 'runservice' }, await runservice.position())
+        position.set({ database: 'configstore' }, (await configstore.status()).position)
+        position.set({ database: 'gateway' }, database.position)
+      },
     })
   }
 

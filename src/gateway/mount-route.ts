@@ -61,11 +61,15 @@ export function mountRoute(
   app.route({
     method: route.method,
     url: `${apiBase}${route.path}`,
+    exposeHeadRoute: route.method === 'GET' && route.stream === undefined,
     // A body that is streamed has no bound; all others are small.
     ...(route.body === 'bytes' ? { bodyLimit: Number.MAX_SAFE_INTEGER } : {}),
     onRequest: async (request) => {
       if (!isServedInMaintenance(route)) components.maintenance.checkOpen()
       // Before the body: strangers do not make the server read it.
+      // A session that another instance began a moment ago is one.
+      const { gateway } = parsePositions(headerOf(request, 'slipway-position'), components.generation())
+      if (gateway !== undefined) await components.database.waitFor(gateway)
       if (route.auth === 'none') checkOrigin(originOf(request, components.settings))
       request.caller = route.auth === 'none' ? { kind: 'anonymous' } : await authenticate(request, components)
       if (route.auth === 'required' && request.caller.kind === 'anonymous')
@@ -103,7 +107,7 @@ async function answer(call: Call, components: MountComponents): Promise<unknown>
   const authorized = await authorize(permissions[id], input, caller, components)
   const key = headerOf(request, 'idempotency-key')
   const transactionId =
-    key === undefined || route.method !== 'POST' || caller.kind === 'anonymous'
+    key === undefined || !route.repeatable || caller.kind === 'anonymous'
       ? undefined
       : await transactionIdOf({ key, caller, operation: id, input }, components)
   const signal = requestSignal(reply)

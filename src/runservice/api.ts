@@ -94,10 +94,10 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   /** From its start, or only what did not succeed and what comes after it. `run_not_restartable` says why not. */
   restartRun(runId: string, options: RestartRunOptions): Promise<Run>
   /** Asks a running run to stop; `run_not_running`. */
-  stopRun(runId: string, by?: string): Promise<void>
+  stopRun(runId: string, by?: string, options?: RepeatableOptions): Promise<void>
   /** Cancels a queued run; `run_not_queued`. */
-  cancelRun(runId: string, by?: string): Promise<void>
-  approveTask(runId: string, taskId: string, approver: string): Promise<void>
+  cancelRun(runId: string, by?: string, options?: RepeatableOptions): Promise<void>
+  approveTask(runId: string, taskId: string, approver: string, options?: RepeatableOptions): Promise<void>
 
   /** A run with its tasks; one that ended long ago is read from object storage. */
   loadRun(runId: string, signal?: AbortSignal): Promise<RunView | undefined>

@@ -5,6 +5,7 @@ import type { Coordination } from '../coordination/coordination.ts'
 import type { Database, Position, ReadTransaction } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
 import { invariant, isSlipwayError, SlipwayError } from '../lib/errors.ts'
+import type { GitAccessOptions } from '../lib/git-access.ts'
 import type { Logger } from '../lib/log.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
@@ -87,6 +88,8 @@ export type RunserviceComponents = {
   readonly logger: Logger
   /** Where clone steps of a run fetch from. */
   readonly cloneSource: (config: RunConfigRow) => CloneSource
+  /** How clone steps log in there; asked each time an order is sent. None by default. */
+  readonly cloneAccess?: (config: RunConfigRow) => Promise<GitAccessOptions | undefined>
   /** Where instances meet. Without it executors are in this process, and none is ever declared lost. */
   readonly coordination?: Coordination
 }
@@ -179,32 +182,32 @@ class LocalRunservice implements RunserviceHost {
     }, options)
   }
 
-  async stopRun(runId: string, by?: string): Promise<void> {
+  async stopRun(runId: string, by?: string, options: RepeatableOptions = {}): Promise<void> {
     await this.#settle((tx) => {
       const stopped = stopRun(getRun(tx, runId), loadTasks(tx, runId), by === undefined ? {} : { by })
       tx.put('run', runId, stopped.run)
       for (const task of stopped.tasks) putTask(tx, task)
       return { affected: [{ runId }], result: undefined }
-    })
+    }, options)
   }
 
-  async cancelRun(runId: string, by?: string): Promise<void> {
+  async cancelRun(runId: string, by?: string, options: RepeatableOptions = {}): Promise<void> {
     await this.#settle((tx, { now }) => {
       const cancelled = cancelRun(getRun(tx, runId), { now, ...(by === undefined ? {} : { by }) })
       tx.put('run', runId, cancelled.run)
       putEvents(tx, cancelled.events, now)
       return { affected: [{ runId }], result: undefined }
-    })
+    }, options)
   }
 
-  async approveTask(runId: string, taskId: string, approver: string): Promise<void> {
+  async approveTask(runId: string, taskId: string, approver: string, options: RepeatableOptions = {}): Promise<void> {
     await this.#settle((tx) => {
       const run = getRun(tx, runId)
       const task = tx.get('runtask', runTaskRowId(runId, taskId))
       if (task === undefined) throw new SlipwayError('task_not_found', `run #${run.counter} has no task ${taskId}`)
       putTask(tx, approveTask(run, task, approver))
       return { affected: [{ runId }], result: undefined }
-    })
+    }, options)
   }
 
   findRun(runId: string): RunView | undefined {

@@ -30,6 +30,7 @@ export const organizationRoutes = {
     body: object({ ...NewOrganization.properties, ownerRef: Type.Optional(UserRef) }),
     responses: { 201: Organization },
     versioned: true,
+    repeatable: true,
     errors: ['name_invalid', 'organization_exists', 'user_not_found', 'limit_exceeded'],
   }),
   getOrganization: defineRoute({
@@ -120,6 +121,7 @@ export const organizationRoutes = {
     params: orgParams,
     body: object({ userRef: UserRef, role: Role }),
     responses: { 201: Invitation },
+    repeatable: true,
     errors: ['organization_not_found', 'user_not_found', 'member_exists', 'invitation_exists', 'invitations_off'],
   }),
   getInvitation: defineRoute({

@@ -27,6 +27,7 @@ export const projectRoutes = {
     body: NewProjectGroup,
     responses: { 201: ProjectGroup },
     versioned: true,
+    repeatable: true,
     errors: ['parent_group_not_found', 'name_invalid', 'project_group_exists', 'project_exists', 'limit_exceeded'],
   }),
   getProjectGroup: defineRoute({
@@ -104,6 +105,7 @@ export const projectRoutes = {
     body: NewProject,
     responses: { 201: Project },
     versioned: true,
+    repeatable: true,
     errors: [
       'parent_group_not_found',
       'name_invalid',

@@ -68,6 +68,7 @@ export const runRoutes = {
     params: object({ projectRef: ProjectRef }),
     body: NewRun,
     responses: { 201: NewRuns },
+    repeatable: true,
     errors: ['project_not_found', 'config_invalid', 'secret_invalid', 'limit_exceeded'],
   }),
   getProjectRun: defineRoute({
@@ -163,6 +164,7 @@ export const runRoutes = {
     params: runParams,
     body: object({ fromStart: Type.Boolean() }),
     responses: { 201: RunSummary },
+    repeatable: true,
     errors: ['run_not_found', 'run_not_restartable'],
   }),
   stopRun: defineRoute({
@@ -173,6 +175,7 @@ export const runRoutes = {
     auth: 'required',
     params: runParams,
     responses: { 200: RunSummary },
+    repeatable: true,
     errors: ['run_not_found', 'run_not_running'],
   }),
   cancelRun: defineRoute({
@@ -183,6 +186,7 @@ export const runRoutes = {
     auth: 'required',
     params: runParams,
     responses: { 200: RunSummary },
+    repeatable: true,
     errors: ['run_not_found', 'run_not_queued'],
   }),
   getTask: defineRoute({
@@ -203,6 +207,7 @@ export const runRoutes = {
     auth: 'required',
     params: taskParams,
     responses: { 200: Task },
+    repeatable: true,
     errors: ['run_not_found', 'task_not_found', 'task_not_waiting_approval', 'task_already_approved'],
   }),
   readLog: defineRoute({

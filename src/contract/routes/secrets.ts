@@ -38,6 +38,7 @@ function secretRoutes<P extends TObject, S extends TObject, V extends TObject>(
       body: NewSecret,
       responses: { 201: Secret },
       versioned: true,
+      repeatable: true,
       errors: ['project_not_found', 'project_group_not_found', 'name_invalid', 'secret_exists', 'secret_invalid'],
     }),
     updateSecret: defineRoute({
@@ -84,6 +85,7 @@ function secretRoutes<P extends TObject, S extends TObject, V extends TObject>(
       body: NewVariable,
       responses: { 201: Variable },
       versioned: true,
+      repeatable: true,
       errors: ['project_not_found', 'project_group_not_found', 'name_invalid', 'variable_exists', 'variable_invalid'],
     }),
     updateVariable: defineRoute({

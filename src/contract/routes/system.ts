@@ -36,6 +36,7 @@ export const systemRoutes = {
     body: NewRemoteSource,
     responses: { 201: RemoteSourceDetail },
     versioned: true,
+    repeatable: true,
     errors: ['name_invalid', 'remote_source_exists', 'remote_source_invalid'],
   }),
   getRemoteSource: defineRoute({

@@ -61,6 +61,7 @@ export const userRoutes = {
     auth: 'required',
     params: object({ orgRef: OrganizationRef }),
     responses: { 200: Member },
+    repeatable: true,
     errors: ['invitation_not_found'],
   }),
   rejectInvitation: defineRoute({
@@ -71,6 +72,7 @@ export const userRoutes = {
     auth: 'required',
     params: object({ orgRef: OrganizationRef }),
     responses: { 204: undefined },
+    repeatable: true,
     errors: ['invitation_not_found'],
   }),
   listUsers: defineRoute({
@@ -98,6 +100,7 @@ export const userRoutes = {
     body: object({ name: Name, isAdmin: Type.Optional(Type.Boolean()), password: Type.Optional(Password) }),
     responses: { 201: UserDetail },
     versioned: true,
+    repeatable: true,
     errors: ['name_invalid', 'user_exists', 'password_invalid'],
   }),
   getUser: defineRoute({
@@ -176,6 +179,7 @@ export const userRoutes = {
       expiresAt: Type.Optional(Time),
     }),
     responses: { 201: object({ token: Token, value: Type.String() }) },
+    repeatable: true,
     errors: ['user_not_found', 'token_invalid', 'token_exists', 'project_not_found', 'limit_exceeded'],
   }),
   deleteToken: defineRoute({

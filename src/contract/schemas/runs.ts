@@ -11,7 +11,7 @@ export const StepPhase = Type.Enum(['notstarted', 'cancelled', 'running', 'stopp
 /** Why something waits, was skipped or failed: for programs its kind with its facts, for people one line. */
 export const Reason = object(
   {
-    kind: Type.String({ description: '`waiting_executor`, `failed_exit`, ...: docs/api.md lists them.' }),
+    kind: Type.String({ description: '`waiting_executor`, `waiting_approval`, `failed_exit`, `executor_lost`, ...' }),
     /** Whether repeating can help: `theirs` would do the same again, `ours` is trouble of the machinery. */
     class: Type.Enum(['waiting', 'theirs', 'ours']),
     message: Type.String(),

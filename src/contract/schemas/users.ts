@@ -1,6 +1,7 @@
 // Users, and how they show who they are.
 
 import { Type } from 'typebox'
+import { limits } from '../../lib/limits.ts'
 import { Id, Name, object, stored, Time, text } from './common.ts'
 
 export const User = object({ id: Id, name: Name }, 'User')
@@ -11,8 +12,8 @@ export const UserDetail = object(
   'UserDetail',
 )
 
-/** Long enough to be worth guessing at; the upper bound keeps hashing cheap. */
-export const Password = Type.String({ minLength: 10, maxLength: 200 })
+const { passwordCharactersMin, passwordCharactersMax } = limits
+export const Password = Type.String({ minLength: passwordCharactersMin.value, maxLength: passwordCharactersMax.value })
 
 export const scopes = ['read', 'run', 'admin'] as const
 export const Scope = Type.Enum(['read', 'run', 'admin'], {

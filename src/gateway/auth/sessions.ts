@@ -12,6 +12,8 @@ import { hashSecret, newSecretText } from './hash-secret.ts'
 export type SessionsComponents = { readonly database: Database<GatewaySchema>; readonly clock: Clock }
 
 export type FoundSession = { readonly id: string; readonly secret: string; readonly row: Session }
+/** `position`: from which on all instances know it. */
+export type BegunSession = FoundSession & { readonly position: number }
 
 /** Expired rows removed at once, when a session is made. */
 const cleanedAtOnce = 20
@@ -24,7 +26,7 @@ export class Sessions {
   }
 
   /** Begins one. The oldest of the user ends when it has too many. */
-  async begin(userId: string, from: { readonly userAgent: string; readonly address: string }): Promise<FoundSession> {
+  async begin(userId: string, from: { readonly userAgent: string; readonly address: string }): Promise<BegunSession> {
     const now = this.#components.clock.now()
     const secret = newSecretText()
     const id = hashSecret(secret)
@@ -35,7 +37,7 @@ export class Sessions {
       userAgent: from.userAgent.slice(0, 200),
       address: from.address.slice(0, 100),
     }
-    await this.#components.database.do((tx) => {
+    const { position } = await this.#components.database.do((tx) => {
       for (const expired of tx.list('session', { index: 'byExpiry', limit: cleanedAtOnce }))
         if (expired.body.expiresAt <= now) tx.delete('session', expired.id)
       const own = tx.list('session', { index: 'byUser', prefix: [userId] })
@@ -43,7 +45,7 @@ export class Sessions {
         tx.delete('session', oldest.id)
       tx.put('session', id, row)
     })
-    return { id, secret, row }
+    return { id, secret, row, position }
   }
 
   /** The one that this secret opens, if it has not ended. */

@@ -196,6 +196,15 @@ test('a restart that is asked for again with the same key happens once', async (
   expect(((await get(`${path}/runs`)) as { items: unknown[] }).items).toHaveLength(2)
 })
 
+test('a run is stopped once by requests with the same key, and each of them hears that it was', async () => {
+  await ownProject()
+  const { id } = await createRun()
+  const stop = (key: string) => gateway.ask(`POST /runs/${id}/stop`, { token, headers: { 'idempotency-key': key } })
+  expect(await stop(`stop-${id}`)).toMatchObject({ status: 200, body: { result: 'stopped' } })
+  expect(await stop(`stop-${id}`)).toMatchObject({ status: 200, body: { result: 'stopped' } })
+  expect(await stop(`again-${id}`)).toMatchObject({ status: 409 })
+})
+
 const withApproval = `
 runs:
   - name: deploy

@@ -11,6 +11,7 @@ import type { LogName } from '../../runservice/executor-api.ts'
 import { isFinishedTask } from '../../runservice/types.ts'
 import { describeCaller } from '../auth/caller.ts'
 import type { HandlerContext, HandlersOf } from '../handler.ts'
+import type { Metrics } from '../metrics.ts'
 import { decide, isAtLeast, standingOf } from '../permissions/permission.ts'
 import { permissions } from '../permissions/table.ts'
 import { planRunsByHand } from '../run-creation.ts'
@@ -46,6 +47,7 @@ export type RunHandlersComponents = {
   readonly runservice: Runservice
   readonly sharedLogs: SharedLogs
   readonly runChanges: RunChangesFeed
+  readonly metrics: Pick<Metrics, 'countLogBytes'>
   readonly clock: Clock
 }
 
@@ -55,7 +57,7 @@ type RunChangeEvents = AsyncIterable<EventOf<ApiRoutes['watchAllRuns']>>
 const permissionMs = 30_000
 
 export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> {
-  const { configstore, runservice, clock } = components
+  const { configstore, runservice, metrics, clock } = components
 
   const wrote = async (context: HandlerContext) => context.wrote('runservice', await runservice.position())
   const reload = async (runId: string): Promise<RunView> => {
@@ -87,8 +89,7 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
     createProjectRuns: async ({ body }, context) => {
       const project = await configstore.getProject({ project: accessOf(context).id }, context.call)
       const { requests, notCreated } = await planRunsByHand(project, body, configstore)
-      const { transactionId } = context.call
-      const created = await runservice.createRuns(requests, transactionId === undefined ? {} : { transactionId })
+      const created = await runservice.createRuns(requests, repeatable(context))
       await wrote(context)
       return { runs: created.map((run) => runRowView(run)), notCreated: [...notCreated] }
     },
@@ -113,8 +114,7 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
     },
 
     restartRun: async ({ body }, context) => {
-      const { transactionId } = context.call
-      const options = { fromStart: body.fromStart, ...(transactionId === undefined ? {} : { transactionId }) }
+      const options = { fromStart: body.fromStart, ...repeatable(context) }
       const run = await runservice.restartRun(runOf(context).run.id, options)
       await wrote(context)
       return runRowView(run)
@@ -122,14 +122,14 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
 
     stopRun: async (_, context) => {
       const { id } = runOf(context).run
-      await runservice.stopRun(id, nameOf(context))
+      await runservice.stopRun(id, nameOf(context), repeatable(context))
       await wrote(context)
       return runSummaryView(await reload(id))
     },
 
     cancelRun: async (_, context) => {
       const { id } = runOf(context).run
-      await runservice.cancelRun(id, nameOf(context))
+      await runservice.cancelRun(id, nameOf(context), repeatable(context))
       await wrote(context)
       return runSummaryView(await reload(id))
     },
@@ -139,7 +139,7 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
     approveTask: async ({ params }, context) => {
       const { run } = runOf(context)
       const { task } = taskOf(runOf(context), params.taskId)
-      await runservice.approveTask(run.id, task.id, userOf(context).id)
+      await runservice.approveTask(run.id, task.id, userOf(context).id, repeatable(context))
       await wrote(context)
       return taskView(taskOf(await reload(run.id), task.id), { isOwner: true })
     },
@@ -147,7 +147,7 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
     readLog: ({ params, query }, context) => {
       const { run, log } = logOf(params, runOf(context))
       const { fromByte = 0, bytes: most = Number.POSITIVE_INFINITY, download } = query
-      const bytes = upTo(runservice.readLog(params.taskId, log, fromByte), most)
+      const bytes = counted(upTo(runservice.readLog(params.taskId, log, fromByte), most), metrics)
       const fileName = `run-${run.run.counter}-${params.taskId}-${params.log}.log`
       return { bytes, ...(download === true ? { fileName } : {}) }
     },
@@ -179,11 +179,12 @@ type FollowedLog = {
 /** Waits for a step that has not begun. */
 async function* followLog(
   { run, log, taskId, from, signal }: FollowedLog,
-  { runservice, sharedLogs }: Pick<RunHandlersComponents, 'runservice' | 'sharedLogs'>,
+  { runservice, sharedLogs, metrics }: Pick<RunHandlersComponents, 'runservice' | 'sharedLogs' | 'metrics'>,
 ): AsyncGenerator<EventOf<ApiRoutes['followLog']>, void, undefined> {
   if (!hasStarted(run, taskId, log)) await untilStarted({ runId: run.run.id, taskId, log }, runservice, signal)
   let end = from
   for await (const { text, endByte } of logTexts(sharedLogs.follow({ runTaskId: taskId, log }, from, signal))) {
+    metrics.countLogBytes(endByte - end)
     end = endByte
     yield { event: 'log', id: String(endByte), data: { text } }
   }
@@ -193,6 +194,10 @@ async function* followLog(
 function runOf({ run }: HandlerContext): RunView {
   if (run === undefined) throw new SlipwayError('invariant', 'the permission of this route is not on a run')
   return run
+}
+
+function repeatable({ call: { transactionId } }: HandlerContext): { readonly transactionId?: string } {
+  return transactionId === undefined ? {} : { transactionId }
 }
 
 /** For the reason that people see. */
@@ -245,6 +250,16 @@ async function untilStarted(
 
 function lastByteOf({ lastEventId }: HandlerContext): number | undefined {
   return lastEventId !== undefined && /^[0-9]{1,15}$/.test(lastEventId) ? Number(lastEventId) : undefined
+}
+
+async function* counted(
+  chunks: AsyncIterable<Uint8Array>,
+  metrics: Pick<Metrics, 'countLogBytes'>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
+    metrics.countLogBytes(chunk.length)
+    yield chunk
+  }
 }
 
 async function* upTo(chunks: AsyncIterable<Uint8Array>, most: number): AsyncGenerator<Uint8Array, void, undefined> {

@@ -30,6 +30,7 @@ export function sessionHandlers(components: SessionHandlersComponents): Handlers
   const { settings, configstore, sessions, loginGuard } = components
   const beginSession = async (user: User, context: HandlerContext) => {
     const session = await sessions.begin(user.id, context.from)
+    context.wrote('gateway', session.position)
     const { isSecure } = context.from
     context.setHeader('set-cookie', sessionCookie(session.secret, { isSecure, maxAgeMs: limits.sessionMs.value }))
     return { user: userDetailView(user), csrfToken: csrfTokenOf(session.secret) }
