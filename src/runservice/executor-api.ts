@@ -1,6 +1,7 @@
 // What an executor needs of the runservice: the executor protocol as an interface. In one process it is called directly;
 // over HTTP the same calls are routes. Down: orders, as a stream. Up: plain calls.
 
+import type { GitAccessOptions } from '../lib/git-access.ts'
 import type { Arch, ArchiveContent, Container, Step } from '../pipeline/run-config.ts'
 import type { Reason } from './reasons.ts'
 import type { Executor, PrintedSecret, StepPhase, Trust } from './types.ts'
@@ -85,6 +86,8 @@ export type CloneSource = {
   readonly mirrorKey: string
   /** Where submodules are fetched from instead of the URL in .gitmodules, by path. */
   readonly submoduleUrls: Readonly<Record<string, string>>
+  /** How to log in; for submodules only on the same host. Left out, git does as it is set up on the executor's machine. */
+  readonly access?: GitAccessOptions
 }
 
 export type ReportedStep = {

@@ -36,7 +36,7 @@ import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { applyReport } from './scheduler/apply-report.ts'
 import { failTask } from './scheduler/hand-out.ts'
 import { type Affected, putTask, type Settle } from './stimulus.ts'
-import type { ExecutorTask, ExecutorTokenRow, RunTask } from './types.ts'
+import type { ExecutorTask, ExecutorTokenRow, RunConfigRow, RunTask } from './types.ts'
 import { isFinishedStep } from './types.ts'
 import { type UploadedArchive, type UploadPart, Uploads } from './uploads.ts'
 
@@ -392,17 +392,30 @@ export class ExecutorService implements RegisteringExecutorApi {
     }
   }
 
+  /** Whoever the repository belongs to says how to log in there, each time anew; the key is masked like any other secret. */
+  async #withAccess({ config, order }: { readonly config: RunConfigRow; readonly order: Order }): Promise<Order> {
+    const access = await this.#components.cloneAccess?.(config)
+    if (access === undefined) return order
+    const { credentials } = access
+    const value = credentials?.type === 'sshkey' ? credentials.privateKey : credentials?.password
+    const secrets = value === undefined ? order.secrets : [...order.secrets, { name: 'repository', value }]
+    return { ...order, secrets, clone: { ...order.clone, access } }
+  }
+
   /** One that cannot be made fails its task, so that it neither hangs nor keeps the executor from all others. */
   async #makeOrder(order: ExecutorTask): Promise<Order | undefined> {
     const { database, settle, logger } = this.#components
     try {
       // It may have ended, or been changed, while this change waited to be read.
-      return database.view((tx) => {
+      const made = database.view((tx) => {
         const current = tx.get('executortask', order.id)
-        return current === undefined ? undefined : makeOrder(tx, current, this.#components)
+        const config = current && tx.get('runconfig', current.runConfigId)
+        return config && current && { config, order: makeOrder(tx, current, this.#components) }
       })
+      return made && (await this.#withAccess(made))
     } catch (error) {
-      if (!isSlipwayError(error)) throw error
+      // What cannot be answered now breaks the connection: the executor comes again.
+      if (!isSlipwayError(error) || error.kind === 'unavailable') throw error
       logger.error('order cannot be made', { executorTaskId: order.id, error })
       const reason: Reason = { kind: 'failed_setup', message: error.message }
       await settle((tx, { now }) => {

@@ -3,6 +3,7 @@
 
 import type { ReadTransaction } from '../datamanager/database.ts'
 import { invariant, SlipwayError } from '../lib/errors.ts'
+import type { GitAccessOptions } from '../lib/git-access.ts'
 import { limits } from '../lib/limits.ts'
 import type { Environment, RegistryAuth, RunConfigTask, Value } from '../pipeline/run-config.ts'
 import { isSecretRef } from '../pipeline/run-config.ts'
@@ -18,6 +19,8 @@ export type OrderContext = Sealing & {
   readonly graphs: GraphCache
   /** Where clone steps of a run fetch from. */
   readonly cloneSource: (config: RunConfigRow) => CloneSource
+  /** How clone steps log in there; asked each time an order is sent, never stored. None by default. */
+  readonly cloneAccess?: (config: RunConfigRow) => Promise<GitAccessOptions | undefined>
 }
 
 export function makeOrder(

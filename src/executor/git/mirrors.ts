@@ -17,6 +17,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { fileLock } from '../../lib/file-lock.ts'
 import { gitSucceeds, gitText, runGit } from '../../lib/git.ts'
+import { openGitAccess } from '../../lib/git-access.ts'
 import { limits } from '../../lib/limits.ts'
 import { runProcess } from '../../lib/process.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
@@ -96,6 +97,8 @@ export class GitMirrors {
     if (await gitSucceeds(['--git-dir', mirror, 'rev-parse', '--quiet', '--verify', `${kept}^{commit}`], { signal }))
       return
     note(`Fetching ${source.ref} (${source.commitSha.slice(0, 12)})`)
+    using access = source.access && openGitAccess(source.url, source.access)
+    const environment = access?.environment ?? {}
     const fetch = (what: string) =>
       gitSucceeds(
         [
@@ -113,7 +116,7 @@ export class GitMirrors {
           source.url,
           what,
         ],
-        { signal },
+        { signal, environment },
       )
     // By commit first: a ref may have moved on. Servers that refuse that give the ref, which must then contain the commit.
     if (!(await fetch(`${source.commitSha}:${kept}`))) {
@@ -131,7 +134,7 @@ export class GitMirrors {
           source.url,
           `${source.ref}:refs/fetched/ref`,
         ],
-        { signal },
+        { signal, environment },
       )
       if (!(await gitSucceeds(['--git-dir', mirror, 'cat-file', '-e', `${source.commitSha}^{commit}`], { signal }))) {
         throw new SlipwayError(
@@ -244,6 +247,7 @@ export class GitMirrors {
       const path = `${prefix}${module.path}`
       const given = source.submoduleUrls[path]
       const url = given ?? absoluteUrl(module.url, source.originUrl === '' ? source.url : source.originUrl)
+      const access = given === undefined && isSameHost(url, source.url) ? source.access : undefined
       note(`Fetching submodule ${path}`)
       const commitSha = /^160000 commit ([0-9a-f]+)/.exec(
         await gitText(['-C', tree, 'ls-tree', 'HEAD', '--', module.path], { signal }),
@@ -254,9 +258,11 @@ export class GitMirrors {
         ref: 'HEAD',
         commitSha,
         branch: '',
-        mirrorKey: given === undefined ? url : `${source.mirrorKey}/${path}`,
+        // What needed somebody's credentials is nobody else's to read.
+        mirrorKey: given === undefined && access === undefined ? url : `${source.mirrorKey}/${path}`,
         originUrl: absoluteUrl(module.url, source.originUrl === '' ? source.url : source.originUrl),
         submoduleUrls: source.submoduleUrls,
+        ...(access === undefined ? {} : { access }),
       }
       const repository = join(this.#dir, sha256(submodule.mirrorKey).slice(0, 32))
       await this.#fetch(repository, submodule, given === undefined ? remoteOnly : [], note, signal)
@@ -295,6 +301,16 @@ async function submodulesOf(tree: string, signal: AbortSignal) {
   return [...modules.values()].flatMap(({ path, url }) =>
     path === undefined || url === undefined || !isInside(path) ? [] : [{ path, url }],
   )
+}
+
+/** Scheme, host and port are the same; of the short form of ssh, user and host. */
+function isSameHost(url: string, other: string): boolean {
+  const hostOf = (text: string) =>
+    URL.canParse(text) && text.includes('://')
+      ? `${new URL(text).protocol}//${new URL(text).host}`
+      : /^([^/:\s]+):/.exec(text)?.[1]
+  const host = hostOf(url)
+  return host !== undefined && host === hostOf(other)
 }
 
 /**

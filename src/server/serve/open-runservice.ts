@@ -1,5 +1,6 @@
 // The runservice of this process, or the way to those of others.
 
+import type { Configstore } from '../../configstore/api.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Runservice, RunserviceHost } from '../../runservice/api.ts'
 import { Caches } from '../../runservice/caches.ts'
@@ -12,6 +13,7 @@ import type { RunConfigRow } from '../../runservice/types.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
 import { isShared } from '../settings/read-settings.ts'
 import type { Installation, Mount } from './open-server.ts'
+import { repositoryOfId } from './project-repository.ts'
 
 export type RunserviceComponent = AsyncDisposable & {
   readonly runservice: Runservice
@@ -23,6 +25,7 @@ export type RunserviceComponent = AsyncDisposable & {
 export async function openRunserviceComponent(
   installation: Installation,
   mounts: Mount[],
+  configstore: Configstore,
 ): Promise<RunserviceComponent> {
   const { settings, keys, storage, databases, clock, logger, instanceId } = installation
   if (!settings.components.has('runservice')) {
@@ -32,6 +35,10 @@ export async function openRunserviceComponent(
   await using undo = new AsyncDisposableStack()
   const database = undo.use(await databases.open<RunserviceSchema>('runservice', { types: runserviceRowTypes }))
   installation.watch('runservice', database)
+  const cloneAccess = async ({ group }: RunConfigRow) => {
+    const [, owner, id] = group.split('/')
+    return owner === 'project' ? (await repositoryOfId(id ?? '', configstore))?.access : undefined
+  }
   const caches = new Caches({ ost: storage, clock })
   const host = undo.use(
     createRunservice(
@@ -41,7 +48,7 @@ export async function openRunserviceComponent(
         instanceId,
         ...(isShared(settings) ? { instanceUrl: settings.instanceUrl, instanceToken: keys.services } : {}),
       },
-      { database, ost: storage, caches, clock, logger, cloneSource, coordination: databases.coordination },
+      { database, ost: storage, caches, clock, logger, cloneSource, cloneAccess, coordination: databases.coordination },
     ),
   )
   const { logsMs, workspacesMs, cachesMs } = settings.retention

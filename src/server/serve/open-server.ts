@@ -104,7 +104,7 @@ export async function openServer(settings: Settings, components: ServerComponent
     },
   }
   const configstore = undo.use(await openConfigstoreComponent(installation, mounts))
-  const { runservice, host } = undo.use(await openRunserviceComponent(installation, mounts))
+  const { runservice, host } = undo.use(await openRunserviceComponent(installation, mounts, configstore))
   const setupToken = firstAdministratorToken(keys.sealing[0]!, databases.installation)
   if (settings.components.has('gateway'))
     undo.use(await openGatewayComponent(installation, mounts, { configstore, runservice, setupToken }))
