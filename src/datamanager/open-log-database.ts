@@ -21,8 +21,10 @@ import type { Identity } from './read-model/sqlite.ts'
 import type { OnBranch, RecoveryBranch } from './recovery.ts'
 import { deferToEndOfTurn, type Seams } from './seams.ts'
 import type { StoragePlace } from './snapshot/keys.ts'
+import { listManifests } from './snapshot/manifest.ts'
 import { prepareSharedFile } from './snapshot/prepare-file.ts'
 import { RecoveringLog } from './snapshot/recovering-log.ts'
+import { findShippedHead } from './snapshot/shipped-log.ts'
 import { type DatabaseStorage, Upkeep } from './snapshot/upkeep.ts'
 import { Writer } from './writer.ts'
 
@@ -90,6 +92,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   await follower.catchUp(closing.signal)
   // The head may be further: another one writes, or a record is missing, and then this fails.
   if ((await checkLogEnd(log, model)) > model.position) await follower.catchUp(closing.signal)
+  if (storage && shipsLog) await checkShipped(log, storage.place, identity)
   const committing = { model, log, follower, clock, random, onBranch, health, closing: closing.signal, onFailure }
   const writer = new Writer({
     model,
@@ -182,6 +185,19 @@ async function checkLogEnd(log: ChangeLog, model: ReadModel): Promise<Position> 
   if (head >= model.position) return head
   throw new SlipwayError(
     'database_corrupt',
-    `the change log ends at record ${head}, but this instance had record ${model.position}: the log has lost records, or is another one; stop all instances and restore`,
+    `the change log ends at record ${head}, but this instance had record ${model.position}: the log has lost records, or is another one; stop all instances and run \`slipway database restore\``,
+  )
+}
+
+/** A log that ends before what was shipped of it was lost or came back older: nothing may be written into it. */
+async function checkShipped(log: ChangeLog, place: StoragePlace, { generation }: Identity): Promise<void> {
+  const [newest = 0] = await listManifests(place, generation)
+  const shipped = (await findShippedHead(place, generation, newest))?.position ?? newest
+  // Asked afterwards, so that it has all that is shipped meanwhile.
+  const head = await log.head()
+  if (head >= shipped) return
+  throw new SlipwayError(
+    'database_corrupt',
+    `the change log ends at record ${head}, object storage has record ${shipped}: the log was lost or is an old copy; stop all instances and run \`slipway database restore\``,
   )
 }

@@ -222,6 +222,9 @@ test(
     await machine.run(`systemctl stop slipway; etcdctl --endpoints ${etcd.endpoint} del --prefix lost/`, {
       ETCDCTL_API: '3',
     })
+    await expect(machine.run('systemctl start slipway')).rejects.toThrow(
+      'stop all instances and run `slipway database restore`',
+    )
     expect(await machine.section('Lost etcd')).toContain('configstore: restored up to record')
     expect(await machine.users()).toEqual(['ann'])
     await machine.addUser('bob')
