@@ -127,6 +127,23 @@ describe.each(['etcd', 'postgres', 'bucket'] as const)('%s', (log) => {
     expect(await next!.head()).toBe(0)
   })
 
+  if (log !== 'bucket')
+    test('the log of a generation that is dropped is gone, and the others stay', async () => {
+      await using backend = await openBackend()
+      const record = aRecord(1, genesisHash)
+      const generations = ['1', '2'].map((end) => `0199bbbb-0000-7000-8000-00000000000${end}`)
+      for (const generation of generations) {
+        await using opened = await backend.openLog('gateway', { ...identity, generation })
+        await opened!.append(record, genesisHash)
+      }
+      await backend.dropLog('gateway', generations[0]!)
+      await backend.dropLog('gateway', 'one that never was')
+      for (const [index, generation] of generations.entries()) {
+        await using opened = await backend.openLog('gateway', { ...identity, generation })
+        expect(await opened!.head()).toBe(index)
+      }
+    })
+
   test('instances of one installation meet', async () => {
     await using first = await openBackend()
     await using second = await openBackend()
