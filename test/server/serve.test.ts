@@ -44,9 +44,9 @@ async function logOf(client: ApiClient, runId: string, taskId: string, log: 'set
 test('from nothing to a finished run: link, login, project, run, log', { timeout: 60_000 }, async () => {
   await using server = await TestServer.start()
   await using git = await GitServer.start({ 'hello.txt': 'hello from the repository\n' })
-  const link = join(server.dataDir, 'first-administrator')
+  const link = await server.link()
   expect(statSync(link).mode & 0o777).toBe(0o600)
-  expect(server.output).toContain(link)
+  await expect.poll(() => server.output).toContain(link)
   const client = await server.setUp()
   const projectRef = await createProject(client, git.url)
   const runId = await createRun(
@@ -66,14 +66,14 @@ test('the first administrator needs the link, and there is only one first', { ti
   const body = { username: 'eve', password }
   for (const token of ['', 'guessed', 'x'.repeat(43)])
     await expect(visitor.call('setUp', { body: { ...body, token } })).rejects.toMatchObject({ code: 'setup_refused' })
-  const link = readFileSync(join(server.dataDir, 'first-administrator'), 'utf8')
+  const link = readFileSync(await server.link(), 'utf8')
   const token = /token=(\S+)/.exec(link)![1]!
   await server.setUp()
   await expect(visitor.call('setUp', { body: { ...body, token } })).rejects.toMatchObject({ code: 'setup_refused' })
   expect(await visitor.call('getSetup')).toEqual({ isNeeded: false })
   await server.stop()
   await server.start()
-  expect(existsSync(join(server.dataDir, 'first-administrator'))).toBe(false)
+  await expect.poll(() => existsSync(join(server.dataDir, 'first-administrator'))).toBe(false)
   await expect(visitor.call('setUp', { body: { ...body, token } })).rejects.toMatchObject({ code: 'setup_refused' })
 })
 

@@ -1,7 +1,7 @@
 // A real server as a process of its own, with everything of it in a temporary directory, and a git server beside it.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { type ApiClient, createClient } from '../../src/contract/client.ts'
@@ -82,9 +82,16 @@ export class TestServer implements AsyncDisposable {
     return runSlipway(args, { cwd: this.#temporary.path, ...options, environment: this.#environment })
   }
 
+  /** The file with the link for the first administrator, once it is there. */
+  async link(): Promise<string> {
+    const path = join(this.dataDir, 'first-administrator')
+    while (!existsSync(path)) await new Promise((resolve) => setTimeout(resolve, 30))
+    return path
+  }
+
   /** Makes the first administrator with the command line, as a newcomer would, and gives a client with its token. */
   async setUp(username = 'ann'): Promise<ApiClient> {
-    const link = join(this.dataDir, 'first-administrator')
+    const link = await this.link()
     const args = ['login', this.url, '--username', username, '--password-stdin', '--setup', link]
     const { status, stderr } = await this.slipway(args, { stdin: `${password}\n` })
     expect(stderr).toBe('')

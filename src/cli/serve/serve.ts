@@ -46,8 +46,6 @@ export async function serve(options: ServeOptions, io: Io, version: string): Pro
       environment: io.environment,
     })
     logger.info('listening', { url: server.url, components: [...settings.components], dataDir: settings.dataDir })
-    if (server.linkFile !== undefined)
-      logger.info('there is no user yet: the link for the first administrator is in a file', { file: server.linkFile })
     const end = await Promise.race([stop.promise, server.replaced.then(() => 'replaced' as const)])
     if (end === 'stopped') break
     logger.info('an import has replaced the data: opening it anew')

@@ -4,7 +4,6 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import type { Configstore } from '../../configstore/api.ts'
 import type { Schema } from '../../datamanager/database.ts'
 import {
   type DatabaseService,
@@ -20,8 +19,10 @@ import { newUuid } from '../../lib/uuid.ts'
 import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
 import { openObjectStorage } from '../../objectstorage/open-object-storage.ts'
 import type { Settings } from '../settings/read-settings.ts'
-import { firstAdministratorToken, removeLink, writeLink } from './first-administrator.ts'
+import type { ComponentName } from '../settings/settings-schema.ts'
+import { firstAdministratorToken } from './first-administrator.ts'
 import { type InstallationKeys, loadKeys } from './keys.ts'
+import { offerLink } from './offer-link.ts'
 import { openConfigstoreComponent } from './open-configstore.ts'
 import { openExecutorComponent } from './open-executor.ts'
 import { openGatewayComponent } from './open-gateway.ts'
@@ -38,8 +39,6 @@ export type ServerComponents = {
 export interface Server extends AsyncDisposable {
   /** Where it listens. */
   readonly url: string
-  /** The file with the link for the first administrator, while there is no user. */
-  readonly linkFile: string | undefined
   /** Resolves when the data was replaced by an import: what is open is of the past, open the server anew. */
   readonly replaced: Promise<void>
 }
@@ -103,11 +102,18 @@ export async function openServer(settings: Settings, components: ServerComponent
       undo.use(database.watchMaintenance(onChange))
     },
   }
-  const configstore = undo.use(await openConfigstoreComponent(installation, mounts))
-  const { runservice, host } = undo.use(await openRunserviceComponent(installation, mounts, configstore))
-  const setupToken = firstAdministratorToken(keys.sealing[0]!, databases.installation)
-  if (settings.components.has('gateway'))
-    undo.use(await openGatewayComponent(installation, mounts, { configstore, runservice, setupToken }))
+  const { components: named } = settings
+  const needs = (...others: readonly ComponentName[]) => others.some((name) => named.has(name))
+  const configstore = needs('configstore', 'gateway', 'runservice')
+    ? undo.use(await openConfigstoreComponent(installation, mounts))
+    : undefined
+  const runs =
+    configstore !== undefined && needs('runservice', 'gateway')
+      ? undo.use(await openRunserviceComponent(installation, mounts, configstore))
+      : undefined
+  const setupToken = firstAdministratorToken(keys.sealing[0], databases.installation)
+  if (needs('gateway') && configstore !== undefined && runs !== undefined)
+    undo.use(await openGatewayComponent(installation, mounts, { configstore, runservice: runs.runservice, setupToken }))
   const server = undo.use(
     await openHttpServer(
       { listen: settings.listen, trustProxy: settings.trustProxy },
@@ -119,14 +125,12 @@ export async function openServer(settings: Settings, components: ServerComponent
       },
     ),
   )
-  if (settings.components.has('executor') && host !== undefined)
-    undo.use(await openExecutorComponent(installation, host))
+  if (needs('gateway') && configstore !== undefined)
+    undo.use(offerLink(installation, configstore, { url: settings.url ?? server.url, token: setupToken }))
+  if (needs('executor') && runs?.host !== undefined) undo.use(await openExecutorComponent(installation, runs.host))
   const owned = undo.move()
   return {
     url: server.url,
-    linkFile: settings.components.has('gateway')
-      ? await offerLink(settings, configstore, server.url, setupToken)
-      : undefined,
     replaced: replaced.promise,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -142,17 +146,4 @@ async function isNewAndEmbedded(settings: Settings, storage: ObjectStorage): Pro
   if (settings.database.log !== 'embedded') return false
   if (existsSync(join(databaseDirectory(settings), installationName))) return false
   return (await readInstallation(storage, databaseBase)) === undefined
-}
-
-/** The path of the file with the link; none once there is a user. */
-async function offerLink(
-  { dataDir, url }: Settings,
-  configstore: Configstore,
-  listensAt: string,
-  token: string,
-): Promise<string | undefined> {
-  const { hasUsers } = await configstore.status()
-  if (!hasUsers) return writeLink(dataDir, url ?? listensAt, token)
-  removeLink(dataDir)
-  return undefined
 }

@@ -124,7 +124,11 @@ function complete(said: SettingsFile, environment: SettingsSources['environment'
 function contradictions(said: SettingsFile, { components, services, database, keys }: Settings): Problem[] {
   const problems: Problem[] = []
   const add = (where: string, what: string) => problems.push({ where, what })
-  const needed = { gateway: ['configstore', 'runservice'], executor: ['runservice'] } as const
+  const needed = {
+    gateway: ['configstore', 'runservice'],
+    runservice: ['configstore'],
+    executor: ['runservice'],
+  } as const
   for (const [component, others] of Object.entries(needed)) {
     if (!components.has(component as ComponentName)) continue
     for (const other of others)
