@@ -11,6 +11,7 @@ import { createHttpApp } from '../http/http-server.ts'
 import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
+import type { Runservice } from '../runservice/api.ts'
 import { type Installation, openInstallation } from '../runservice/service-fixture.ts'
 import { hashSecret } from './auth/hash-secret.ts'
 import { mountGateway } from './gateway.ts'
@@ -56,6 +57,7 @@ export type TestGateway = AsyncDisposable & {
 export type TestGatewayOptions = {
   readonly settings?: Partial<GatewaySettings>
   readonly configstore?: (real: Configstore) => Configstore
+  readonly runservice?: (real: Runservice) => Runservice
 }
 
 /** Disposing stops it and removes everything. */
@@ -82,7 +84,7 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
     checkAnswers: true,
     ...options.settings,
   }
-  const { runservice } = installation
+  const runservice = options.runservice?.(installation.runservice) ?? installation.runservice
   mountGateway(app, settings, { database, configstore, runservice, maintenance, clock, logger })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   undo.defer(async () => {
@@ -174,3 +176,13 @@ export class FakeMaintenance implements Maintenance {
 }
 
 const maintenanceError = () => new SlipwayError('maintenance', 'in maintenance by ann: upgrade')
+
+/** `target` with other members. */
+export function replaced<T extends object>(target: T, members: Partial<T>): T {
+  return new Proxy(target, {
+    get: (object, name) => {
+      const member = Reflect.get(name in members ? members : object, name) as unknown
+      return typeof member === 'function' ? member.bind(object) : member
+    },
+  })
+}

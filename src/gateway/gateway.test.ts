@@ -4,7 +4,8 @@ import { expect, test } from 'vitest'
 import { aProject, aUser } from '../configstore/configstore-fixture.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
-import { adminToken, openTestGateway } from './gateway-fixture.ts'
+import { until } from '../runservice/service-fixture.ts'
+import { adminToken, openTestGateway, replaced } from './gateway-fixture.ts'
 
 test('a change is answered with its version, and a change of an older version is refused', async () => {
   await using gateway = await openTestGateway()
@@ -131,6 +132,7 @@ test('in maintenance nothing is served but what ends it, and who asks is told to
   expect(refused).toMatchObject({ status: 503, body: { code: 'maintenance' } })
   expect(refused.headers.get('retry-after')).not.toBeNull()
   expect(await gateway.ask('GET /version')).toMatchObject({ status: 200 })
+  expect(await gateway.ask('GET /session', { token: adminToken })).toMatchObject({ body: { kind: 'admintoken' } })
   const exported = await gateway.ask('GET /export', { token: adminToken, headers: { 'slipway-passphrase': 'p' } })
   expect(exported).toMatchObject({ status: 200, body: '{"rows":"all","under":"p"}\n' })
   expect(exported.headers.get('content-disposition')).toBe('attachment; filename="slipway-export.jsonl"')
@@ -198,12 +200,34 @@ test('probes need no login', async () => {
     expect(metrics).toMatch(new RegExp(`slipway_database_position\\{database="${database}"\\} \\d+`))
 })
 
-/** `target` with other members. */
-function replaced<T extends object>(target: T, members: Partial<T>): T {
-  return new Proxy(target, {
-    get: (object, name) => {
-      const member = Reflect.get(name in members ? members : object, name) as unknown
-      return typeof member === 'function' ? member.bind(object) : member
-    },
+test('readers of streams that go away leave nothing behind', async () => {
+  let watching = 0
+  await using gateway = await openTestGateway({
+    runservice: (real) =>
+      replaced(real, {
+        watchChanges: async function* (from, signal) {
+          watching += 1
+          try {
+            yield* real.watchChanges(from, signal)
+          } finally {
+            watching -= 1
+          }
+        },
+      }),
   })
-}
+  // The metrics follow runs for as long as the gateway lives.
+  await until(() => watching === 1)
+  const leave = new AbortController()
+  const told: string[] = []
+  const read = async () => {
+    const events = gateway.client(adminToken).events('watchAllRuns', { signal: leave.signal })
+    for await (const { event } of events) told.push(event)
+  }
+  const reading = Array.from({ length: 5 }, () => read().catch(() => undefined))
+  await until(() => told.length === reading.length)
+  expect(watching).toBe(2)
+  leave.abort()
+  await Promise.all(reading)
+  await until(() => watching === 1)
+  expect(gateway.logged).toEqual([])
+})

@@ -87,6 +87,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     ...systemHandlers(shared),
   }
   app.decorateRequest('caller')
+  app.decorateRequest('gone')
   mountWebSafety(app, { base: apiBase, settings, isSecure: (request) => isSecure(request, settings) })
   // An import is a stream of any size; it is read as it comes.
   app.addContentTypeParser('application/octet-stream', (_, payload, done) => done(null, payload))

@@ -47,6 +47,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set before the body is read. */
     caller: Caller | undefined
+    /** Aborted when the caller goes away or the server stops; begins with the request, so that no going away is missed. */
+    gone: AbortSignal | undefined
   }
 }
 
@@ -64,7 +66,8 @@ export function mountRoute(
     exposeHeadRoute: route.method === 'GET' && route.stream === undefined,
     // A body that is streamed has no bound; all others are small.
     ...(route.body === 'bytes' ? { bodyLimit: Number.MAX_SAFE_INTEGER } : {}),
-    onRequest: async (request) => {
+    onRequest: async (request, reply) => {
+      request.gone = requestSignal(reply)
       if (!isServedInMaintenance(route)) components.maintenance.checkOpen()
       // Before the body: strangers do not make the server read it.
       // A session that another instance began a moment ago is one.
@@ -110,7 +113,7 @@ async function answer(call: Call, components: MountComponents): Promise<unknown>
     key === undefined || !route.repeatable || caller.kind === 'anonymous'
       ? undefined
       : await transactionIdOf({ key, caller, operation: id, input }, components)
-  const signal = requestSignal(reply)
+  const signal = request.gone ?? requestSignal(reply)
   const expectedVersion = route.versioned ? versionOf(headerOf(request, 'if-match')) : undefined
   let positions = wanted
   const context: HandlerContext = {
@@ -194,8 +197,8 @@ async function waitForPositions(wanted: Positions, { configstore, runservice }: 
 }
 
 /** What ends a maintenance, and what says who one is. */
-function isServedInMaintenance(route: Route): boolean {
-  return route.tag === 'maintenance' || route.tag === 'server'
+function isServedInMaintenance({ tag, method, path }: Route): boolean {
+  return tag === 'maintenance' || tag === 'server' || (method === 'GET' && path === '/session')
 }
 
 function hasVersion(result: unknown): result is { readonly version: number } {

@@ -54,11 +54,25 @@ export async function* watchRunChanges(
 
 /** Those of these runs that this process has at hand, in the order of the ids: runs that ended long ago are left out. */
 export function runRowsAtHand(database: Database<RunserviceSchema>, runIds: readonly string[]): readonly RunRow[] {
+  try {
+    return database.view((tx) => runIds.flatMap((id) => rowOf(tx, id)))
+  } catch (error) {
+    if (!isSlipwayError(error, 'row_cold')) throw error
+  }
+  // One of them is not at hand: each is asked for alone.
   return runIds.flatMap((id) => {
-    const run = rowAtHand(database, id)
-    if (run === undefined) return []
-    return [{ run, tasksWaitingApproval: database.view((tx) => waitingApproval(tx, run)) }]
+    try {
+      return database.view((tx) => rowOf(tx, id))
+    } catch (error) {
+      if (isSlipwayError(error, 'row_cold')) return []
+      throw error
+    }
   })
+}
+
+function rowOf(tx: ReadTransaction<RunserviceSchema>, id: string): readonly RunRow[] {
+  const run = tx.get('run', id)
+  return run === undefined ? [] : [{ run, tasksWaitingApproval: waitingApproval(tx, run) }]
 }
 
 function waitingApproval(tx: ReadTransaction<RunserviceSchema>, run: Run): readonly string[] {
