@@ -72,7 +72,7 @@ function ofProject({ row, place }: PlacedProject): Found {
 }
 
 function roleOf(tx: Reading, owner: Owner, userId: string | undefined): AccessRole {
-  if (userId === undefined || tx.get('user', userId) === undefined) return 'none'
+  if (userId === undefined) return 'none'
   if (owner.type === 'user') return owner.id === userId ? 'self' : 'none'
   return tx.get('member', memberRowId(owner.id, userId))?.role ?? 'none'
 }

@@ -145,6 +145,16 @@ test('a deleted secret opens nothing any more, nor does one of a deleted project
   expect(world.database.view((tx) => tx.count('sealed'))).toBe(0)
 })
 
+test('a secret of what is still being removed opens nothing', async () => {
+  await using tree = await openTree()
+  const { configstore, world } = tree
+  await configstore.createSecret({ parent: web, name: 's', data: { a: 'A' } })
+  const refs = await opened(configstore, 's', ['a'])
+  const { id } = await configstore.getProjectGroup({ group: team.ref })
+  await world.database.do((tx) => tx.delete('projectgroup', id)) // The first step of a deletion.
+  expect((await configstore.openSecrets({ refs })).values).toEqual({})
+})
+
 test('only secrets are opened: neither keys of projects nor what is no reference', async () => {
   await using tree = await openTree()
   const { configstore, project } = tree

@@ -228,6 +228,17 @@ test('name and password fit or not; a changed or removed password does not fit a
   expect(await fits('ann', 'battery staple')).toBe(false)
 })
 
+test('a password that is removed while it is compared does not fit any more', async () => {
+  await using world = await openWorld()
+  const { configstore } = world
+  await configstore.createUser({ name: 'ann', password: 'correct horse' })
+  const verify = (name: string) => configstore.verifyPassword({ name, password: 'correct horse' })
+  // Those before it let the comparison of ann's begin long after the password was removed.
+  const others = Array.from({ length: 60 }, () => verify('nobody'))
+  const [answer] = await Promise.all([verify('ann'), configstore.setPassword({ user: 'ann' }), ...others])
+  expect(answer).toEqual({})
+})
+
 test('one password fits however its letters were composed', async () => {
   await using world = await openWorld()
   const { configstore } = world
