@@ -121,11 +121,8 @@ export class Clients {
     }
     this.seen.push(one)
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
-      const instance = findInstance()
-      if (!instance) {
-        await clock.sleep(1 + random.below(pauseMsMax))
-        continue
-      }
+      let instance = findInstance()
+      for (; !instance; instance = findInstance()) await clock.sleep(1 + random.below(pauseMsMax))
       const abort = new AbortController()
       const isAborting = random.chance(0.1)
       const waitMs = isAborting ? random.below(pauseMsMax) : this.#options.patienceMs

@@ -65,7 +65,7 @@ const stallMsMax = 2500
 const stoppedMsMin = 3000
 const stoppedMsMax = 15_000
 /** How often of all times that it could: where the most may happen meanwhile, often. */
-const stoppedShare: Partial<Record<StoreCall, number>> = { append: 0.7, create: 0.7, stat: 0.7 }
+const stoppedShare: Partial<Record<StoreCall, number>> = { append: 0.6, create: 0.6, stat: 0.6 }
 const stoppedShareElse = 0.05
 
 /** One life of an instance, as the network sees it. */

@@ -99,10 +99,15 @@ export function anOrderWithDeals(number: number, random: Prng): Order {
   }
 }
 
+function isAboutDeals(kind: Order['kind']): boolean {
+  return dealKinds.some((known) => known === kind)
+}
+
 /** Undefined for an order that is not about deals. */
 function executeDeal({ name, kind, from, to, amount }: Order, tx: Transaction<Bank>): Json | undefined {
   const parts = (id: string) => tx.list('part', { index: 'byDeal', prefix: [id] })
   const put = (id: string, n: number) => tx.put('part', `${id}/${n}`, { deal: id, amount: amount + n })
+  if (!isAboutDeals(kind)) return undefined
   const number = Number(from.slice(-12))
   const before = kind === 'deals' ? undefined : tx.get('deal', from)
   switch (kind) {
