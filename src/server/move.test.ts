@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Etcd, startEtcd } from '../../test/support/etcd.ts'
 import { type Postgres, startPostgres } from '../../test/support/postgres.ts'
 import { openInstallationDatabases } from '../datamanager/installation-databases.ts'
+import type { Instances } from '../datamanager/instances.ts'
 import { systemClock } from '../lib/clock.ts'
 import { openPosixObjectStorage } from '../objectstorage/posix.ts'
 import { type RunserviceSchema, runserviceRowTypes } from '../runservice/row-types.ts'
@@ -113,3 +114,37 @@ test('settings that name another log without a move are refused, and nothing is 
   expect(server.db.view((tx) => tx.get('counter', 'd'))).toEqual({ value: 1 })
   expect(server.db.maintenance).toBeUndefined()
 })
+
+test('a shared log moves while instances run, when all of them have entered maintenance', async () => {
+  {
+    await using installation = await openStoppedInstallation(place('embedded'), { mustExist: true })
+    await using target = await openStoppedInstallation(place('etcd'), { mustExist: true })
+    await installation.move(target, { by: 'test', timeoutMs: 0, signal })
+    await using joined = await target.join()
+    await joined.maintenance.leave()
+  }
+  await using server = await aServer('etcd')
+  await using installation = await openStoppedInstallation(place('etcd'), { mustExist: true })
+  await using target = await openStoppedInstallation(place('postgres'), { mustExist: true })
+  const move = (timeoutMs: number) => installation.move(target, { by: 'test', timeoutMs, signal })
+  {
+    // One that is there and does not follow, as one that hangs.
+    const { instances } = server.databases
+    const { identity } = server.db
+    const stuck = { identity, position: 0, maintenance: undefined, watchMaintenance: () => ({ [Symbol.dispose]() {} }) }
+    using _ = (instances as Instances).watch('gateway', stuck)
+    await expect
+      .poll(async () => (await instances.list()).map((one) => Object.keys(one.databases)))
+      .toContainEqual(['runservice', 'gateway'])
+    await expect(move(100)).rejects.toThrow('instances have not entered maintenance: server-etcd; stop them first')
+  }
+  await expect.poll(() => server.db.maintenance).toBeUndefined()
+  await server.db.do((tx) => tx.put('counter', 'e', { value: 1 }))
+  await move(30_000)
+  await expect.poll(() => server.db.maintenance?.replacedBy).toBeDefined()
+  await expect(server.db.do((tx) => tx.put('counter', 'e', { value: 2 }))).rejects.toMatchObject({
+    code: 'maintenance',
+  })
+  await using next = await target.join()
+  expect(next.opened.get('runservice')?.view((tx) => tx.get('counter', 'e'))).toEqual({ value: 1 })
+}, 60_000)
