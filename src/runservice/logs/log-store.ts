@@ -93,10 +93,16 @@ const liveBytesFollowed = 4096 * KiB
 /** Logs of which the position is remembered; it can be asked of the storage again. */
 const logsRemembered = 4096
 const trailerName = 'end'
+/** About a MiB each. */
+const framesKept = 8
+
+type DecodedFrame = Awaited<ReturnType<typeof decodeFrame>>
 
 class ObjectLogStore implements LogStore {
   readonly #ost: ObjectStorage
   readonly #logs = new Map<string, OpenLog>()
+  /** Frames that followers read lately, by key. */
+  readonly #frames = new Map<string, Promise<DecodedFrame | undefined>>()
 
   constructor(ost: ObjectStorage) {
     this.#ost = ost
@@ -337,15 +343,16 @@ class ObjectLogStore implements LogStore {
         0,
         frames.findLastIndex((firstByte) => firstByte <= offset),
       )
-      for (const firstByte of frames.slice(first)) {
+      for (const [at, firstByte] of frames.entries()) {
+        if (at < first) continue
         if (firstByte > offset) throw missing(folder, offset)
-        const object = await this.#readObject(frameKey(folder, firstByte), signal)
-        if (object === undefined) {
+        const frame = await this.#readFrame(folder, firstByte, { next: frames[at + 1], signal })
+        if (frame === undefined) {
           // Merged into the frame before since we looked, or the log is being deleted.
           if (++vanished > frames.length) throw missing(folder, offset)
           continue search
         }
-        const { index, bytes } = await decodeFrame(object)
+        const { index, bytes } = frame
         const skipped = offset - firstByte
         if (skipped >= bytes.length) continue
         yield { firstByte: offset, bytes: bytes.subarray(skipped) }
@@ -389,6 +396,39 @@ class ObjectLogStore implements LogStore {
       if (index.neededBytes <= end) throw new SlipwayError('log_corrupt', `a frame of log ${folder} is cut off`)
       end = index.neededBytes
     }
+  }
+
+  /** Of a log with several followers a frame is read once for all of them. */
+  async #readFrame(
+    folder: string,
+    firstByte: number,
+    { next, signal }: { readonly next: number | undefined; readonly signal: AbortSignal | undefined },
+  ): Promise<DecodedFrame | undefined> {
+    const log = this.#logs.get(folder)
+    if (log === undefined || log.followers < 2) return await this.#readFrameAlone(folder, firstByte, signal)
+    const key = frameKey(folder, firstByte)
+    const keeping = this.#frames.get(key)
+    const kept = keeping && (await keeping)
+    // One that was merged since has the bytes of those behind it as well: what is kept ends too early then.
+    const end = next ?? log.position?.bytes ?? Number.POSITIVE_INFINITY
+    if (kept !== undefined && firstByte + kept.index.sizeBytes >= end) return kept
+    // For others, too: nobody's leaving breaks it off.
+    const reading = this.#readFrameAlone(folder, firstByte, undefined)
+    this.#frames.delete(key)
+    this.#frames.set(key, reading)
+    const oldest = this.#frames.keys().next().value
+    if (this.#frames.size > framesKept && oldest !== undefined) this.#frames.delete(oldest)
+    reading.catch(() => this.#frames.delete(key))
+    return await reading
+  }
+
+  async #readFrameAlone(
+    folder: string,
+    firstByte: number,
+    signal: AbortSignal | undefined,
+  ): Promise<DecodedFrame | undefined> {
+    const object = await this.#readObject(frameKey(folder, firstByte), signal)
+    return object === undefined ? undefined : await decodeFrame(object)
   }
 
   async #readObject(key: string, signal: AbortSignal | undefined): Promise<Buffer | undefined> {

@@ -126,6 +126,24 @@ test('a hundred followers at an instance cost one read of what is stored', async
   expect(new Set(all.map(({ text }) => text)).size).toBe(1)
 })
 
+test('a hundred followers that come late read what is stored once', async () => {
+  const { instances, order, api, reads } = await threeInstances()
+  const task = order.executorTaskId
+  for (let frame = 0; frame < 5; frame++)
+    await api(1).storeFrame(task, 0, await aFrame(frame * 10, 'ten bytes\n', frame))
+  const before = reads.length
+  const all = Array.from({ length: 100 }, () => follow(instances[1], order.runTaskId))
+  await until(() => all.every(({ text }) => text.length === 50))
+  expect(reads.length - before).toBeLessThan(15)
+  // Merged by the end of the log: what was kept of the first frame ends too early now.
+  await api(1).storeFrame(task, 0, await aFrame(50, 'the last\n', 5))
+  await api(1).finishLog(task, 0)
+  const later = [follow(instances[1], order.runTaskId), follow(instances[1], order.runTaskId, 5)]
+  await Promise.all([...all, ...later].map(({ done }) => done))
+  expect(all[99]!.text).toBe(`${'ten bytes\n'.repeat(5)}the last\n`)
+  expect(later.map(({ text }) => text.length)).toEqual([59, 54])
+})
+
 test('the end of a run whose executor is gone ends its followers everywhere', async () => {
   const { instances, order, executor } = await threeInstances()
   await executor.report(order, 'running')
