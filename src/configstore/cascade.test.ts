@@ -141,6 +141,20 @@ test('a tree of many rows is hidden at once and removed in several transactions,
   for (const id of ids) expect(tasks.has(`delete_runs/project/${id}`)).toBe(true)
 })
 
+test.each([
+  ['its group', ({ configstore }: World) => configstore.deleteProjectGroup({ group: 'org/acme/large' })],
+  ['its organization', ({ configstore }: World) => configstore.deleteOrganization({ organization: 'acme' })],
+])('a large deletion of %s goes on by itself', async (_, act) => {
+  await using opened = await openAcme()
+  const { world } = opened
+  await aLargeTree(world)
+  await act(world)
+  expect(rowsLeft(world).project).toBeGreaterThan(0)
+  for (let turn = 0; turn < 10_000 && rowsLeft(world).removal !== 0; turn++)
+    await new Promise((resolve) => setImmediate(resolve))
+  expect(rowsLeft(world)).toMatchObject({ project: 0, removal: 0 })
+})
+
 test('the tokens of a deleted user are there for what a long deletion comes to at its end', async () => {
   await using opened = await openAcme()
   const { configstore, world } = opened

@@ -77,7 +77,7 @@ export function organizationOperations(store: Store): Operations {
 
     deleteOrganization: ({ organization: ref, ...guard }, context) => {
       const now = store.now()
-      return store.write(context, 'deleteOrganization', (tx) => {
+      return store.writeDeletion(context, 'deleteOrganization', (tx) => {
         const organization = getOrganization(tx, ref)
         checkVersion(organization, guard, `organization ${organization.name}`)
         tx.delete('organization', organization.id)
@@ -88,8 +88,6 @@ export function organizationOperations(store: Store): Operations {
           tx.delete('projectgroup', id)
           removeBelow(tx, [{ type: 'projectgroup', id }], now)
         }
-        store.goOn()
-        return {}
       })
     },
   }

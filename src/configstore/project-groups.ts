@@ -82,15 +82,13 @@ export function projectGroupOperations(store: Store): Operations {
 
     deleteProjectGroup: ({ group: ref, ...guard }, context) => {
       const now = store.now()
-      return store.write(context, 'deleteProjectGroup', (tx) => {
+      return store.writeDeletion(context, 'deleteProjectGroup', (tx) => {
         const { group, parent, path, owner } = getGroup(new Tree(tx), ref)
         checkVersion(group, guard, `project group ${path}`)
         checkOwner(owner, guard, `project group ${path}`)
         if (parent === undefined) throw isRoot(path)
         tx.delete('projectgroup', group.id)
         removeBelow(tx, [{ type: 'projectgroup', id: group.id }], now)
-        store.goOn()
-        return {}
       })
     },
   }

@@ -99,10 +99,8 @@ export function projectOperations(store: Store): Operations {
 
     deleteProject: ({ project: ref, ...guard }, context) => {
       const now = store.now()
-      return store.write(context, 'deleteProject', (tx) => {
+      return store.writeDeletion(context, 'deleteProject', (tx) => {
         removeProject(tx, guarded(new Tree(tx), ref, guard).row, now)
-        store.goOn()
-        return {}
       })
     },
 

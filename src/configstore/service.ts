@@ -144,6 +144,15 @@ class LocalStore implements Store, AsyncDisposable {
     return { ...result, position }
   }
 
+  writeDeletion: Store['writeDeletion'] = async (context, name, change) => {
+    const written = await this.write(context, name, (tx) => {
+      change(tx)
+      return {}
+    })
+    this.goOn()
+    return written
+  }
+
   now(): number {
     return this.#components.clock.now()
   }
@@ -152,6 +161,7 @@ class LocalStore implements Store, AsyncDisposable {
     return newUuid(this.now())
   }
 
+  /** Goes on with deletions that were too large for their transaction. */
   goOn(): void {
     this.inBackground('go on with a deletion', () => this.#removeAll())
   }

@@ -15,12 +15,12 @@ export type Store = {
   read<T>(context: CallContext | undefined, look: (tx: Reading) => T): Promise<T>
   /** `name`: of the operation, for the log. */
   write<T extends object>(context: CallContext | undefined, name: string, change: (tx: Tx) => T): Promise<Written<T>>
+  /** As `write`; what was too large for its transaction goes on afterwards. */
+  writeDeletion(context: CallContext | undefined, name: string, change: (tx: Tx) => void): Promise<Written>
   /** That `read` sees now. */
   readonly position: number
   now(): number
   newId(): string
-  /** Deletions that were too large for their transaction go on. */
-  goOn(): void
   /** Work that nobody waits for; it has ended before the store is disposed. */
   inBackground(name: string, work: () => Promise<void>): void
   /** Aborted when the store is disposed. */

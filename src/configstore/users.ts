@@ -73,15 +73,13 @@ export function userOperations(store: Store): Operations {
 
     deleteUser: ({ user: ref, force = false, ...guard }, context) => {
       const now = store.now()
-      return store.write(context, 'deleteUser', (tx) => {
+      return store.writeDeletion(context, 'deleteUser', (tx) => {
         const user = getUser(tx, ref)
         checkVersion(user, guard, `user ${user.name}`)
         checkNotLastAdministrator(tx, user)
         checkNotLastOwner(tx, user)
         if (!force) checkUnusedBy(tx, user.id)
         deleteUser(tx, user, now)
-        store.goOn()
-        return {}
       })
     },
 
