@@ -143,6 +143,7 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   loginsAtOnce: ['gateway/auth/session.test.ts', 'more logins at once than allowed are refused'],
   idempotencyKeyMs: ['gateway/gateway.test.ts', 'a key may come with another request after a day'],
   idempotencyKeyBytes: ['gateway/gateway.test.ts', 'the same request with the same key acts once'],
+  streamsPerCaller: ['gateway/streams/stream-counter.test.ts', 'a caller has so many streams open, not one more'],
   eventKeepAliveMs: ['gateway/streams/event-stream.test.ts', 'a silent stream gets a comment now and then'],
   eventStreamMs: ['gateway/streams/event-stream.test.ts', 'and ends after its time'],
   runChangesKept: ['gateway/streams/run-changes.test.ts', 'so many changes are kept for those who come back'],

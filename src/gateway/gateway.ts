@@ -27,6 +27,7 @@ import type { GatewaySchema } from './rows.ts'
 import type { GatewaySettings } from './settings.ts'
 import { RunChangesFeed } from './streams/run-changes.ts'
 import { SharedLogs } from './streams/shared-logs.ts'
+import { StreamCounter } from './streams/stream-counter.ts'
 import { mountWebSafety } from './web-safety.ts'
 
 export type GatewayComponents = {
@@ -59,6 +60,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     runservice,
     database,
     sessions,
+    streams: new StreamCounter(),
     maintenance,
     metrics,
     clock,

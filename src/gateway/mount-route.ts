@@ -16,6 +16,7 @@ import type { Runservice } from '../runservice/api.ts'
 import { authenticate, isSecure, originOf } from './auth/authenticate.ts'
 import { type Caller, describeCaller } from './auth/caller.ts'
 import { checkOrigin } from './auth/csrf.ts'
+import { addressBlock } from './auth/login-guard.ts'
 import type { Sessions } from './auth/sessions.ts'
 import type { BytesAnswer, Handler, HandlerContext } from './handler.ts'
 import { transactionIdOf } from './idempotency.ts'
@@ -27,6 +28,7 @@ import { formatPositions, mergePositions, type Positions, parsePositions } from 
 import type { GatewaySchema } from './rows.ts'
 import type { GatewaySettings } from './settings.ts'
 import { eventStream } from './streams/event-stream.ts'
+import type { StreamCounter } from './streams/stream-counter.ts'
 import { createRouteValidator, type RouteValidator } from './validation.ts'
 
 export type MountComponents = {
@@ -35,6 +37,7 @@ export type MountComponents = {
   readonly runservice: Runservice
   readonly database: Database<GatewaySchema>
   readonly sessions: Sessions
+  readonly streams: StreamCounter
   readonly maintenance: Pick<Maintenance, 'checkOpen'>
   readonly metrics: Pick<Metrics, 'observeRequest'>
   readonly clock: Clock
@@ -137,6 +140,11 @@ async function answer(call: Call, components: MountComponents): Promise<unknown>
     wrote: (service, position) => {
       positions = mergePositions(positions, { [service]: position })
     },
+  }
+  if (route.stream?.kind === 'events') {
+    const owner = caller.kind === 'anonymous' ? `address ${addressBlock(request.ip)}` : describeCaller(caller)
+    const stream = components.streams.enter(owner)
+    reply.raw.once('close', () => stream.leave())
   }
   const result = await handler(input as Parameters<typeof handler>[0], context)
   const position = formatPositions(positions, generation)

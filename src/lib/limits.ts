@@ -233,6 +233,7 @@ export const limits = {
     'After this time an Idempotency-Key may come with another request.',
   ),
   idempotencyKeyBytes: limit(200, 'bytes', 'A longer Idempotency-Key is refused.'),
+  streamsPerCaller: limit(500, 'count', 'Further streams of events of one user or address are `rate_limited`.'),
   eventKeepAliveMs: limit(15 * seconds, 'milliseconds', 'A silent stream of events gets a comment after this time.'),
   eventStreamMs: limit(
     1 * hours,

@@ -23,7 +23,7 @@ export class LoginGuard {
 
   /** Runs `check`. Errors: `rate_limited`, with Retry-After; those of `check`, where wrong credentials count as an attempt. */
   async attempt<T>({ name, from, setHeader }: LoginAttempt, check: () => Promise<T>): Promise<T> {
-    const keys = [`user ${name}`, `address ${from.address}`]
+    const keys = [`user ${name}`, `address ${addressBlock(from.address)}`]
     const waitMs = this.#running >= limits.loginsAtOnce.value ? 1000 : this.#limiter.take(keys)
     if (waitMs > 0) {
       setHeader('retry-after', String(Math.ceil(waitMs / 1000)))
@@ -41,4 +41,17 @@ export class LoginGuard {
       this.#running -= 1
     }
   }
+}
+
+/** Whoever has one IPv6 address has its whole /64; an IPv4 address is one, however it is written. */
+export function addressBlock(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
+  if (mapped !== undefined) return mapped
+  if (!address.includes(':')) return address
+  const [head = '', tail] = address.split('::')
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  const zeros =
+    tail === undefined ? [] : Array.from({ length: Math.max(0, 8 - before.length - after.length) }, () => '0')
+  return [...before, ...zeros, ...after].slice(0, 4).join(':')
 }

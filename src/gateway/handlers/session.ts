@@ -14,7 +14,7 @@ import type { HandlerContext, HandlersOf } from '../handler.ts'
 import type { GatewaySettings } from '../settings.ts'
 import { userDetailView } from '../views/stored.ts'
 import { optionalTime, timeText } from '../views/time.ts'
-import { userOf } from './common.ts'
+import { userOf, written } from './common.ts'
 
 type Ids = 'getIdentity' | 'login' | 'logout' | 'listSessions' | 'deleteSession' | 'getSetup' | 'setUp'
 
@@ -103,7 +103,7 @@ export function sessionHandlers(components: SessionHandlersComponents): Handlers
           )
         try {
           const input = { name: body.username, password: body.password }
-          return await beginSession(await configstore.createFirstAdministrator(input), context)
+          return await beginSession(written(context, await configstore.createFirstAdministrator(input)), context)
         } catch (error) {
           if (isSlipwayError(error, 'users_exist'))
             throw new SlipwayError('setup_refused', 'this link was used: log in, or ask who used it')
