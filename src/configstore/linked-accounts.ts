@@ -6,7 +6,7 @@ import type { AccountCredentials, Configstore, NewLinkedAccount } from './api.ts
 import type { Keyring } from './keyring.ts'
 import { getRemoteSource, getUser, notFound } from './refs.ts'
 import type { LinkedAccountRow, Reading, Tx } from './row-types.ts'
-import { changed, checkVersion, given, newStored, type Store, without } from './store.ts'
+import { changed, checkVersion, given, newStored, picked, type Store, without } from './store.ts'
 import { isText } from './texts.ts'
 import { Tree } from './tree.ts'
 import type { LinkedAccount, User } from './types.ts'
@@ -45,8 +45,8 @@ export function linkedAccountOperations(store: Store): Operations {
         return account === undefined ? {} : given({ account, user: tx.get('user', account.userId) })
       }),
 
-    updateLinkedAccount: async ({ user: ref, id, credentials, ...input }, context) => {
-      const { expectedVersion, ...identity } = input
+    updateLinkedAccount: async ({ user: ref, id, credentials, expectedVersion, ...input }, context) => {
+      const identity = picked(input, ['remoteUserId', 'remoteUserName', 'remoteUserAvatarUrl'])
       checkTexts(identity)
       const now = store.now()
       return store.write(context, 'updateLinkedAccount', (tx) => {
@@ -54,7 +54,7 @@ export function linkedAccountOperations(store: Store): Operations {
         checkVersion(account, given({ expectedVersion }), `linked account ${account.remoteUserName}`)
         const other = findIdentity(tx, account.remoteSourceId, identity.remoteUserId ?? account.remoteUserId)
         if (other !== undefined && other.id !== id) throw exists(identity.remoteUserId ?? '')
-        const next = changed(account, given(identity), now)
+        const next = changed(account, identity, now)
         if (credentials === undefined) {
           tx.put('linkedaccount', id, next)
           return next

@@ -8,6 +8,7 @@ import { getAccount } from './linked-accounts.ts'
 import { isName } from './names.ts'
 import { notFound } from './refs.ts'
 import type { Reading } from './row-types.ts'
+import { picked } from './store.ts'
 import { isText } from './texts.ts'
 import { forkRunPolicies, type ProjectSource } from './types.ts'
 import { checkVisibility } from './visibility.ts'
@@ -53,6 +54,22 @@ function sourceProblem(source: ProjectSource): string | undefined {
     }
     default:
       return 'the source is one of remotesource, git or none'
+  }
+}
+
+/** Only what belongs to its kind. */
+export function normalSource(source: ProjectSource): ProjectSource {
+  switch (source.kind) {
+    case 'none':
+      return { kind: 'none' }
+    case 'remotesource': {
+      const { kind, remoteSourceId, linkedAccountId, repositoryId, repositoryPath } = source
+      return { kind, remoteSourceId, linkedAccountId, repositoryId, repositoryPath }
+    }
+    case 'git': {
+      const { kind, url, auth, pollIntervalMs } = source
+      return { kind, url, ...picked(source, ['remoteSourceId', 'userName']), auth, pollIntervalMs }
+    }
   }
 }
 

@@ -171,6 +171,24 @@ test('settings change one by one and keep the rest, also where the source is bro
   expect(cleared).not.toHaveProperty('cacheGroup')
 })
 
+test('what is not a setting is not stored', async () => {
+  await using opened = await openAcme()
+  const { configstore, world } = opened
+  const odd = { id: 'x', version: 9, owner: 'x', odd: 'odd' }
+  await aProject(configstore, 'org/acme/web', { ...odd, source: { ...gitSource, odd: 'odd' } } as object)
+  await configstore.updateProject({ project: 'org/acme/web', ...odd, source: { kind: 'none', odd: 'odd' } } as never)
+  await configstore.updateRemoteSource({ remoteSource: 'github', ...odd } as never)
+  const parent = { type: 'project', ref: 'org/acme/web' } as const
+  const when = { ref: { include: [{ type: 'simple', match: 'x', odd: 'odd' }], exclude: [], odd: 'odd' } }
+  await configstore.createVariable({ parent, name: 'v', values: [{ value: 'x', odd: 'odd', when } as never] })
+  const rows = world.database.view((tx) => [tx.list('project'), tx.list('remotesource'), tx.list('variable')])
+  expect(JSON.stringify(rows)).not.toContain('odd')
+  expect(await configstore.getProject({ project: 'org/acme/web' })).toMatchObject({
+    version: 2,
+    source: { kind: 'none' },
+  })
+})
+
 test('forks of a project that everybody sees need approval, unless it says otherwise', async () => {
   await using opened = await openAcme()
   const { configstore } = opened

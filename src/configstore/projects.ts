@@ -7,13 +7,13 @@ import { removeProject } from './cascade.ts'
 import { checkName } from './names.ts'
 import { pageOf } from './paging.ts'
 import { checkNameFree, destinationOf } from './project-groups.ts'
-import { checkSettings, checkSource } from './project-settings.ts'
+import { checkSettings, checkSource, normalSource } from './project-settings.ts'
 import { getGroup, getProject, type PlacedProject } from './refs.ts'
 import type { ProjectRow, Tx } from './row-types.ts'
-import { changed, checkOwner, checkVersion, given, newStored, type Store, without } from './store.ts'
+import { changed, checkOwner, checkVersion, given, newStored, picked, type Store, without } from './store.ts'
 import { isText } from './texts.ts'
 import { type Place, Tree } from './tree.ts'
-import type { Project } from './types.ts'
+import type { Project, ProjectSettings } from './types.ts'
 
 type Operations = Pick<
   Configstore,
@@ -157,7 +157,7 @@ function newRow(
     ...own,
     groupId: place.group.id,
     visibility: settings.visibility,
-    source: settings.source,
+    source: normalSource(settings.source),
     skipSshHostKeyCheck: false,
     passVariablesToForks: false,
     forkRuns: 'default',
@@ -171,6 +171,18 @@ function newRow(
   return without(complete, emptyTexts(complete))
 }
 
+const settable = [
+  'visibility',
+  'skipSshHostKeyCheck',
+  'passVariablesToForks',
+  'forkRuns',
+  'cancelSuperseded',
+  'deployKeyInTasks',
+  'defaultBranch',
+  'remoteHookId',
+  'remoteDeployKeyId',
+] as const satisfies readonly (keyof ProjectSettings)[]
+
 /** What is given, in the form of the row: what the owner grants holds only for that owner. */
 function patchOf(
   { membersCanPerformRunActions, cacheGroup, ...settings }: SettingsUpdate,
@@ -183,7 +195,8 @@ function patchOf(
       `project ${path}/${row.name} belongs to a user: there are no members to perform run actions`,
     )
   return given({
-    ...settings,
+    ...picked(settings, settable),
+    source: settings.source && normalSource(settings.source),
     membersCanPerformRunActions:
       membersCanPerformRunActions === undefined ? undefined : { ownerId: owner.id, value: membersCanPerformRunActions },
     cacheGroup: cacheGroup === undefined ? undefined : { ownerId: owner.id, value: cacheGroup },

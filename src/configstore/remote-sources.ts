@@ -2,12 +2,12 @@
 
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
-import type { Configstore, NewRemoteSource } from './api.ts'
+import type { Configstore } from './api.ts'
 import { checkName } from './names.ts'
 import { pageOf } from './paging.ts'
 import { getRemoteSource } from './refs.ts'
 import type { Reading, Tx } from './row-types.ts'
-import { changed, checkVersion, given, newStored, type Store, without } from './store.ts'
+import { changed, checkVersion, given, newStored, picked, type Store, without } from './store.ts'
 import { isText } from './texts.ts'
 import { authTypesOf, type RemoteSource, remoteSourceAuthTypes, remoteSourceTypes } from './types.ts'
 
@@ -32,7 +32,7 @@ export function remoteSourceOperations(store: Store): Operations {
         skipSshHostKeyCheck: false,
         registrationEnabled: !isGit,
         loginEnabled: !isGit,
-        ...given(input as Omit<NewRemoteSource, 'oauth2ClientSecret'>),
+        ...picked(input, settable),
         name: input.name,
         type: input.type,
         authType: input.authType,
@@ -55,7 +55,7 @@ export function remoteSourceOperations(store: Store): Operations {
       return store.write(context, 'updateRemoteSource', (tx) => {
         const source = getRemoteSource(tx, ref)
         checkVersion(source, given({ expectedVersion }), `remote source ${source.name}`)
-        const next = changed(source, given(input), now)
+        const next = changed(source, picked(input, settable), now)
         const hasSecret = oauth2ClientSecret === undefined || oauth2ClientSecret !== ''
         checkRemoteSource(next, hasSecret)
         if (next.name !== source.name) checkFree(tx, next.name)
@@ -82,6 +82,17 @@ export function remoteSourceOperations(store: Store): Operations {
       }),
   }
 }
+
+const settable = [
+  'name',
+  'apiUrl',
+  'skipVerify',
+  'oauth2ClientId',
+  'sshHostKey',
+  'skipSshHostKeyCheck',
+  'registrationEnabled',
+  'loginEnabled',
+] as const satisfies readonly (keyof RemoteSource)[]
 
 /** Texts that may be removed. */
 const optionalTexts = ['oauth2ClientId', 'sshHostKey'] as const

@@ -57,6 +57,16 @@ export function given<T extends object>(members: T): { [K in keyof T]?: Exclude<
   }
 }
 
+/** Only these members, as far as they were given: whatever else a caller sends is not stored. */
+export function picked<T extends object, K extends keyof T>(
+  members: T,
+  keys: readonly K[],
+): { [P in K]?: Exclude<T[P], undefined> } {
+  return Object.fromEntries(keys.filter((key) => members[key] !== undefined).map((key) => [key, members[key]])) as {
+    [P in K]?: Exclude<T[P], undefined>
+  }
+}
+
 /** Without these members, for rows in which a text was removed. */
 export function without<T extends object, K extends keyof T>(row: T, keys: readonly K[]): T {
   return Object.fromEntries(Object.entries(row).filter(([key]) => !keys.includes(key as K))) as T

@@ -31,7 +31,7 @@ export function variableOperations(store: Store): Operations {
         const holder = guardedHolder(new Tree(tx), parent, guard)
         checkFree(tx, holder, name)
         checkRoom(tx, 'variable', holder)
-        const variable: VariableRow = { ...stored, name, parent: holder.parent, values }
+        const variable: VariableRow = { ...stored, name, parent: holder.parent, values: values.map(normalValue) }
         tx.put('variable', variable.id, variable)
         return view({ row: variable, path: holder.path }, heldAtAndAbove(tx, 'secret', holder))
       })
@@ -53,7 +53,7 @@ export function variableOperations(store: Store): Operations {
         const variable = getVariable(tx, holder, name)
         checkVersion(variable, guard, `variable ${name} of ${holder.path}`)
         if (newName !== undefined && newName !== name) checkFree(tx, holder, newName)
-        const next = changed(variable, given({ name: newName, values }), now)
+        const next = changed(variable, given({ name: newName, values: values?.map(normalValue) }), now)
         tx.put('variable', next.id, next)
         return view({ row: next, path: holder.path }, heldAtAndAbove(tx, 'secret', holder))
       })
@@ -136,8 +136,25 @@ function problemOf(value: VariableValue): string | undefined {
   return value.when && whenProblem(value.when)
 }
 
+/** Only what belongs to it. */
+function normalValue(value: VariableValue): VariableValue {
+  const when = value.when && { when: normalWhen(value.when) }
+  if ('value' in value) return { value: value.value, ...when }
+  return { secretName: value.secretName, secretVar: value.secretVar, ...when }
+}
+
+function normalWhen(when: When): When {
+  const normal = ({ type, match }: Condition): Condition => ({ type, match })
+  return Object.fromEntries(
+    Object.entries(given(when)).map(([section, { include, exclude }]) => [
+      section,
+      { include: include.map(normal), exclude: exclude.map(normal) },
+    ]),
+  )
+}
+
 function whenProblem(when: When): string | undefined {
-  for (const [section, conditions] of Object.entries(when)) {
+  for (const [section, conditions] of Object.entries(given(when))) {
     if (!['branch', 'tag', 'ref'].includes(section)) return `when has branch, tag and ref, not ${section}`
     if (!Array.isArray(conditions.include) || !Array.isArray(conditions.exclude))
       return `${section} has a list of includes and one of excludes`
