@@ -13,7 +13,7 @@ import type { Database } from './database.ts'
 import { openDatabaseBackend } from './database-config.ts'
 import { prepareImport } from './export/import-database.ts'
 import { chooseFormat } from './formats.ts'
-import { databaseBase, databaseServices, openInstallationDatabases, servicePlace } from './installation-databases.ts'
+import { databaseBase, openInstallationDatabases, servicePlace } from './installation-databases.ts'
 import { Instances, instancePrefix, listInstances } from './instances.ts'
 import { encodeRecord, encodeTransaction } from './record.ts'
 import { findRoot } from './snapshot/root.ts'
@@ -21,6 +21,7 @@ import { findRoot } from './snapshot/root.ts'
 type Rows = { thing: { readonly n: number } }
 const things = { types: { thing: { indexes: { n: (thing: Rows['thing']) => [thing.n] } } } }
 const signal = new AbortController().signal
+const services = ['configstore', 'runservice'] as const
 
 /** An installation whose log is in object storage, so that several instances are in this process. */
 async function aWorld(log: 'bucket' | 'embedded' = 'bucket') {
@@ -239,7 +240,7 @@ test.each(['bucket', 'embedded'] as const)(
     {
       await using instance = await world.open('first')
       const databases = new Map<string, Awaited<ReturnType<typeof instance.open<Rows>>>>()
-      for (const service of databaseServices) {
+      for (const service of services) {
         const db = await instance.open<Rows>(service, things)
         databases.set(service, db)
         await fill(db)
@@ -251,24 +252,26 @@ test.each(['bucket', 'embedded'] as const)(
       const importing = () => instance.maintenance.import(Readable.from(files.values()), { signal })
       await expect(importing()).rejects.toMatchObject({ code: 'import_refused' })
       await instance.maintenance.enter('anna', 'goes back')
-      const good = files.get('gateway')!
-      files.set('gateway', good.subarray(0, -10))
+      const good = files.get('runservice')!
+      files.set('runservice', good.subarray(0, -10))
       await expect(importing()).rejects.toMatchObject({ code: 'import_invalid' })
       for (const db of databases.values()) expect(db.maintenance?.replacedBy).toBeUndefined()
-      files.set('gateway', good)
+      files.set('runservice', good)
       const twice = Readable.from([good, good])
-      await expect(instance.maintenance.import(twice, { signal })).rejects.toThrow('has the database "gateway" twice')
-      const other = instance.maintenance.import(Readable.from([good]), { signal, only: 'runservice' })
-      await expect(other).rejects.toThrow('of the database "gateway", not "runservice"')
+      await expect(instance.maintenance.import(twice, { signal })).rejects.toThrow(
+        'has the database "runservice" twice',
+      )
+      const other = instance.maintenance.import(Readable.from([good]), { signal, only: 'configstore' })
+      await expect(other).rejects.toThrow('of the database "runservice", not "configstore"')
       const all = await collectBytes(instance.maintenance.exportAll({ signal }))
-      expect(all.toString().match(/"kind":"slipway-export"/g)).toHaveLength(databaseServices.length)
+      expect(all.toString().match(/"kind":"slipway-export"/g)).toHaveLength(services.length)
       await importing()
       await expect(importing()).rejects.toMatchObject({ code: 'import_refused' })
       for (const db of databases.values()) expect(db.maintenance?.replacedBy).toBeDefined()
       for (const db of databases.values()) await db[Symbol.asyncDispose]()
     }
     await using instance = await world.open('second')
-    for (const service of databaseServices) {
+    for (const service of services) {
       const db = await instance.open<Rows>(service, things)
       expect(db.maintenance, 'the new generation begins in maintenance').toMatchObject({ by: 'anna' })
       await db.unfreeze()
