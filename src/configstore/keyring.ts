@@ -94,7 +94,9 @@ export class Keyring {
   derivations(tx: Reading, message: string): readonly string[] {
     const { activeKeyId } = getKeyring(tx)
     const ids = [activeKeyId, ...tx.list('datakey').flatMap(({ id }) => (id === activeKeyId ? [] : [id]))]
-    return ids.map((id) => createHmac('sha256', this.#dataKey(tx, id).bytes).update(message).digest('hex'))
+    const derive = ({ bytes }: SealingKey) =>
+      createHmac('sha256', bytes).update('slipway derivation\0').update(message).digest('hex')
+    return ids.map((id) => derive(this.#dataKey(tx, id)))
   }
 
   /** Adds `key` and seals with it from now on. */
