@@ -10,6 +10,9 @@ esbuild src/main.ts --bundle --platform=node --target=node24 --format=esm --outf
 # The thread that reads and encodes snapshots is a file of its own (src/datamanager/snapshot/worker-row-source.ts).
 esbuild src/datamanager/snapshot/snapshot-worker.ts --bundle --platform=node --target=node24 --format=esm \
   --outfile=dist/snapshot-worker.js --log-level=warning
+# So is the one that carries pages from the WAL into the file (src/datamanager/read-model/checkpoints.ts).
+esbuild src/datamanager/read-model/checkpoint-worker.ts --bundle --platform=node --target=node24 --format=esm \
+  --outfile=dist/checkpoint-worker.js --log-level=warning
 
 for name in commander re2js yaml; do
   printf '%s %s\n\n' "$name" "$(node -p "require('./node_modules/$name/package.json').version")"

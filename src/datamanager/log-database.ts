@@ -19,6 +19,7 @@ import type {
   Transaction,
 } from './database.ts'
 import { Wakeups } from './log/wakeups.ts'
+import type { Checkpoints } from './read-model/checkpoints.ts'
 import { maintenanceId, maintenanceType, type ReadModel } from './read-model/read-model.ts'
 import type { Identity } from './read-model/sqlite.ts'
 import { decodeRecord } from './record.ts'
@@ -36,6 +37,8 @@ export type LogDatabaseComponents = {
   readonly writer: Writer
   readonly clock: Clock
   readonly loadFamilies: LoadFamilies
+  /** Hears of every commit; closed by `close`. */
+  readonly checkpoints?: Checkpoints | undefined
   /** True while something committed is missing from the rows. */
   readonly isBehind?: () => boolean
   /** Ends what goes on beside the commits, after the last of them. */
@@ -59,6 +62,7 @@ export class LogDatabase<S extends Schema> implements Database<S> {
     this.#closing = components.closing
     let maintenance = this.maintenance
     components.model.onApplied = () => {
+      components.checkpoints?.committed()
       this.#applied.wake()
       if (maintenance === this.maintenance) return
       maintenance = this.maintenance

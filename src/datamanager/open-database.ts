@@ -14,6 +14,7 @@ import { DatabaseLock } from './database-lock.ts'
 import { EmbeddedChangeLog } from './log/embedded.ts'
 import { LocalCommit } from './log/local-commit.ts'
 import { LogDatabase } from './log-database.ts'
+import { Checkpoints } from './read-model/checkpoints.ts'
 import { ReadModel } from './read-model/read-model.ts'
 import { deferToEndOfTurn, type Seams } from './seams.ts'
 import { prepareEmbeddedFile, setAside } from './snapshot/prepare-file.ts'
@@ -124,7 +125,13 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
     defer,
     loadFamilies: families.load,
   })
+  // The simulation has no threads.
+  const checkpoints = seams.storageCalls ? undefined : new Checkpoints(model.connection, path)
   const owned = undo.move()
+  const close = async () => {
+    await checkpoints?.[Symbol.asyncDispose]()
+    owned.dispose()
+  }
   const endUpkeep = upkeep && (() => upkeep.close())
   const opened = new LogDatabase<S>({
     model,
@@ -134,7 +141,8 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
     clock,
     closing,
     endUpkeep,
-    close: () => owned.dispose(),
+    close,
+    checkpoints,
   })
   database = opened
   if (failure) opened.fail(failure)

@@ -16,6 +16,7 @@ import { Follower } from './log/follower.ts'
 import { LogHealth } from './log/log-health.ts'
 import { RemoteCommit } from './log/remote-commit.ts'
 import { LogDatabase } from './log-database.ts'
+import { Checkpoints } from './read-model/checkpoints.ts'
 import { ReadModel } from './read-model/read-model.ts'
 import type { Identity } from './read-model/sqlite.ts'
 import type { OnBranch, RecoveryBranch } from './recovery.ts'
@@ -121,8 +122,11 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     })
   const owned = undo.move()
   const following = follower.run(closing.signal)
+  // The simulation has no threads.
+  const checkpoints = seams.storageCalls ? undefined : new Checkpoints(model.connection, path)
   const close = async () => {
     await following
+    await checkpoints?.[Symbol.asyncDispose]()
     owned.dispose()
   }
   const isBehind = () => follower.isBehind
@@ -135,6 +139,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     clock,
     closing,
     close,
+    checkpoints,
     isBehind,
     endUpkeep,
   })

@@ -15,7 +15,7 @@ const busyTimeoutMs = 5000
  * A checkpoint follows the commit after which the WAL has so many pages, about 16 MiB. Fewer checkpoints write the pages that
  * every commit changes less often; a WAL of this size is read in some 10 ms when a crash left it.
  */
-const checkpointPages = 4000
+export const checkpointPages = 4000
 /** A WAL that one large transaction made larger is cut to this when SQLite starts it anew. */
 const walBytesKept = 32 * 1024 * 1024
 
