@@ -148,6 +148,9 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   eventStreamMs: ['gateway/streams/event-stream.test.ts', 'and ends after its time'],
   runChangesKept: ['gateway/streams/run-changes.test.ts', 'so many changes are kept for those who come back'],
   runChangesBehind: ['gateway/streams/run-changes.test.ts', 'a reader that is too far behind hears'],
+  tracesWaiting: ['gateway/tracing/trace-exporter.test.ts', 'so many traces wait for the collector'],
+  traceAttempts: ['gateway/tracing/trace-exporter.test.ts', 'does not take after some attempts, is dropped'],
+  traceSendMs: ['gateway/tracing/trace-exporter.test.ts', 'a collector that never answers is asked again'],
   followedLogBytes: ['gateway/streams/shared-logs.test.ts', 'what is kept is bounded'],
 }
 

@@ -1,10 +1,12 @@
 // What is the same for all routes.
 
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import { aProject, aUser } from '../configstore/configstore-fixture.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
-import { until } from '../runservice/service-fixture.ts'
+import { aRequest, FakeExecutor, until } from '../runservice/service-fixture.ts'
 import { adminToken, openTestGateway, replaced } from './gateway-fixture.ts'
 
 test('a change is answered with its version, and a change of an older version is refused', async () => {
@@ -230,4 +232,32 @@ test('readers of streams that go away leave nothing behind', async () => {
   await Promise.all(reading)
   await until(() => watching === 1)
   expect(gateway.logged).toEqual([])
+})
+
+test('with a collector every run that ends is sent to it as a trace', async () => {
+  const received: { path: string | undefined; body: string }[] = []
+  const collector = createServer((request, response) => {
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      received.push({ path: request.url, body: Buffer.concat(chunks).toString() })
+      response.end('{}')
+    })
+  })
+  await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve))
+  const { port } = collector.address() as AddressInfo
+  try {
+    await using gateway = await openTestGateway({ settings: { tracingEndpoint: `http://127.0.0.1:${port}` } })
+    const { runservice } = gateway.installation
+    await using _ = await new FakeExecutor(runservice).connect()
+    await until(async () => (await (await fetch(`${gateway.url}/metrics`)).text()).includes('slipway_executors{'))
+    const [run] = await runservice.createRuns([aRequest({ a: {} })])
+    await until(() => received.length > 0)
+    expect(received[0]!.path).toBe('/v1/traces')
+    expect(received[0]!.body).toContain(run!.id.replaceAll('-', ''))
+    expect(gateway.logged).toEqual([])
+  } finally {
+    collector.closeAllConnections()
+    collector.close()
+  }
 })

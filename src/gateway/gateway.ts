@@ -28,6 +28,7 @@ import type { GatewaySettings } from './settings.ts'
 import { RunChangesFeed } from './streams/run-changes.ts'
 import { SharedLogs } from './streams/shared-logs.ts'
 import { StreamCounter } from './streams/stream-counter.ts'
+import { TraceExporter } from './tracing/trace-exporter.ts'
 import { mountWebSafety } from './web-safety.ts'
 
 export type GatewayComponents = {
@@ -99,4 +100,8 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
   const closing = new AbortController()
   app.addHook('onClose', async () => closing.abort())
   void metrics.follow(closing.signal)
+  if (settings.tracingEndpoint !== undefined) {
+    const tracing = { endpoint: settings.tracingEndpoint, version: settings.version }
+    void new TraceExporter(tracing, { runservice, clock, logger }).run(closing.signal)
+  }
 }

@@ -242,6 +242,9 @@ export const limits = {
   ),
   runChangesKept: limit(1000, 'count', 'Who asks for older changes of runs gets a `reset`.'),
   runChangesBehind: limit(1000, 'count', 'A reader of changes of runs that is further behind gets a `reset`.'),
+  tracesWaiting: limit(1000, 'count', 'Traces of further runs that end are dropped while the collector is slow.'),
+  traceAttempts: limit(5, 'count', 'A trace that the collector did not take as often is dropped.'),
+  traceSendMs: limit(10 * seconds, 'milliseconds', 'A collector that does not answer in this time is asked again.'),
   followedLogBytes: limit(
     4 * MiB,
     'bytes',
