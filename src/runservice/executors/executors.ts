@@ -7,7 +7,6 @@ import { SlipwayError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import type { LogStore } from '../logs/log-store.ts'
-import { takenSlots } from '../orders.ts'
 import type { RunserviceSchema } from '../row-types.ts'
 import type { GraphCache, Settle, Tx } from '../stimulus.ts'
 import type { Executor, ExecutorTokenRow } from '../types.ts'
@@ -60,15 +59,18 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
   async listExecutors(): Promise<readonly ExecutorView[]> {
     const holders = this.presence?.holders()
     const held = new Set(holders === undefined ? this.feed.executorIds : holders.keys())
-    return this.#components.database.view((tx) =>
-      tx.list('executor').map(({ body: { connection: _, ...executor } }) => {
-        const orders = tx.list('executortask', { index: 'byExecutor', prefix: [executor.id], limit: tasksShownMax })
+    const { database, executorRows } = this.#components
+    return database.view((tx) => {
+      // Read at once: there may be thousands of executors, most of them idle.
+      const ordersOf = Map.groupBy(tx.list('executortask'), ({ body }) => body.executorId)
+      return executorRows.list(tx).map(({ connection: _, ...executor }) => {
+        const orders = ordersOf.get(executor.id) ?? []
         const lastSeenAt = this.#lastSeenAt(executor)
         return {
           ...executor,
           ...(lastSeenAt === undefined ? {} : { lastSeenAt }),
           isHeld: held.has(executor.id),
-          slotsUsed: takenSlots(tx, executor.id),
+          slotsUsed: orders.length,
           tasks: orders
             .map(({ body: { id, runId, runTaskId, phase, stop, createdAt } }) => ({
               executorTaskId: id,
@@ -78,10 +80,11 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
               stop,
               createdAt,
             }))
-            .sort((a, b) => a.createdAt - b.createdAt),
+            .sort((a, b) => a.createdAt - b.createdAt)
+            .slice(0, tasksShownMax),
         }
-      }),
-    )
+      })
+    })
   }
 
   async drainExecutor(executorId: string, { draining }: { readonly draining: boolean }): Promise<void> {

@@ -7,7 +7,7 @@ import type { Logger } from '../../lib/log.ts'
 import type { LogStore } from '../logs/log-store.ts'
 import type { RunserviceSchema } from '../row-types.ts'
 import type { Settle } from '../stimulus.ts'
-import { executorSetId, newExecutorSet } from './executor-rows.ts'
+import { type ExecutorRows, executorSetId, newExecutorSet } from './executor-rows.ts'
 import { type Leases, type LostExecutor, look, noLeases } from './leases.ts'
 import { failTasksOf, finishLogsOf, runsOf } from './lose-executor.ts'
 import type { ExecutorPresence } from './presence.ts'
@@ -15,6 +15,7 @@ import type { ExecutorPresence } from './presence.ts'
 export type LeaseKeeperComponents = {
   readonly database: Database<RunserviceSchema>
   readonly presence: ExecutorPresence
+  readonly executorRows: ExecutorRows
   readonly logs: Pick<LogStore, 'finish'>
   readonly settle: Settle
   readonly clock: Clock
@@ -63,9 +64,10 @@ export class LeaseKeeper implements AsyncDisposable {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { database, presence, clock } = this.#components
+    const { database, presence, executorRows, clock } = this.#components
     const held = await presence.look(AbortSignal.any([signal, clock.timeout(lookMsMax)]))
-    const executors = database.view((tx) => tx.list('executor').map(({ body }) => body))
+    const executors = database.view((tx) => executorRows.list(tx))
+    executorRows.refresh(database)
     const { leases, lost } = look(
       this.#leases,
       { now: clock.now(), held, executors },
