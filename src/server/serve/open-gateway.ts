@@ -24,7 +24,7 @@ export async function openGatewayComponent(
   { configstore, runservice, setupToken }: GatewayParts,
 ): Promise<AsyncDisposable> {
   const { settings, keys, databases, opened, clock, logger, version } = installation
-  const { gateway, url } = settings
+  const { gateway, url, tracing } = settings
   const database = await databases.open<GatewaySchema>('gateway', { types: gatewayRowTypes })
   installation.watch('gateway', database)
   mounts.push((app) =>
@@ -37,6 +37,7 @@ export async function openGatewayComponent(
         memberAdding: gateway.memberAdding,
         ...(keys.admin === undefined ? {} : { adminToken: keys.admin }),
         ...(url === undefined ? {} : { publicUrl: url }),
+        ...(tracing.endpoint === undefined ? {} : { tracingEndpoint: tracing.endpoint }),
       },
       {
         database,
