@@ -5,7 +5,9 @@ import { type Etcd, startEtcd } from '../../../test/support/etcd.ts'
 import { type Postgres, startPostgres } from '../../../test/support/postgres.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { Json } from '../../lib/json.ts'
-import { race } from './race.ts'
+import { disturb, type RacedServer } from './disturb.ts'
+import { prng } from './prng.ts'
+import { type RaceOptions, race } from './race.ts'
 
 let etcd: Etcd
 let postgres: Postgres
@@ -74,3 +76,23 @@ test.each<[string, () => Json]>([
   })
   expect(report.acknowledged).toBeGreaterThan(120)
 })
+
+// Longer, and on each backend alone: npm run race -- --seconds 60
+test.each<[string, () => Promise<Pick<RaceOptions, 'settings' | 'storage'> & { readonly server?: RacedServer }>]>([
+  ['etcd', async () => ({ settings: backends.etcd.settings('disturbed'), server: etcd })],
+  ['PostgreSQL', async () => ({ settings: backends.PostgreSQL.settings('disturbed'), server: postgres })],
+  ['object storage in a directory', async () => ({ settings: { log: 'bucket' } })],
+])(
+  '%s: four processes write while they and the server are killed, stopped and started again',
+  async (_, open) => {
+    const { settings, storage, server } = await open()
+    const report = await race({
+      settings,
+      ...(storage ? { storage } : {}),
+      writers: 4,
+      disturb: (running) => disturb(running, { ms: 8000, random: prng(1), server }),
+    })
+    expect(report.acknowledged).toBeGreaterThan(50)
+  },
+  240_000,
+)

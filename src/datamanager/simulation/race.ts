@@ -2,12 +2,12 @@
 // compared with what each of them was told.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../lib/clock.ts'
 import type { Json } from '../../lib/json.ts'
-import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
+import { type ObjectStorageSettings, openObjectStorage } from '../../objectstorage/open-object-storage.ts'
 import { genesisHash } from '../change-log.ts'
 import { openDatabaseBackend, parseDatabaseSettings } from '../database-config.ts'
 import { openLogDatabase } from '../open-log-database.ts'
@@ -17,11 +17,13 @@ import { type Racing, type RacingRows, racingIdentity, racingTypes } from './rac
 
 export type RaceOptions = {
   readonly settings: Json
+  /** Where large records and a log in object storage are; a directory of its own by default. */
+  readonly storage?: ObjectStorageSettings
   readonly writers: number
   readonly callers?: number
   readonly largeBytes?: number
   /** Disturbs; the race ends when it has. */
-  readonly disturb: (race: Race) => Promise<void>
+  readonly disturb: (race: Race) => Promise<unknown>
 }
 
 export type RaceReport = { readonly acknowledged: number; readonly records: number }
@@ -118,13 +120,12 @@ export type Race = { readonly writers: readonly RacingWriter[] }
 export async function race(options: RaceOptions): Promise<RaceReport> {
   const { settings, disturb, callers = 8, largeBytes = 0 } = options
   const folder = mkdtempSync(join(tmpdir(), 'slipway-race-'))
-  const storagePath = join(folder, 'storage')
-  mkdirSync(storagePath)
+  const storage: ObjectStorageSettings = options.storage ?? { type: 'posix', path: join(folder, 'storage') }
   const program = join(import.meta.dirname, 'racing-process.ts')
   const writers = Array.from({ length: options.writers }, (_, number) => {
     const modelPath = join(folder, `model-${number}.db`)
     return new RacingWriter((life) => {
-      const racing: Racing = { name: `w${number}.${life}`, settings, storagePath, modelPath, callers, largeBytes }
+      const racing: Racing = { name: `w${number}.${life}`, settings, storage, modelPath, callers, largeBytes }
       return spawn(process.execPath, [program, JSON.stringify(racing)], { stdio: ['pipe', 'pipe', 'pipe'] })
     })
   })
@@ -132,7 +133,7 @@ export async function race(options: RaceOptions): Promise<RaceReport> {
     await disturb({ writers })
     await Promise.all(writers.map((writer) => writer.stop()))
     await Promise.all(writers.map((writer) => writer.finish()))
-    return await compare(options, writers, storagePath, join(folder, 'judge.db'))
+    return await compare(options, writers, storage, join(folder, 'judge.db'))
   } finally {
     await Promise.all(writers.map((writer) => writer.kill()))
     rmSync(folder, { recursive: true, force: true })
@@ -142,10 +143,10 @@ export async function race(options: RaceOptions): Promise<RaceReport> {
 async function compare(
   { settings }: RaceOptions,
   writers: readonly RacingWriter[],
-  storagePath: string,
+  storageSettings: ObjectStorageSettings,
   modelPath: string,
 ): Promise<RaceReport> {
-  await using storage = await openPosixObjectStorage({ root: storagePath })
+  await using storage = await openObjectStorage(storageSettings)
   const components = { storage, base: 'racing', clock: systemClock }
   await using backend = await openDatabaseBackend(parseDatabaseSettings(settings), components)
   const log = await backend.openLog('race', racingIdentity)

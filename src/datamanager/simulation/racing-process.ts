@@ -13,7 +13,7 @@
 import { writeSync } from 'node:fs'
 import { systemClock } from '../../lib/clock.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
-import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
+import { openObjectStorage } from '../../objectstorage/open-object-storage.ts'
 import { openDatabaseBackend, parseDatabaseSettings } from '../database-config.ts'
 import { openLogDatabase } from '../open-log-database.ts'
 import { type Racing, type RacingRows, racingIdentity, racingTypes } from './racing-rows.ts'
@@ -22,22 +22,29 @@ import { type Racing, type RacingRows, racingIdentity, racingTypes } from './rac
 const largeRowBytes = 60_000
 const largeEvery = 40
 
-const { name, settings, storagePath, modelPath, callers, largeBytes } = JSON.parse(process.argv[2] ?? '{}') as Racing
-const print = (...words: (string | number)[]) => writeSync(1, `${words.join(' ')}\n`)
+const {
+  name,
+  settings,
+  storage: storageSettings,
+  modelPath,
+  callers,
+  largeBytes,
+} = JSON.parse(process.argv[2] ?? '{}') as Racing
+const print = (...words: (string | number)[]) => {
+  for (;;)
+    try {
+      writeSync(1, `${words.join(' ')}\n`)
+      return
+    } catch (error) {
+      // Whoever reads the pipe is busy: a line is written whole or not at all.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+    }
+}
 
-await using storage = await openPosixObjectStorage({ root: storagePath })
-const components = { storage, base: 'racing', clock: systemClock }
-await using backend = await openDatabaseBackend(parseDatabaseSettings(settings), components)
-const log = await backend.openLog('race', racingIdentity)
-if (!log) throw new Error('the embedded log is not shared')
-await using db = await openLogDatabase<RacingRows>({
-  path: modelPath,
-  types: racingTypes,
-  clock: systemClock,
-  instanceId: name,
-  log,
-  identity: racingIdentity,
-})
+await using storage = await openObjectStorage(storageSettings)
+await using owned = new AsyncDisposableStack()
+const { db, log } = await untilReached(open)
 print('open')
 let isEnding = false
 const ended = Promise.withResolvers<void>()
@@ -75,3 +82,26 @@ await ended.promise
 const head = await log.head()
 while (db.position < head) await systemClock.sleep(20)
 print('end', db.position, db.contentHash)
+
+async function open() {
+  await using undo = new AsyncDisposableStack()
+  const components = { storage, base: 'racing', clock: systemClock }
+  const backend = undo.use(await openDatabaseBackend(parseDatabaseSettings(settings), components))
+  const log = await backend.openLog('race', racingIdentity)
+  if (!log) throw new Error('the embedded log is not shared')
+  const place = { path: modelPath, types: racingTypes, instanceId: name, log, identity: racingIdentity }
+  const db = undo.use(await openLogDatabase<RacingRows>({ ...place, clock: systemClock }))
+  owned.use(undo.move())
+  return { db, log }
+}
+
+/** As whoever starts processes does: one that cannot reach the server at its start is started again. */
+async function untilReached<T>(act: () => Promise<T>): Promise<T> {
+  for (;;)
+    try {
+      return await act()
+    } catch (error) {
+      if (!isSlipwayError(error, 'backend_unavailable', 'object_storage_unavailable')) throw error
+      await systemClock.sleep(200)
+    }
+}

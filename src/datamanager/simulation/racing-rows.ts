@@ -1,12 +1,13 @@
 // What the processes of a race and their judge have in common.
 
 import type { Json } from '../../lib/json.ts'
+import type { ObjectStorageSettings } from '../../objectstorage/open-object-storage.ts'
 
 export type Racing = {
   /** Of this life of the process. */
   readonly name: string
   readonly settings: Json
-  readonly storagePath: string
+  readonly storage: ObjectStorageSettings
   readonly modelPath: string
   readonly callers: number
   /** Writes now and then are so large that they do not fit into the log itself. */

@@ -2,10 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { newBucket } from '../../../../test/support/ceph-server.ts'
 import { collectBytes } from '../../../lib/bytes.ts'
 import { systemClock } from '../../../lib/clock.ts'
 import type { ObjectStorage } from '../../../objectstorage/object-storage.ts'
 import { openPosixObjectStorage } from '../../../objectstorage/posix.ts'
+import { openS3ObjectStorage } from '../../../objectstorage/s3.ts'
 import { genesisHash } from '../../change-log.ts'
 import { aRecord, changeLogContract } from '../../change-log-contract.ts'
 import { BucketChangeLog } from './bucket-log.ts'
@@ -37,6 +39,21 @@ changeLogContract('object storage', async () => {
       await opened.storage.put(key, bytes)
     },
     [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+  }
+})
+
+changeLogContract('object storage of Ceph', async () => {
+  const storage = await openS3ObjectStorage({ ...(await newBucket()) })
+  const log = () => new BucketChangeLog({ storage, prefix, clock: systemClock, pollMs: 50 })
+  return {
+    logs: [log(), log()],
+    damage: async (position) => {
+      const key = `${prefix}log/${position.toString(16).padStart(16, '0')}`
+      const bytes = await collectBytes(storage.read(key))
+      bytes[bytes.length - 3]! ^= 1
+      await storage.put(key, bytes)
+    },
+    [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
   }
 })
 
@@ -139,4 +156,18 @@ test('collectors that race never lower the mark', async () => {
   await expect(opened.log().read(8, 5)).rejects.toMatchObject({ code: 'history_collected' })
   expect((await opened.log().read(9, 5)).map(({ position }) => position)).toEqual([10, 11, 12])
   await fill(opened.log(), 13, 13, prev)
+})
+
+test('a record that is gone from the middle is not taken for the end, and stops the reader after a minute', async () => {
+  await using opened = await openStorage()
+  await fill(opened.log(), 1, 5)
+  await opened.storage.delete(`${prefix}log/0000000000000003`)
+  let now = 1000
+  const clock = { ...systemClock, now: () => now }
+  const reader = new BucketChangeLog({ storage: opened.storage, prefix, clock })
+  expect(await reader.head()).toBe(5)
+  expect((await reader.read(0, 5)).map(({ position }) => position)).toEqual([1, 2])
+  await expect(reader.read(2, 5)).rejects.toMatchObject({ code: 'backend_unavailable' })
+  now += 61_000
+  await expect(reader.read(2, 5)).rejects.toMatchObject({ code: 'database_corrupt' })
 })
