@@ -16,6 +16,7 @@ import { type Installation, openInstallation } from '../runservice/service-fixtu
 import { hashSecret } from './auth/hash-secret.ts'
 import { mountGateway } from './gateway.ts'
 import type { Maintenance } from './maintenance.ts'
+import type { ProjectSources } from './project-sources.ts'
 import { type GatewaySchema, gatewayRowTypes } from './rows.ts'
 import type { GatewaySettings } from './settings.ts'
 
@@ -58,6 +59,7 @@ export type TestGatewayOptions = {
   readonly settings?: Partial<GatewaySettings>
   readonly configstore?: (real: Configstore) => Configstore
   readonly runservice?: (real: Runservice) => Runservice
+  readonly sources?: ProjectSources
 }
 
 /** Disposing stops it and removes everything. */
@@ -85,7 +87,8 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
     ...options.settings,
   }
   const runservice = options.runservice?.(installation.runservice) ?? installation.runservice
-  mountGateway(app, settings, { database, configstore, runservice, maintenance, clock, logger })
+  const sources = options.sources === undefined ? {} : { sources: options.sources }
+  mountGateway(app, settings, { database, configstore, runservice, maintenance, clock, logger, ...sources })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   undo.defer(async () => {
     app.server.closeAllConnections()

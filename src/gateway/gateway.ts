@@ -23,6 +23,7 @@ import type { Maintenance } from './maintenance.ts'
 import { Metrics } from './metrics.ts'
 import { type MountComponents, mountRoute } from './mount-route.ts'
 import { mountProbes, type Readiness } from './probes.ts'
+import { noSources, type ProjectSources } from './project-sources.ts'
 import type { GatewaySchema } from './rows.ts'
 import type { GatewaySettings } from './settings.ts'
 import { RunChangesFeed } from './streams/run-changes.ts'
@@ -36,6 +37,8 @@ export type GatewayComponents = {
   readonly database: Database<GatewaySchema>
   readonly configstore: Configstore
   readonly runservice: Runservice
+  /** Repositories of projects; without them runs are made by hand only, of definitions that are given. */
+  readonly sources?: ProjectSources
   /** Of all databases of the installation. */
   readonly maintenance: Maintenance
   readonly clock: Clock
@@ -52,7 +55,7 @@ export type GatewayComponents = {
  * Throws nothing; requests are answered with the errors of their routes.
  */
 export function mountGateway(app: FastifyInstance, settings: GatewaySettings, components: GatewayComponents): void {
-  const { database, configstore, runservice, clock, logger, maintenance } = components
+  const { database, configstore, runservice, clock, logger, maintenance, sources = noSources } = components
   const sessions = new Sessions({ database, clock })
   const metrics = new Metrics({ runservice, configstore, database, version: settings.version, clock, logger })
   const mounted: MountComponents = {
@@ -72,6 +75,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     settings,
     configstore,
     runservice,
+    sources,
     maintenance,
     sessions,
     clock,

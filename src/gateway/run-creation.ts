@@ -1,31 +1,34 @@
-// Runs made by hand: a definition and a commit become what a push of that commit would start.
+// What starts runs, whatever it was: an event and the definition at its commit become requests to create runs.
 
 import type { Configstore } from '../configstore/api.ts'
 import type { Project } from '../configstore/types.ts'
-import { SlipwayError } from '../lib/errors.ts'
 import { newUuid } from '../lib/uuid.ts'
-import { runAnnotations } from '../pipeline/annotations.ts'
-import { checkDefinition } from '../pipeline/config/check.ts'
+import { type AnnotationsInput, runAnnotations } from '../pipeline/annotations.ts'
 import type { Config } from '../pipeline/config/config.ts'
-import { formatDiagnostic } from '../pipeline/config/diagnostic.ts'
 import type { GitEvent } from '../pipeline/event.ts'
 import { expandRun } from '../pipeline/expand.ts'
 import { runGroup } from '../pipeline/group.ts'
 import { type PlannedRun, planRuns } from '../pipeline/plan.ts'
-import { isSecretRef, type Value } from '../pipeline/run-config.ts'
+import { isSecretRef, type RunConfigTask, type Value } from '../pipeline/run-config.ts'
 import { staticEnvironment } from '../pipeline/static-environment.ts'
 import type { NewRunRequest } from '../runservice/api.ts'
+import type { ProjectRepository } from './project-sources.ts'
 
-export type RunByHand = {
-  /** One of the three; all missing means the project's default branch. */
-  readonly branch?: string
-  readonly tag?: string
-  readonly ref?: string
-  readonly commitSha: string
-  readonly message?: string
-  readonly definition: { readonly fileName: string; readonly content: string }
+export type RunTrigger = Pick<AnnotationsInput, 'trigger' | 'links' | 'webhookEvent' | 'webhookSender'> & {
+  readonly event: GitEvent
+  readonly definition:
+    | { readonly kind: 'config'; readonly config: Config }
+    | { readonly kind: 'errors'; readonly errors: readonly string[] }
+  /** What tasks clone. */
+  readonly repository: Pick<ProjectRepository, 'cloneUrl' | 'sshHostKey' | 'skipSshHostKeyCheck'>
+  /** The commit is of another repository: nothing of the project is entrusted to it. */
+  readonly isFork?: boolean
+  /** Nothing begins before somebody has approved it. */
+  readonly needsApproval?: boolean
   /** They replace the project's of the same name. */
   readonly variables?: Readonly<Record<string, string>>
+  /** Besides those that every run has. */
+  readonly annotations?: Readonly<Record<string, string>>
 }
 
 export type PlannedRuns = {
@@ -33,76 +36,91 @@ export type PlannedRuns = {
   readonly notCreated: readonly { readonly name: string; readonly message: string }[]
 }
 
-/** Errors: `config_invalid` with all that is wrong, `request_invalid`. */
-export async function planRunsByHand(
-  project: Project,
-  asked: RunByHand,
-  configstore: Pick<Configstore, 'resolveVariables' | 'openSecrets'>,
-): Promise<PlannedRuns> {
-  const config = readDefinition(asked.definition)
-  const event = eventOf(project, asked)
+type Secrets = Pick<Configstore, 'resolveVariables' | 'openSecrets' | 'projectCredentials'>
+
+/** Names the secret in the environment of tasks; no variable's reference is like it. */
+const deployKeyRef = 'project/deploykey'
+
+/** A definition with errors is one run, in which they are seen. Errors: those of the configstore. */
+export async function planRunsOf(project: Project, trigger: RunTrigger, configstore: Secrets): Promise<PlannedRuns> {
+  const { definition, event, needsApproval = false } = trigger
+  if (definition.kind === 'errors') {
+    const common = commonOf(project, trigger, undefined)
+    return {
+      requests: [{ ...common, name: 'Setup Error', setupErrors: definition.errors, secrets: {} }],
+      notCreated: [],
+    }
+  }
+  const { config } = definition
   const planned = planRuns(config, event)
-  const { variables, secrets } = await variablesOf(project, { event, given: asked.variables ?? {} }, configstore)
   const created = planned.filter((one) => one.kind === 'created')
+  const notCreated = planned.flatMap((one) =>
+    one.kind === 'created' ? [] : [{ name: one.run.name, message: describeNotCreated(one) }],
+  )
+  if (created.length === 0) return { requests: [], notCreated }
+  const deployKey = await deployKeyOf(project, trigger, configstore)
+  const { variables, secrets } = await variablesOf(project, trigger, configstore)
+  const common = commonOf(project, trigger, deployKey)
   return {
     requests: created.map(({ run }) => {
       const { runConfig } = expandRun({ config, run, event, variables, newId: newUuid })
-      return { ...commonOf(project, event), name: runConfig.name, tasks: runConfig.tasks, secrets }
+      return {
+        ...common,
+        name: runConfig.name,
+        tasks: needsApproval ? runConfig.tasks.map(withApproval) : runConfig.tasks,
+        secrets: deployKey === undefined ? secrets : { ...secrets, [deployKeyRef]: deployKey },
+      }
     }),
-    notCreated: planned.flatMap((one) =>
-      one.kind === 'created' ? [] : [{ name: one.run.name, message: describeNotCreated(one) }],
-    ),
+    notCreated,
   }
 }
 
-function commonOf(project: Project, event: GitEvent): Omit<NewRunRequest, 'name' | 'secrets'> {
+/** Where nothing stands before a task, a person does; what comes after it waits anyway. */
+function withApproval(task: RunConfigTask): RunConfigTask {
+  return task.depends.length === 0 ? { ...task, needsApproval: true } : task
+}
+
+function commonOf(
+  project: Project,
+  { event, repository, isFork = false, annotations, ...origin }: RunTrigger,
+  deployKey: string | undefined,
+): Omit<NewRunRequest, 'name' | 'secrets'> {
   const owner = { type: 'project', id: project.id } as const
+  const trust = isFork ? 'fork' : 'trusted'
   return {
     group: runGroup(owner, event),
     staticEnvironment: staticEnvironment({
       event,
-      cloneUrl: project.source.kind === 'git' ? project.source.url : '',
-      trust: 'trusted',
-      skipSshHostKeyCheck: project.skipSshHostKeyCheck,
+      trust,
+      cloneUrl: repository.cloneUrl,
+      skipSshHostKeyCheck: repository.skipSshHostKeyCheck,
+      ...(repository.sshHostKey === undefined ? {} : { sshHostKey: repository.sshHostKey }),
+      ...(deployKey === undefined ? {} : { sshPrivateKey: { secret: deployKeyRef } }),
     }),
-    annotations: runAnnotations({ owner, event, trigger: 'manual' }),
+    annotations: { ...runAnnotations({ owner, event, ...origin }), ...annotations },
     // Shared with projects of the same owner only, whatever others call theirs.
     ...(project.cacheGroup === undefined ? {} : { cacheGroup: `${project.owner.id}-${project.cacheGroup}` }),
-    trust: 'trusted',
+    trust,
   }
 }
 
-function readDefinition({ fileName, content }: RunByHand['definition']): Config {
-  const { config, errors } = checkDefinition({ path: `.slipway/${fileName}`, text: content })
-  if (config !== undefined) return config
-  throw new SlipwayError(
-    'config_invalid',
-    ['the definition cannot be used:', ...errors.map(formatDiagnostic)].join('\n'),
-  )
-}
-
-function eventOf(project: Project, asked: RunByHand): GitEvent {
-  const { branch, tag, ref } = asked
-  if ([branch, tag, ref].filter((one) => one !== undefined).length > 1)
-    throw new SlipwayError('request_invalid', 'body: only one of branch, tag and ref can be given')
-  const common = { commitSha: asked.commitSha, message: asked.message ?? '', branch: '', tag: '', pullRequestId: '' }
-  const full =
-    ref ?? (tag === undefined ? `refs/heads/${branch ?? project.defaultBranch ?? 'main'}` : `refs/tags/${tag}`)
-  const [, kind, name] = /^refs\/(heads|tags)\/(.+)$/.exec(full) ?? []
-  if (name === undefined)
-    throw new SlipwayError('request_invalid', `body.ref: refs/heads/... or refs/tags/... is expected, not ${full}`)
-  return kind === 'heads'
-    ? { ...common, refType: 'branch', ref: full, branch: name }
-    : { ...common, refType: 'tag', ref: full, tag: name }
+/** Only where the project says so, and never for a fork. */
+async function deployKeyOf(
+  project: Project,
+  { isFork = false }: RunTrigger,
+  configstore: Pick<Configstore, 'projectCredentials'>,
+): Promise<string | undefined> {
+  if (isFork || !project.deployKeyInTasks) return undefined
+  return (await configstore.projectCredentials({ project: project.id })).deployKey
 }
 
 /** What is given by hand is as secret as the rest: nobody knows what people put there. */
 async function variablesOf(
   project: Project,
-  { event, given }: { readonly event: GitEvent; readonly given: Readonly<Record<string, string>> },
+  { event, isFork = false, variables: given = {} }: RunTrigger,
   configstore: Pick<Configstore, 'resolveVariables' | 'openSecrets'>,
 ): Promise<{ readonly variables: ReadonlyMap<string, Value>; readonly secrets: Readonly<Record<string, string>> }> {
-  const resolved = await configstore.resolveVariables({ project: project.id, event, isFork: false })
+  const resolved = await configstore.resolveVariables({ project: project.id, event, isFork })
   const own = Object.entries(resolved.variables).filter(([name]) => !Object.hasOwn(given, name))
   const refs = own.flatMap(([, value]) => (isSecretRef(value) ? [value.secret] : []))
   const { values } = refs.length === 0 ? { values: {} } : await configstore.openSecrets({ refs: [...new Set(refs)] })

@@ -14,7 +14,8 @@ export type RunLinks = {
 export type AnnotationsInput = {
   readonly owner: RunOwner
   readonly event: GitEvent
-  readonly trigger: 'webhook' | 'manual'
+  /** `poll`: a look at the repository found it. */
+  readonly trigger: 'webhook' | 'poll' | 'manual'
   readonly links?: RunLinks
   /** As the forge names them; empty for manual runs. */
   readonly webhookEvent?: string

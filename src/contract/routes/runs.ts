@@ -69,7 +69,14 @@ export const runRoutes = {
     body: NewRun,
     responses: { 201: NewRuns },
     repeatable: true,
-    errors: ['project_not_found', 'config_invalid', 'secret_invalid', 'limit_exceeded'],
+    errors: [
+      'project_not_found',
+      'config_invalid',
+      'commit_not_found',
+      'git_failed',
+      'secret_invalid',
+      'limit_exceeded',
+    ],
   }),
   getProjectRun: defineRoute({
     method: 'GET',

@@ -127,13 +127,18 @@ export const NewRun = object({
   branch: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
   tag: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
   ref: Type.Optional(Type.String({ minLength: 1, maxLength: 260, description: 'A full ref: `refs/heads/main`.' })),
-  commitSha: Type.String({ pattern: '^[0-9a-f]{40}([0-9a-f]{24})?$' }),
+  commitSha: Type.Optional(
+    Type.String({ pattern: '^[0-9a-f]{40}([0-9a-f]{24})?$', description: 'That of the ref when not given.' }),
+  ),
   message: Type.Optional(text(10_000)),
-  definition: object({
-    /** Decides the language: `config.yml`, `config.json`. */
-    fileName: Type.Enum(['config.yml', 'config.yaml', 'config.json']),
-    content: text(1024 * 1024),
-  }),
+  /** Instead of the one that the commit has. */
+  definition: Type.Optional(
+    object({
+      /** Decides the language: `config.yml`, `config.json`. */
+      fileName: Type.Enum(['config.yml', 'config.yaml', 'config.json']),
+      content: text(1024 * 1024),
+    }),
+  ),
   /** Given besides the project's, which they replace. */
   variables: Type.Optional(
     Type.Record(Type.String({ minLength: 1, maxLength: 200 }), Type.String({ maxLength: 32 * 1024 }), {

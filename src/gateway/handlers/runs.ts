@@ -14,7 +14,8 @@ import type { HandlerContext, HandlersOf } from '../handler.ts'
 import type { Metrics } from '../metrics.ts'
 import { decide, isAtLeast, standingOf } from '../permissions/permission.ts'
 import { permissions } from '../permissions/table.ts'
-import { planRunsByHand } from '../run-creation.ts'
+import type { ProjectSources } from '../project-sources.ts'
+import { planRunsByHand } from '../run-by-hand.ts'
 import type { RunOwner } from '../run-owner.ts'
 import { logTexts } from '../streams/log-text.ts'
 import type { RunChangesFeed, RunFilter } from '../streams/run-changes.ts'
@@ -45,6 +46,7 @@ type Ids =
 export type RunHandlersComponents = {
   readonly configstore: Configstore
   readonly runservice: Runservice
+  readonly sources: ProjectSources
   readonly sharedLogs: SharedLogs
   readonly runChanges: RunChangesFeed
   readonly metrics: Pick<Metrics, 'countLogBytes'>
@@ -88,7 +90,7 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
 
     createProjectRuns: async ({ body }, context) => {
       const project = await configstore.getProject({ project: accessOf(context).id }, context.call)
-      const { requests, notCreated } = await planRunsByHand(project, body, configstore)
+      const { requests, notCreated } = await planRunsByHand(project, body, components, context.signal)
       const created = await runservice.createRuns(requests, repeatable(context))
       await wrote(context)
       return { runs: created.map((run) => runRowView(run)), notCreated: [...notCreated] }

@@ -1,6 +1,7 @@
 // The public front in this process.
 
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import type { Configstore } from '../../configstore/api.ts'
 import { mountGateway } from '../../gateway/gateway.ts'
 import type { Readiness } from '../../gateway/probes.ts'
@@ -8,6 +9,7 @@ import { type GatewaySchema, gatewayRowTypes } from '../../gateway/rows.ts'
 import { errorMessage } from '../../lib/errors.ts'
 import type { Runservice } from '../../runservice/api.ts'
 import type { Installation, Mount } from './open-server.ts'
+import { projectSources } from './project-sources.ts'
 import { serverMaintenance } from './server-maintenance.ts'
 
 export type GatewayParts = {
@@ -43,6 +45,7 @@ export async function openGatewayComponent(
         database,
         configstore,
         runservice,
+        sources: projectSources({ directory: join(settings.dataDir, 'repositories') }, { configstore, clock }),
         maintenance: serverMaintenance(databases, keys.sealing, opened),
         clock,
         logger,

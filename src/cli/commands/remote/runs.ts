@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import type { ResponseOf } from '../../../contract/route.ts'
+import type { BodyOf, ResponseOf } from '../../../contract/route.ts'
 import type { ApiRoutes } from '../../../contract/routes.ts'
 import { errorMessage, SlipwayError } from '../../../lib/errors.ts'
 import { findRun, findTask, type Run, runHelp } from '../../remote/find-run.ts'
@@ -106,13 +106,13 @@ export function addRunsCommands(program: Command, add: AddRemote): void {
   add(
     runs
       .command('create <project>')
-      .summary('run a definition at a commit, as a push of it would')
-      .requiredOption('--commit <sha>', 'the commit')
-      .requiredOption('-f, --file <definition>', 'the definition, a YAML or JSON file')
-      .option('--branch <name>', 'for this branch')
+      .summary('run what a push of a branch or tag would')
+      .option('--commit <sha>', 'at this commit (default: that of the branch or tag)')
+      .option('-f, --file <definition>', 'this definition, a YAML or JSON file (default: that of the commit)')
+      .option('--branch <name>', 'for this branch (default: the default branch)')
       .option('--tag <name>', 'for this tag')
       .option('--ref <ref>', 'for this ref')
-      .option('--message <text>', 'what it is about')
+      .option('--message <text>', 'what it is about (default: the message of the commit)')
       .option('--watch', 'wait for the end of the first run; the exit status says how'),
     createRuns,
   )
@@ -201,8 +201,8 @@ function addLogCommands(runs: Command, add: AddRemote): void {
 }
 
 type CreateOptions = {
-  readonly commit: string
-  readonly file: string
+  readonly commit?: string
+  readonly file?: string
   readonly branch?: string
   readonly tag?: string
   readonly ref?: string
@@ -216,12 +216,11 @@ async function createRuns(
   projectRef: string,
 ): Promise<number | undefined> {
   const { client, io, format } = remote
-  const isJson = file.endsWith('.json')
   const { runs, notCreated } = await client.call('createProjectRuns', {
     params: { projectRef },
     body: {
-      commitSha: commit,
-      definition: { fileName: isJson ? 'config.json' : 'config.yml', content: readDefinition(resolve(io.cwd, file)) },
+      ...(commit === undefined ? {} : { commitSha: commit }),
+      ...(file === undefined ? {} : { definition: readDefinition(resolve(io.cwd, file)) }),
       ...(branch === undefined ? {} : { branch }),
       ...(tag === undefined ? {} : { tag }),
       ...(ref === undefined ? {} : { ref }),
@@ -234,9 +233,9 @@ async function createRuns(
   return watch && first !== undefined ? await watchRun(remote, first.id) : undefined
 }
 
-function readDefinition(path: string): string {
+function readDefinition(path: string): NonNullable<BodyOf<ApiRoutes['createProjectRuns']>['definition']> {
   try {
-    return readFileSync(path, 'utf8')
+    return { fileName: path.endsWith('.json') ? 'config.json' : 'config.yml', content: readFileSync(path, 'utf8') }
   } catch (cause) {
     throw new SlipwayError('usage', `read ${basename(path)}: ${errorMessage(cause)}`, { cause })
   }
