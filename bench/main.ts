@@ -26,6 +26,7 @@ const names = [
   'clone',
   'workspace',
   'logs',
+  'executors',
 ]
 
 const resultsFile = join(import.meta.dirname, 'results.json')

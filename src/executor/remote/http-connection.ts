@@ -29,6 +29,8 @@ const timeoutMsDefault = 30_000
 /** Answers are small; what is larger is a stream. */
 const answerBytesMax = 4 * 1024 * 1024
 const connectionsMax = 64
+/** An idle connection is closed: of thousands of executors that do nothing each would cost the server one more. */
+const idleMs = 5000
 
 export class HttpConnection implements Disposable {
   readonly #settings: ConnectionSettings
@@ -39,7 +41,7 @@ export class HttpConnection implements Disposable {
   constructor(settings: ConnectionSettings) {
     this.#settings = settings
     const { protocol } = parseUrl(settings.url)
-    const options = { keepAlive: true, maxSockets: connectionsMax }
+    const options = { keepAlive: true, maxSockets: connectionsMax, timeout: idleMs }
     const isTls = protocol === 'https:'
     this.#request = isTls ? requestTls : request
     this.#agent = isTls ? new TlsAgent({ ...options, ...authoritiesOf(settings) }) : new Agent(options)
