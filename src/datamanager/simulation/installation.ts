@@ -6,6 +6,7 @@ import { hash } from 'node:crypto'
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import type { Clock, Timestamp } from '../../lib/clock.ts'
 import { errorMessage, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { type LogFields, silentLogger } from '../../lib/log.ts'
@@ -17,6 +18,7 @@ import { openLogDatabase, type SharedDatabase } from '../open-log-database.ts'
 import type { StorageCall } from '../read-model/read-model.ts'
 import type { Identity } from '../read-model/sqlite.ts'
 import { positionOfKey } from '../snapshot/keys.ts'
+import { decodeManifest } from '../snapshot/manifest.ts'
 import { LocalRowSource, type RowSource, type RowSourceOptions } from '../snapshot/row-source.ts'
 import type { SnapshotSettings } from '../snapshot/upkeep.ts'
 import type { Instance } from './clients.ts'
@@ -62,6 +64,8 @@ const delayMsMax = 3
 const stallMsMax = 2500
 /** After so many timers nothing useful happens any more. */
 export const timersMax = 200_000
+/** Looks between two into the files. */
+const looksPerFile = 40
 /** Every seed dies at one of its first so many calls, the next seed at the next one. */
 const callsCrashedAt = 300
 export const identity: Identity = { store: 'simulated', generation: 'first' }
@@ -102,6 +106,9 @@ export class Installation {
   readonly tally: Tally = { calls: 0, faults: 0, crashes: 0, restarts: 0, snapshots: 0, collections: 0 }
   /** Content hashes that instances had, by position. */
   readonly observed = new Map<Position, string>()
+  /** Data files that a manifest has named. */
+  readonly #published = new Set<string>()
+  #looks = 0
   /** When objects were deleted, by their keys. */
   readonly deletedAt = new Map<string, Timestamp>()
   /** The newest position that a client was told. */
@@ -186,6 +193,7 @@ export class Installation {
   /** To be called now and then: what each instance shows, and whether one has stopped. Throws what was wrong. */
   look(): void {
     if (this.failure !== undefined) throw this.failure
+    if (++this.#looks % looksPerFile === 0) for (const member of this.living) this.#lookIntoFile(member)
     for (const member of this.living) {
       const { position, contentHash } = member.db
       const known = this.observed.get(position)
@@ -204,6 +212,19 @@ export class Installation {
       }
       this.die(member)
     }
+  }
+
+  /** Rows leave an instance only for files that a manifest names. */
+  #lookIntoFile({ path, number }: Member): void {
+    if (this.types === bankTypes) return
+    const file = new DatabaseSync(path, { readOnly: true })
+    const names = file.prepare('SELECT name FROM cold_file WHERE families > 0').all()
+    file.close()
+    for (const { name } of names)
+      this.check(
+        this.#published.has(String(name)),
+        `instance ${number} has let rows go that are in ${String(name)}, which no manifest names`,
+      )
   }
 
   compareObserved(hashes: ContentHashes): void {
@@ -458,7 +479,11 @@ export class Installation {
   }
 
   #onCreated(key: string, bytes: Buffer): void {
-    if (key.includes(`${identity.generation}/snapshot/`)) this.onManifest(key)
+    if (key.includes(`${identity.generation}/snapshot/`)) {
+      const { files } = decodeManifest(bytes, identity, positionOfKey(key) ?? -1)
+      for (const { name } of files) this.#published.add(name)
+      this.onManifest(key)
+    }
     const position = positionOfKey(key)
     if (position === undefined || !key.includes(`${identity.generation}/bucket/log/`)) return
     // In a slot that was taken and collected: no record, and whoever made it must find out.
