@@ -108,9 +108,12 @@ export class Instances implements AsyncDisposable {
     }
   }
 
-  /** All instances there is a trace of, in the order of their ids. */
+  /** All instances there is a trace of, in the order of their ids; this one as it is now. */
   async list(signal?: AbortSignal): Promise<readonly SeenInstance[]> {
-    return await listInstances(this.#parts, signal)
+    const all = await listInstances(this.#parts, signal)
+    if (!this.#running || this.#closing.signal.aborted) return all
+    const own = { ...this.#state(), seenAt: this.#parts.clock.now(), isPresent: true }
+    return all.map((one) => (one.instanceId === own.instanceId ? own : one))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
