@@ -2,9 +2,10 @@
 // under `components`.
 
 import type { TObject, TSchema } from 'typebox'
-import { type ErrorCode, type ErrorKind, errorCodes } from '../lib/errors.ts'
+import { type ErrorKind, errorCodes } from '../lib/errors.ts'
 import type { Json, JsonObject } from '../lib/json.ts'
 import { apiBase, type Route, type Routes, responseSchema, successStatus } from './route.ts'
+import { errorsOfRoute } from './route-errors.ts'
 import { routes } from './routes.ts'
 import { ErrorBody } from './schemas/common.ts'
 
@@ -162,15 +163,8 @@ function successOf(route: Route, components: Components): JsonObject {
 
 /** By status, with the codes that are this operation's own. */
 function errorsOf(route: Route, components: Components): JsonObject {
-  const codes: readonly ErrorCode[] = [
-    ...(route.params || route.query || route.body ? (['request_invalid'] as const) : []),
-    ...(route.body ? (['request_too_large'] as const) : []),
-    ...(route.auth === 'none' ? [] : (['unauthenticated', 'token_scope'] as const)),
-    ...(route.auth === 'required' ? (['forbidden'] as const) : []),
-    ...route.errors,
-  ]
   const byStatus = new Map<number, Set<string>>()
-  for (const code of codes) {
+  for (const code of errorsOfRoute(route)) {
     const status = statusOfKind[errorCodes[code].kind]
     byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code))
   }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { aLinkedAccount } from '../configstore/configstore-fixture.ts'
 import { addressOf } from '../contract/client.ts'
 import { type Route, successStatus } from '../contract/route.ts'
+import { errorsOfAll, errorsOfRoute } from '../contract/route-errors.ts'
 import { type RouteId, routes } from '../contract/routes.ts'
 import { FakeExecutor } from '../runservice/service-fixture.ts'
 import { type Answer, adminToken, openTestGateway, setupToken, type TestGateway } from './gateway-fixture.ts'
@@ -543,6 +544,7 @@ test.each(steps.map((step, index) => [index, step[0], step[1], step] as const))(
     const shown = JSON.stringify(answer.body)
     if (typeof expected === 'string') {
       expect((answer.body as { code?: string } | undefined)?.code, shown).toBe(expected)
+      expect([...errorsOfAll, ...errorsOfRoute(route)], `${operation} does not say so`).toContain(expected)
       return
     }
     expect(answer.status, shown).toBe(successStatus(route))

@@ -75,6 +75,6 @@ export const sessionRoutes = {
     auth: 'none',
     body: object({ token: Type.String({ maxLength: 200 }), username: Name, password: Password }),
     responses: { 201: LoggedIn },
-    errors: ['setup_refused', 'rate_limited'],
+    errors: ['setup_refused', 'name_invalid', 'password_invalid', 'rate_limited'],
   }),
 } as const
