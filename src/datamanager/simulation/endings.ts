@@ -130,7 +130,7 @@ async function importInterrupted(installation: Installation): Promise<void> {
         yield exported
       })(),
     })
-  const life = mortal(bucket, random.pick(deaths), random.below(20))
+  const life = mortal(installation, random.pick(deaths), random.below(20))
   const died = await outcomeOf(
     importing({ ...place, ost: life.ost }, (generation) => life.call('close', () => closeOld(generation))),
   )
@@ -164,8 +164,9 @@ async function importInterrupted(installation: Installation): Promise<void> {
 const deaths = ['writing', 'before the root', 'after the root', 'after closing'] as const
 
 /** A bucket as a process sees it that dies at its call number `calls`, or at a certain one. */
-function mortal(bucket: Bucket, death: (typeof deaths)[number], calls: number) {
+function mortal(installation: Installation, death: (typeof deaths)[number], calls: number) {
   let isDead = false
+  let isClosed = false
   let made = 0
   const die = (): never => {
     isDead = true
@@ -175,12 +176,15 @@ function mortal(bucket: Bucket, death: (typeof deaths)[number], calls: number) {
     const isRoot = key.includes('/root/') && made > 2 // the first calls look which one there is
     if (isDead || (death === 'writing' && made === calls) || (death === 'before the root' && isRoot)) die()
     made++
+    installation.check(!isRoot || isClosed, 'an import made its root before the old generation was closed')
     const answer = await act()
+    isClosed ||= key === 'close'
     if ((death === 'after the root' && isRoot) || (death === 'after closing' && key === 'close')) die()
     return answer
   }
-  const ost = new MemoryObjectStorage(bucket, <T>(_call: BucketCall, key: string, { act }: { act: () => T }) =>
-    call(key, act),
+  const ost = new MemoryObjectStorage(
+    installation.bucket,
+    <T>(_call: BucketCall, key: string, { act }: { act: () => T }) => call(key, act),
   )
   return { ost, call }
 }
