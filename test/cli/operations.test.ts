@@ -40,7 +40,11 @@ case $1 in
 start)
   slipway serve --config "$SETTINGS" --data "$DIR" >> "$WORLD/server.log" 2>&1 < /dev/null &
   echo $! > "$WORLD/pid"
+  tries=0
   until curl -fs "$URL/readyz" > /dev/null; do
+    tries=$((tries + 1))
+    # One that neither ends nor gets ready must not be left behind.
+    [ $tries -lt 400 ] || kill -KILL "$(cat "$WORLD/pid")"
     kill -0 "$(cat "$WORLD/pid")" 2> /dev/null || { cat "$WORLD/server.log" >&2; exit 1; }
     sleep 0.1
   done ;;
