@@ -1,7 +1,7 @@
 // A day in the life of an installation, told by its API: every operation succeeds once here, and what is wrong with a request or in
 // the way of it is answered by its code. Steps build on those before.
 
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { aLinkedAccount } from '../configstore/configstore-fixture.ts'
 import { addressOf } from '../contract/client.ts'
 import { type Route, successStatus } from '../contract/route.ts'
@@ -45,12 +45,6 @@ const definition = {
     ],
   }),
 }
-
-beforeAll(async () => {
-  gateway = await openTestGateway({ settings: { memberAdding: 'invitation' } })
-  tokens.set('admintoken', adminToken)
-})
-afterAll(async () => await gateway?.[Symbol.asyncDispose]())
 
 const acme = { orgRef: 'acme' }
 const web = { projectRef: 'org/acme/team/web' }
@@ -529,33 +523,45 @@ async function after([, operation]: Step, { body }: Answer): Promise<void> {
     await (await new FakeExecutor(installation.runservice, {}, () => undefined).connect()).disconnect()
 }
 
-test.each(steps.map((step, index) => [index, step[0], step[1], step] as const))(
-  '%i. %s: %s',
-  async (_, who, operation, step) => {
-    const [, , given, expected] = step
-    const input = typeof given === 'function' ? given() : given
-    const route: Route = routes[operation]
-    const token = tokens.get(who)
-    const answer = await gateway.ask(`${route.method} ${addressOf(route, input).replace('/api/v1', '')}`, {
-      ...(token === undefined ? {} : { token }),
-      ...(input.body === undefined ? {} : { body: input.body }),
-      ...(input.headers === undefined ? {} : { headers: input.headers }),
-    })
-    const shown = JSON.stringify(answer.body)
-    if (typeof expected === 'string') {
-      expect((answer.body as { code?: string } | undefined)?.code, shown).toBe(expected)
-      expect([...errorsOfAll, ...errorsOfRoute(route)], `${operation} does not say so`).toContain(expected)
-      return
-    }
-    expect(answer.status, shown).toBe(successStatus(route))
-    if (expected !== undefined) expect(answer.body).toMatchObject(expected as object)
-    succeeded.add(operation)
-    await after(step, answer)
-  },
-)
+describe.each([
+  ['in the same process', false],
+  ['in another process', true],
+] as const)('services %s', (_, areServicesRemote) => {
+  beforeAll(async () => {
+    for (const left of [tokens, ids, succeeded]) left.clear()
+    gateway = await openTestGateway({ settings: { memberAdding: 'invitation' }, areServicesRemote })
+    tokens.set('admintoken', adminToken)
+  })
+  afterAll(async () => await gateway?.[Symbol.asyncDispose]())
 
-test('every operation was seen to succeed, here or in its own test', () => {
-  const missing = Object.keys(routes).filter((id) => !succeeded.has(id) && !elsewhere.includes(id as RouteId))
-  expect(missing).toEqual([])
-  expect(gateway.logged).toEqual([])
+  test.each(steps.map((step, index) => [index, step[0], step[1], step] as const))(
+    '%i. %s: %s',
+    async (_, who, operation, step) => {
+      const [, , given, expected] = step
+      const input = typeof given === 'function' ? given() : given
+      const route: Route = routes[operation]
+      const token = tokens.get(who)
+      const answer = await gateway.ask(`${route.method} ${addressOf(route, input).replace('/api/v1', '')}`, {
+        ...(token === undefined ? {} : { token }),
+        ...(input.body === undefined ? {} : { body: input.body }),
+        ...(input.headers === undefined ? {} : { headers: input.headers }),
+      })
+      const shown = JSON.stringify(answer.body)
+      if (typeof expected === 'string') {
+        expect((answer.body as { code?: string } | undefined)?.code, shown).toBe(expected)
+        expect([...errorsOfAll, ...errorsOfRoute(route)], `${operation} does not say so`).toContain(expected)
+        return
+      }
+      expect(answer.status, shown).toBe(successStatus(route))
+      if (expected !== undefined) expect(answer.body).toMatchObject(expected as object)
+      succeeded.add(operation)
+      await after(step, answer)
+    },
+  )
+
+  test('every operation was seen to succeed, here or in its own test', () => {
+    const missing = Object.keys(routes).filter((id) => !succeeded.has(id) && !elsewhere.includes(id as RouteId))
+    expect(missing).toEqual([])
+    expect(gateway.logged).toEqual([])
+  })
 })

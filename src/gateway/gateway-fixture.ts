@@ -2,16 +2,19 @@
 // machine; and short ways to ask it.
 
 import { join } from 'node:path'
-import type { Configstore } from '../configstore/api.ts'
+import { type Configstore, configstoreMethods } from '../configstore/api.ts'
 import { openWorld, type World } from '../configstore/configstore-fixture.ts'
 import { type ApiClient, createClient } from '../contract/client.ts'
 import type { Database } from '../datamanager/database.ts'
 import { openDatabase } from '../datamanager/open-database.ts'
 import { createHttpApp } from '../http/http-server.ts'
+import { createRpcClient } from '../http/rpc/rpc-client.ts'
+import { serveRpc } from '../http/rpc/rpc-server.ts'
 import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Runservice } from '../runservice/api.ts'
+import { createRemoteRunservice, serveRunservice } from '../runservice/remote.ts'
 import { type Installation, openInstallation } from '../runservice/service-fixture.ts'
 import { hashSecret } from './auth/hash-secret.ts'
 import { mountGateway } from './gateway.ts'
@@ -60,6 +63,8 @@ export type TestGatewayOptions = {
   readonly configstore?: (real: Configstore) => Configstore
   readonly runservice?: (real: Runservice) => Runservice
   readonly sources?: ProjectSources
+  /** The gateway reaches both services as those of another process. */
+  readonly areServicesRemote?: boolean
 }
 
 /** Disposing stops it and removes everything. */
@@ -87,8 +92,10 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
     ...options.settings,
   }
   const runservice = options.runservice?.(installation.runservice) ?? installation.runservice
+  const services = { configstore, runservice }
+  const reached = options.areServicesRemote ? await overHttp(services, logger, undo) : services
   const sources = options.sources === undefined ? {} : { sources: options.sources }
-  mountGateway(app, settings, { database, configstore, runservice, maintenance, clock, logger, ...sources })
+  mountGateway(app, settings, { database, ...reached, maintenance, clock, logger, ...sources })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   undo.defer(async () => {
     app.server.closeAllConnections()
@@ -112,6 +119,29 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
       return value
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+type Services = { readonly configstore: Configstore; readonly runservice: Runservice }
+
+async function overHttp(
+  { configstore, runservice }: Services,
+  logger: Logger,
+  undo: AsyncDisposableStack,
+): Promise<Services> {
+  const token = 'token-of-the-services'
+  const prefix = '/internal/configstore'
+  const app = createHttpApp({ logger, trustProxy: false })
+  serveRpc<Configstore>(app, { prefix, methods: configstoreMethods, token }, { target: configstore, logger })
+  serveRunservice(app, { token }, { runservice, logger })
+  const urls = [await app.listen({ host: '127.0.0.1', port: 0 })]
+  undo.defer(async () => {
+    app.server.closeAllConnections()
+    await app.close()
+  })
+  return {
+    configstore: undo.use(createRpcClient<Configstore>({ urls, prefix, methods: configstoreMethods, token })),
+    runservice: undo.use(createRemoteRunservice({ urls, token })),
   }
 }
 
