@@ -86,8 +86,12 @@ export class Entries {
   /** Numbers of paths and labels, only while many families are restored: what is rolled back would stay in here. */
   #interned: { readonly paths: Map<string, number>; readonly labels: Map<string, number> } | undefined
 
-  constructor(db: DatabaseSync) {
+  readonly #knowledge: { mayBeCold: boolean }
+
+  /** `knowledge` is shared by all that look into one file; while nothing may be cold, nothing is looked up for it. */
+  constructor(db: DatabaseSync, knowledge = { mayBeCold: true }) {
     this.#statements = new Statements(db)
+    this.#knowledge = knowledge
   }
 
   get(id: string): FamilyRow | undefined {
@@ -97,13 +101,14 @@ export class Entries {
 
   /** Undefined for a family that is not there, or not cold. */
   cold(id: string): ColdFamily | undefined {
-    if (!isUuid(id)) return undefined
+    if (!this.#knowledge.mayBeCold || !isUuid(id)) return undefined
     const found = this.#find(id)
     return found?.file == null ? undefined : coldOf(found)
   }
 
   /** Whether no family at all is cold. */
   get hasNoneCold(): boolean {
+    if (!this.#knowledge.mayBeCold) return true
     return this.#statements.of('SELECT 1 FROM cold_file WHERE families > 0 LIMIT 1').get() === undefined
   }
 
@@ -209,6 +214,7 @@ export class Entries {
 
   /** A data file of a snapshot, to which `makeCold` refers. `blocks` as decodeFamilyIndex gives them. */
   addFile(name: string, blocks: Uint8Array): number {
+    this.#knowledge.mayBeCold = true
     const { lastInsertRowid } = this.#statements
       .of('INSERT INTO cold_file (name, blocks, families) VALUES (?, ?, 0)')
       .run(name, blocks)

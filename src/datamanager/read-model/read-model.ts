@@ -115,12 +115,18 @@ export class ReadModel implements Disposable {
     this.#run('BEGIN IMMEDIATE')
     this.#catalog = loadCatalog(connection, { ...options.types, [maintenanceType]: {} })
     for (const { type, index } of [...this.#catalog.changed, ...this.#staleIndexes()]) this.#rebuild(type, index)
-    this.entries = new Entries(connection)
+    const knowledge = { mayBeCold: true }
+    this.entries = new Entries(connection, knowledge)
+    knowledge.mayBeCold = !this.entries.hasNoneCold
     if (this.#catalog.isFamilyChanged) this.#rebuildEntries()
     this.#run('COMMIT')
     const { thawed } = this
     this.#rows = new Rows(connection, { catalog: this.#catalog, entries: this.entries, thawed })
-    this.#readRows = new Rows(readConnection, { catalog: this.#catalog, entries: new Entries(readConnection), thawed })
+    this.#readRows = new Rows(readConnection, {
+      catalog: this.#catalog,
+      entries: new Entries(readConnection, knowledge),
+      thawed,
+    })
     const meta = connection.prepare('SELECT * FROM meta').get() as Identity & {
       position: number
       hash: string

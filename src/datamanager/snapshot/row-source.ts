@@ -102,6 +102,8 @@ export class LocalRowSource implements RowSource {
   readonly #overlay = new Map<string, Map<string, SnapshotRow | undefined>>()
   /** Families that are no part of any file of families, because they have changed meanwhile. */
   readonly #overlaidFamilies = new Set<string>()
+  /** Files that this instance reads cold families from, and how many, when the families were chosen. */
+  #files: ReadonlyMap<string, { readonly number: number; readonly families: number }> = new Map()
   /** In the order of their ids. */
   #chosen: readonly string[] = []
   #isChosen: ReadonlySet<string> = new Set()
@@ -124,14 +126,15 @@ export class LocalRowSource implements RowSource {
 
   async chooseFamilies(): Promise<void> {
     if (this.#options.familyTypes.length === 0) return
+    // What changes later is laid over the files.
+    this.#files = new Map(this.#reading(() => this.#entries.files()).map((file) => [file.name, file]))
     const found = this.#reading(() => this.#entries.finalIds(limits.coldFamiliesAtOnce.value))
     this.#chosen = found.filter((id) => this.#sizeOfFamily(id) <= limits.familyBytes.value).sort(compareUtf8)
     this.#isChosen = new Set(this.#chosen)
   }
 
   async areFamiliesClean(range: IdRange, files: readonly DataFile[]): Promise<boolean> {
-    const known = new Map(this.#reading(() => this.#entries.files()).map((file) => [file.name, file]))
-    const areWhole = files.every(({ name, count }) => known.get(name)?.families === count)
+    const areWhole = files.every(({ name, count }) => this.#files.get(name)?.families === count)
     return areWhole && !this.#chosen.some((id) => isWithin(id, range))
   }
 
@@ -143,7 +146,7 @@ export class LocalRowSource implements RowSource {
 
   async addFamilies(file: DataFile, rows: Uint8Array): Promise<readonly EncodedDataFile[]> {
     const files: EncodedDataFile[] = []
-    const number = this.#reading(() => this.#entries.files()).find(({ name }) => name === file.name)?.number
+    const number = this.#files.get(file.name)?.number
     for (const family of decodeFamilyFile(file, rows)) {
       this.#addChosen(family.id, files)
       // Those that are here by now are chosen, or among the other rows.
