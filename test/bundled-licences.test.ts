@@ -1,27 +1,40 @@
-// The bundle carries the licence of everything in it.
+// The bundle carries the licence of everything in it, and starts no server to run a pipeline.
 
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { build } from 'esbuild'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { bundle, packagesOf } from '../tools/bundle.ts'
+import { temporaryDirectory } from './support/git-repository.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
-test('tools/build.sh names every package that ends up in the bundle', async () => {
-  const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: ['src/main.ts'],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    external: ['@aws-sdk/*', '@grpc/*', 'pg'],
-    write: false,
-    metafile: true,
-    logLevel: 'silent',
-  })
-  const packages = Object.keys(metafile.inputs).flatMap(
-    (input) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1] ?? [],
+test('every package that ends up in the bundle is there with its licence', { timeout: 60_000 }, async () => {
+  using directory = temporaryDirectory('bundle')
+  const metafile = await bundle(directory.path)
+  const text = readFileSync(join(directory.path, 'THIRD-PARTY-LICENSES'), 'utf8')
+  const packages = packagesOf(metafile)
+  expect(packages).toContain('node_modules/fastify')
+  for (const folder of packages) {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as Record<
+      string,
+      string
+    >
+    expect(text).toContain(`${name} ${version}\n\n`)
+    expect(license).toMatch(/^\(?(MIT|ISC|BSD-[23]-Clause|0BSD|Apache-2\.0|BlueOak-1\.0\.0|Python-2\.0|Unlicense)/)
+  }
+  expect(readdirSync(directory.path)).toEqual(
+    expect.arrayContaining(['main.js', 'snapshot-worker.js', 'checkpoint-worker.js']),
   )
-  const listed = /^for name in (.*); do$/m.exec(readFileSync(resolve(root, 'tools/build.sh'), 'utf8'))?.[1]?.split(' ')
-  expect([...new Set(packages)].sort()).toEqual(listed)
+  // What main.js loads at once, directly or through others.
+  const output = (path: string) => Object.entries(metafile.outputs).find(([name]) => name.endsWith(`/${path}`))
+  const eager = new Set<string>()
+  const visit = (name: string, { imports, inputs }: (typeof metafile.outputs)[string]) => {
+    if (eager.has(name)) return
+    eager.add(name)
+    for (const input of Object.keys(inputs)) expect(input).not.toContain('node_modules/fastify/')
+    for (const { path, kind } of imports)
+      if (kind === 'import-statement')
+        visit(path, metafile.outputs[path] ?? { imports: [], inputs: {}, exports: [], bytes: 0 })
+  }
+  visit(...output('main.js')!)
 })
