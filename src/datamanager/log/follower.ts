@@ -12,6 +12,8 @@ import type { LogHealth } from './log-health.ts'
 /** Records read at once; each may have a megabyte. */
 const readRecords = 16
 const retryMsMax = 1000
+/** A page that is not full ends at the head of its moment; one of shipped records may end where shipping was. */
+const endsSeenMax = 2
 
 export type FollowerComponents = {
   readonly model: ReadModel
@@ -37,12 +39,16 @@ export class Follower {
     return this.#isBehind
   }
 
-  /** Applies all records the log has. Errors: of the log, of applying; contradictions are told to `onFailure` as well. */
+  /**
+   * Applies all records the log has now; those that are added meanwhile are for the next time, since others may add them faster
+   * than a slow log is read. Errors: of the log, of applying; contradictions are told to `onFailure` as well.
+   */
   async catchUp(signal: AbortSignal): Promise<void> {
     const { model, log, onBranch } = this.#components
-    for (;;) {
+    for (let endsSeen = 0; endsSeen < endsSeenMax; ) {
       const records = await this.#checked(() => log.read(model.position, readRecords, signal))
       if (records.length === 0) return
+      if (records.length < readRecords) endsSeen++
       for (const record of records) {
         // Applied meanwhile: the writer and the follower may both have read it.
         if (record.position <= model.position) onBranch('follow: applied already')

@@ -15,8 +15,9 @@ import type { LogHealth } from './log-health.ts'
 const retryMsMax = 1000
 /** Upper bound of the random wait after a lost race. */
 const jitterMsMax = 16
-/** So long after a record of somebody else a writer takes turns. */
+/** So long after a record of somebody else a writer takes turns; on a slow log, for so many times as an append takes. */
 const rivalMs = 1000
+const rivalAppends = 30
 /** A log that says "taken" and then shows nothing there, so often in a row, has lost its end. */
 const phantomReadsMax = 20
 
@@ -65,7 +66,8 @@ export class RemoteCommit implements CommitStrategy {
     if (model.position > this.#ownPosition) this.#rivalSeenAt = now
     const isFirst = model.position === this.#ownPosition
     this.#ownPosition = model.position
-    if (!isFirst || this.#rivalSeenAt === undefined || now - this.#rivalSeenAt > rivalMs) return undefined
+    const forgottenAfterMs = Math.max(rivalMs, rivalAppends * this.#appendMs)
+    if (!isFirst || this.#rivalSeenAt === undefined || now - this.#rivalSeenAt > forgottenAfterMs) return undefined
     return clock.sleep(random() * Math.max(jitterMsMax, 4 * this.#appendMs), closing)
   }
 
