@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 // module may hold state.
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts', 'web/src/**/*.test.ts'],
     globalSetup: ['test/support/ceph-setup.ts'],
     isolate: false,
     maxWorkers: 2,

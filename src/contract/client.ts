@@ -152,9 +152,7 @@ async function request(
       ? {}
       : isBytes
         ? {
-            body: ReadableStream.from(input.body as AsyncIterable<Uint8Array>) as unknown as NonNullable<
-              RequestInit['body']
-            >,
+            body: streamOf(input.body as AsyncIterable<Uint8Array>),
             duplex: 'half' as const,
           }
         : { body: JSON.stringify(input.body) }),
@@ -165,6 +163,12 @@ async function request(
     input.signal?.throwIfAborted()
     throw new SlipwayError('service_unavailable', `the server ${options.url} cannot be reached`, { cause })
   }
+}
+
+/** Not every browser has `ReadableStream.from`, and not every type of it; only the command line sends bytes. */
+function streamOf(chunks: AsyncIterable<Uint8Array>): NonNullable<RequestInit['body']> {
+  const { from } = ReadableStream as unknown as { from(chunks: AsyncIterable<Uint8Array>): unknown }
+  return from.call(ReadableStream, chunks) as NonNullable<RequestInit['body']>
 }
 
 /** Path and query of a call. */

@@ -6,6 +6,7 @@ import type { Configstore } from '../../configstore/api.ts'
 import { mountGateway } from '../../gateway/gateway.ts'
 import type { Readiness } from '../../gateway/probes.ts'
 import { type GatewaySchema, gatewayRowTypes } from '../../gateway/rows.ts'
+import { findWebUi, mountWebUi } from '../../gateway/web-ui.ts'
 import { errorMessage } from '../../lib/errors.ts'
 import type { Runservice } from '../../runservice/api.ts'
 import type { Installation, Mount } from './open-server.ts'
@@ -29,7 +30,7 @@ export async function openGatewayComponent(
   const { gateway, url, tracing } = settings
   const database = await databases.open<GatewaySchema>('gateway', { types: gatewayRowTypes })
   installation.watch('gateway', database)
-  mounts.push((app) =>
+  mounts.push((app) => {
     mountGateway(
       app,
       {
@@ -46,14 +47,16 @@ export async function openGatewayComponent(
         configstore,
         runservice,
         sources: projectSources({ directory: join(settings.dataDir, 'repositories') }, { configstore, clock }),
+        tryPollLock: (signal) => databases.coordination.tryLock('git-polling', signal),
         maintenance: serverMaintenance(databases, keys.sealing, opened),
         clock,
         logger,
         readiness: () => readinessOf(installation),
         generation: () => database.identity.generation,
       },
-    ),
-  )
+    )
+    mountWebUi(app, findWebUi())
+  })
   return database
 }
 

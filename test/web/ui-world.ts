@@ -1,0 +1,93 @@
+// A server with something to see: projects with runs that succeeded, failed, wait for approval, run, and could not be set up.
+
+import type { ApiClient } from '../../src/contract/client.ts'
+import { GitServer, TestServer } from '../server/test-server.ts'
+
+type Definition = Readonly<Record<string, unknown>>
+
+export class UiWorld implements AsyncDisposable {
+  readonly server: TestServer
+  readonly git: GitServer
+  readonly client: ApiClient
+
+  private constructor(server: TestServer, git: GitServer, client: ApiClient) {
+    this.server = server
+    this.git = git
+    this.client = client
+  }
+
+  /** Logged in is `ann`, an administrator. */
+  static async open(): Promise<UiWorld> {
+    await using undo = new AsyncDisposableStack()
+    const server = undo.use(await TestServer.start())
+    const git = undo.use(await GitServer.start({ 'README.md': '# Web\n' }))
+    const client = await server.setUp()
+    const world = new UiWorld(server, git, client)
+    undo.move()
+    return world
+  }
+
+  async createProject(name: string, parentRef = 'user/ann'): Promise<string> {
+    const source = { kind: 'git', url: this.git.url, auth: 'none', pollIntervalMs: 0 } as const
+    const { id } = await this.client.call('createProject', { body: { name, parentRef, source, visibility: 'public' } })
+    return id
+  }
+
+  /** Tasks by name, as in a definition: `{ build: { run: 'make' }, test: { run: 'make test', depends: ['build'] } }`. */
+  async createRun(
+    projectRef: string,
+    tasks: Readonly<Record<string, TestTask>>,
+    { branch = 'main', message = 'Make it work', name = 'ci' } = {},
+  ) {
+    const { runs } = await this.client.call('createProjectRuns', {
+      params: { projectRef },
+      body: {
+        branch,
+        message,
+        commitSha: this.git.repository.git('rev-parse', 'HEAD'),
+        definition: { fileName: 'config.json', content: JSON.stringify(definitionOf(name, tasks)) },
+      },
+    })
+    return runs[0]!
+  }
+
+  async untilPhase(runId: string, phase: 'running' | 'finished'): Promise<void> {
+    for await (const event of this.client.events('watchRun', { params: { runId } }))
+      if (event.event === 'run' && event.data.phase === phase) return
+  }
+
+  async untilFinished(runId: string) {
+    for await (const event of this.client.events('watchRun', { params: { runId } }))
+      if (event.event === 'run' && event.data.phase === 'finished') return event.data
+    return await this.client.call('getRun', { params: { runId } })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.git[Symbol.asyncDispose]()
+    await this.server[Symbol.asyncDispose]()
+  }
+}
+
+export type TestTask = {
+  readonly run?: string
+  readonly steps?: readonly unknown[]
+  readonly depends?: readonly unknown[]
+  readonly approval?: boolean
+}
+
+export function definitionOf(name: string, tasks: Readonly<Record<string, TestTask>>): Definition {
+  return {
+    runs: [
+      {
+        name,
+        tasks: Object.entries(tasks).map(([taskName, { run, steps, depends, approval }]) => ({
+          name: taskName,
+          runtime: { containers: [{ image: 'busybox' }] },
+          steps: steps ?? [{ type: 'run', name: 'make', command: run }],
+          ...(depends === undefined ? {} : { depends }),
+          ...(approval === undefined ? {} : { approval }),
+        })),
+      },
+    ],
+  }
+}

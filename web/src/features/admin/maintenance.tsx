@@ -1,0 +1,122 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useState } from 'react'
+import { addressOf } from '../../../../src/contract/client.ts'
+import { routes } from '../../../../src/contract/routes.ts'
+import { call } from '../../api/client.ts'
+import { Button } from '../../ui/button.tsx'
+import { Confirm } from '../../ui/dialogs.tsx'
+import { TextField } from '../../ui/field.tsx'
+import { Icon } from '../../ui/icon.tsx'
+import { Loaded, Stale } from '../../ui/load-state.tsx'
+import { Panel } from '../../ui/page.tsx'
+import { Ago } from '../../ui/time.tsx'
+import { Table } from '../account/account-page.tsx'
+
+/** No stream tells of instances: the page looks again. */
+const lookAgainMs = 5000
+
+export function Maintenance() {
+  const queryClient = useQueryClient()
+  const maintenance = useQuery({
+    queryKey: ['maintenance'],
+    queryFn: () => call('getMaintenance'),
+    refetchInterval: lookAgainMs,
+  })
+  const version = useQuery({ queryKey: ['version'], queryFn: () => call('getVersion') })
+  const [why, setWhy] = useState('')
+  const refresh = () => queryClient.invalidateQueries({ queryKey: ['maintenance'] })
+  return (
+    <Loaded query={maintenance} what="the state of the installation">
+      {(state) => (
+        <>
+          {state.isActive ? (
+            <Stale>
+              In maintenance{state.by === undefined ? '' : `, begun by ${state.by}`}
+              {state.why === undefined ? '' : `: ${state.why}`}.{' '}
+              {state.isEverywhere ? 'Every instance has entered it.' : 'Not every instance has entered it yet.'}
+            </Stale>
+          ) : null}
+          <Panel title="Maintenance">
+            <div className="form">
+              <p className="soft">
+                While it lasts nothing is written: no new runs, no changes. Running tasks go on and report afterwards.
+              </p>
+              {state.isActive ? (
+                <div>
+                  <Confirm
+                    trigger={<Button kind="primary">End the maintenance</Button>}
+                    title="End the maintenance?"
+                    action="End it"
+                    onConfirm={async () => {
+                      await call('endMaintenance')
+                      await refresh()
+                    }}
+                  >
+                    <p>Everything is served again.</p>
+                  </Confirm>
+                </div>
+              ) : (
+                <>
+                  <TextField
+                    label="Why"
+                    value={why}
+                    onChange={({ target }) => setWhy(target.value)}
+                    maxLength={500}
+                    help="Shown to whoever is refused."
+                  />
+                  <div>
+                    <Confirm
+                      trigger={<Button kind="danger">Begin maintenance</Button>}
+                      title="Begin maintenance?"
+                      action="Begin it"
+                      isDangerous
+                      onConfirm={async () => {
+                        await call('startMaintenance', { body: why === '' ? {} : { why } })
+                        await refresh()
+                      }}
+                    >
+                      <p>Until it ends, everybody but administrators on this page is refused.</p>
+                    </Confirm>
+                  </div>
+                </>
+              )}
+            </div>
+          </Panel>
+          <Panel isPadded={false} title="Instances">
+            <Table heads={['Instance', 'Version', 'Maintenance', 'Seen', 'Positions']}>
+              {state.instances.map((instance) => (
+                <tr key={instance.id}>
+                  <td>
+                    <code>{instance.id.slice(0, 13)}</code>{' '}
+                    {instance.isPresent ? null : <span className="tag">away</span>}
+                  </td>
+                  <td>{instance.version}</td>
+                  <td>{instance.hasEntered ? 'entered' : 'no'}</td>
+                  <td className="soft">
+                    <Ago time={instance.seenAt} />
+                  </td>
+                  <td className="soft">
+                    {Object.entries(instance.positions)
+                      .map(([service, position]) => `${service} ${position}`)
+                      .join(', ')}
+                  </td>
+                </tr>
+              ))}
+            </Table>
+          </Panel>
+          <Panel title="Export">
+            <div className="row">
+              <p className="grow soft">
+                All rows of the databases as one file, at any time and without stopping anything. Server{' '}
+                {version.data?.version ?? ''}. An import is done with <code>slipway import</code>.
+              </p>
+              <a className="button" href={addressOf(routes.exportData, {})} download="slipway-export">
+                <Icon name="download" /> Export
+              </a>
+            </div>
+          </Panel>
+        </>
+      )}
+    </Loaded>
+  )
+}

@@ -1,0 +1,50 @@
+import { useQuery } from '@tanstack/react-query'
+import { call } from '../../api/client.ts'
+import { Empty, Loaded } from '../../ui/load-state.tsx'
+import { Panel } from '../../ui/page.tsx'
+import { Ago } from '../../ui/time.tsx'
+import { Table } from '../account/account-page.tsx'
+import { RunLink } from '../runs/run-link.tsx'
+
+/** No stream tells of the queue: the page looks again. */
+const lookAgainMs = 5000
+
+export function Queue() {
+  const queue = useQuery({
+    queryKey: ['queue'],
+    queryFn: () => call('listQueue', { query: { limit: 100 } }),
+    refetchInterval: lookAgainMs,
+  })
+  return (
+    <Panel isPadded={false} title={`Queue${queue.data === undefined ? '' : `: ${queue.data.total}`}`}>
+      <Loaded query={queue} what="the queue">
+        {({ items, total }) =>
+          items.length === 0 ? (
+            <Empty title="Nothing waits" />
+          ) : (
+            <>
+              <Table heads={['#', 'Run', 'Task', 'Since', 'Why']}>
+                {items.map(({ position, run, task, since, reason }) => (
+                  <tr key={`${run.id} ${task?.id ?? ''}`}>
+                    <td>{position}</td>
+                    <td>
+                      <RunLink owner={{ type: run.owner.type, ref: run.owner.id }} number={run.number}>
+                        #{run.number} {run.name}
+                      </RunLink>
+                    </td>
+                    <td>{task === undefined ? <span className="faint">the whole run</span> : task.name}</td>
+                    <td className="soft">
+                      <Ago time={since} />
+                    </td>
+                    <td>{reason.message}</td>
+                  </tr>
+                ))}
+              </Table>
+              {total > items.length ? <p className="panel-body soft">and {total - items.length} more</p> : null}
+            </>
+          )
+        }
+      </Loaded>
+    </Panel>
+  )
+}

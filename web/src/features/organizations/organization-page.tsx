@@ -1,0 +1,195 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useNavigate, useParams } from '@tanstack/react-router'
+import type { FormEvent } from 'react'
+import { ApiError } from '../../../../src/contract/client.ts'
+import { call } from '../../api/client.ts'
+import { usePageTitle } from '../../app/page-head.ts'
+import { addressOfPath } from '../../app/project-address.ts'
+import { Button, LinkButton } from '../../ui/button.tsx'
+import { Confirm } from '../../ui/dialogs.tsx'
+import { SelectField, TextField } from '../../ui/field.tsx'
+import { Loaded, Problem } from '../../ui/load-state.tsx'
+import { Page, Panel } from '../../ui/page.tsx'
+import { Table } from '../account/account-page.tsx'
+
+const roles = [
+  ['member', 'Member'],
+  ['owner', 'Owner'],
+] as const
+
+export function OrganizationPage() {
+  const { organization: orgRef } = useParams({ from: '/inside/organizations/$organization' })
+  const params = { orgRef }
+  const queryClient = useQueryClient()
+  const navigate = useNavigate()
+  const organization = useQuery({
+    queryKey: ['organization', orgRef],
+    queryFn: () => call('getOrganization', { params }),
+  })
+  const members = useQuery({
+    queryKey: ['members', orgRef],
+    queryFn: () => call('listMembers', { params, query: { limit: 100 } }),
+  })
+  const invitations = useQuery({
+    queryKey: ['invitations', orgRef],
+    queryFn: () => call('listInvitations', { params, query: { limit: 100 } }),
+    retry: false,
+  })
+  const refresh = () =>
+    Promise.all([
+      queryClient.invalidateQueries({ queryKey: ['members', orgRef] }),
+      queryClient.invalidateQueries({ queryKey: ['invitations', orgRef] }),
+    ])
+  usePageTitle(orgRef)
+  return (
+    <Page
+      title={orgRef}
+      actions={
+        <LinkButton to="/groups/$group" params={{ group: addressOfPath(`org/${orgRef}`) }} icon="folder">
+          Projects
+        </LinkButton>
+      }
+    >
+      <Loaded query={organization} what="this organization">
+        {(data) => (
+          <>
+            <Panel isPadded={false} title="Members">
+              <Loaded query={members} what="the members">
+                {({ items }) => (
+                  <Table heads={['Name', 'Role', '']}>
+                    {items.map(({ id, user, role, version }) => (
+                      <tr key={id}>
+                        <td>{user.name}</td>
+                        <td>{role}</td>
+                        <td>
+                          <span className="row">
+                            <Confirm
+                              trigger={<Button size="small">{role === 'owner' ? 'Make member' : 'Make owner'}</Button>}
+                              title={`Make ${user.name} ${role === 'owner' ? 'a member' : 'an owner'}?`}
+                              action="Change the role"
+                              onConfirm={async () => {
+                                await call('setMember', {
+                                  params: { ...params, userRef: user.id },
+                                  body: { role: role === 'owner' ? 'member' : 'owner' },
+                                  ifMatch: version,
+                                })
+                                await refresh()
+                              }}
+                            >
+                              <p>
+                                {role === 'owner'
+                                  ? 'Members read what is private and, where projects allow it, act on runs.'
+                                  : 'Owners change everything here: projects, secrets, members.'}
+                              </p>
+                            </Confirm>
+                            <Confirm
+                              trigger={
+                                <Button size="small" kind="danger">
+                                  Remove
+                                </Button>
+                              }
+                              title={`Remove ${user.name} from ${data.name}?`}
+                              action="Remove"
+                              isDangerous
+                              onConfirm={async () => {
+                                await call('removeMember', {
+                                  params: { ...params, userRef: user.id },
+                                  ifMatch: version,
+                                })
+                                await refresh()
+                              }}
+                            >
+                              <p>What is private here is not theirs to see any more.</p>
+                            </Confirm>
+                          </span>
+                        </td>
+                      </tr>
+                    ))}
+                  </Table>
+                )}
+              </Loaded>
+            </Panel>
+            {(invitations.data?.items.length ?? 0) === 0 ? null : (
+              <Panel isPadded={false} title="Invited">
+                <ul className="rows">
+                  {invitations.data?.items.map(({ id, user, role }) => (
+                    <li key={id} className="row">
+                      <span className="grow">
+                        {user.name} <span className="faint">as {role}</span>
+                      </span>
+                      <Button
+                        size="small"
+                        onClick={() =>
+                          void call('deleteInvitation', { params: { ...params, userRef: user.id } }).then(refresh)
+                        }
+                      >
+                        Take back
+                      </Button>
+                    </li>
+                  ))}
+                </ul>
+              </Panel>
+            )}
+            <AddMember orgRef={orgRef} onDone={refresh} />
+            <Panel title="Remove">
+              <div className="row">
+                <p className="grow soft">The organization goes with all its groups, projects, runs and logs.</p>
+                <Confirm
+                  trigger={<Button kind="danger">Remove the organization</Button>}
+                  title={`Remove ${data.name}?`}
+                  action="Remove it for good"
+                  isDangerous
+                  typed={data.name}
+                  onConfirm={async () => {
+                    await call('deleteOrganization', { params, ifMatch: data.version })
+                    await navigate({ to: '/organizations' })
+                    await queryClient.invalidateQueries()
+                  }}
+                >
+                  <p>Nothing brings it back.</p>
+                </Confirm>
+              </div>
+            </Panel>
+          </>
+        )}
+      </Loaded>
+    </Page>
+  )
+}
+
+function AddMember({ orgRef, onDone }: { readonly orgRef: string; readonly onDone: () => Promise<unknown> }) {
+  const add = useMutation({
+    mutationFn: async (form: HTMLFormElement) => {
+      const data = new FormData(form)
+      const userRef = String(data.get('user')).trim()
+      const role = String(data.get('role')) as 'owner' | 'member'
+      try {
+        await call('setMember', { params: { orgRef, userRef }, body: { role } })
+      } catch (error) {
+        // Where members are invited, adding one is refused.
+        if (!(error instanceof ApiError) || error.code !== 'member_adding_refused') throw error
+        await call('createInvitation', { params: { orgRef }, body: { userRef, role } })
+      }
+      form.reset()
+    },
+    onSuccess: onDone,
+  })
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    add.mutate(event.currentTarget)
+  }
+  return (
+    <Panel title="Add somebody">
+      <form className="form" onSubmit={submit}>
+        <TextField label="User" name="user" required autoComplete="off" help="The name they log in with." />
+        <SelectField label="As" name="role" options={roles} defaultValue="member" />
+        {add.error === null ? null : <Problem error={add.error} />}
+        <div className="form-actions">
+          <Button type="submit" isBusy={add.isPending}>
+            Add
+          </Button>
+        </div>
+      </form>
+    </Panel>
+  )
+}

@@ -1,0 +1,86 @@
+// Projects and groups in the cache.
+
+import { queryOptions } from '@tanstack/react-query'
+import { call } from '../../api/client.ts'
+import type { Project, ProjectGroup } from '../../api/types.ts'
+
+/** By id or path. */
+export function projectQuery(projectRef: string) {
+  return queryOptions({
+    queryKey: ['project', projectRef],
+    queryFn: ({ signal }) => call('getProject', { params: { projectRef }, signal }),
+  })
+}
+
+export function groupQuery(projectGroupRef: string) {
+  return queryOptions({
+    queryKey: ['group', projectGroupRef],
+    queryFn: ({ signal }) => call('getProjectGroup', { params: { projectGroupRef }, signal }),
+  })
+}
+
+export const myOrganizationsQuery = queryOptions({
+  queryKey: ['organizations', 'mine'],
+  queryFn: ({ signal }) => allPages((cursor) => call('listCurrentUserOrganizations', { query: page(cursor), signal })),
+})
+
+export type GroupContent = { readonly groups: readonly ProjectGroup[]; readonly projects: readonly Project[] }
+
+/** What is directly in a group. */
+export function groupContentQuery(projectGroupRef: string) {
+  return queryOptions({
+    queryKey: ['group-content', projectGroupRef],
+    queryFn: async ({ signal }): Promise<GroupContent> => {
+      const params = { projectGroupRef }
+      const [groups, projects] = await Promise.all([
+        allPages<ProjectGroup>((cursor) => call('listSubgroups', { params, query: page(cursor), signal })),
+        allPages<Project>((cursor) => call('listProjects', { params, query: page(cursor), signal })),
+      ])
+      return { groups, projects }
+    },
+  })
+}
+
+/** The caller's whole tree is walked to here; deeper or larger ones are opened group by group. */
+const groupsMax = 60
+
+/** All projects in the caller's own groups and those of its organizations. */
+export function myProjectsQuery(userName: string) {
+  return queryOptions({
+    queryKey: ['projects', 'mine', userName],
+    enabled: userName !== '',
+    queryFn: async ({ signal, client }): Promise<readonly Project[]> => {
+      const organizations = await client.ensureQueryData(myOrganizationsQuery)
+      const projects: Project[] = []
+      let level: readonly string[] = [
+        `user/${userName}`,
+        ...organizations.map(({ organization }) => `org/${organization.name}`),
+      ]
+      let seen = 0
+      while (level.length > 0 && seen < groupsMax) {
+        signal.throwIfAborted()
+        seen += level.length
+        const contents = await Promise.all(level.map((path) => client.fetchQuery(groupContentQuery(path))))
+        projects.push(...contents.flatMap((content) => content.projects))
+        level = contents.flatMap((content) => content.groups.map((group) => group.path))
+      }
+      return projects
+    },
+  })
+}
+
+type Paged<T> = { readonly items: readonly T[]; readonly nextCursor?: string | undefined }
+
+const page = (cursor: string | undefined) => ({ limit: 100, ...(cursor === undefined ? {} : { cursor }) })
+
+/** Pages of 100 until the end. */
+export async function allPages<T>(fetchPage: (cursor: string | undefined) => Promise<Paged<T>>): Promise<readonly T[]> {
+  const items: T[] = []
+  let cursor: string | undefined
+  do {
+    const { items: more, nextCursor } = await fetchPage(cursor)
+    items.push(...more)
+    cursor = nextCursor
+  } while (cursor !== undefined)
+  return items
+}

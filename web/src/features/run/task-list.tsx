@@ -1,0 +1,54 @@
+import type { Run, TaskSummary } from '../../api/types.ts'
+import { StateMark } from '../../ui/state-mark.tsx'
+import { Duration } from '../../ui/time.tsx'
+import { type OwnerRef, TaskLink } from '../runs/run-link.tsx'
+import { stateOfTask, stateWords } from '../runs/run-state.ts'
+import { ApproveButton } from './run-actions.tsx'
+
+const conditionWords: Readonly<Record<string, string>> = {
+  on_success: '',
+  on_failure: 'on failure',
+  on_skipped: 'if skipped',
+}
+
+/** Every task with why it waits, was skipped or failed, and what it depends on. */
+export function TaskList({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
+  const names = new Map(run.tasks.map(({ id, name }) => [id, name]))
+  const sorted = [...run.tasks].sort((a, b) => a.level - b.level)
+  return (
+    <ul className="rows">
+      {sorted.map((task) => {
+        const state = stateOfTask(task)
+        return (
+          <li key={task.id} className="task-row" data-state={state}>
+            <StateMark state={state} />
+            <div className="clip">
+              <TaskLink owner={owner} number={run.number} taskId={task.id}>
+                {task.name}
+              </TaskLink>
+            </div>
+            <div className="row">
+              <span className="faint">
+                <Duration of={task} />
+              </span>
+              {state === 'approval' ? <ApproveButton runId={run.id} taskId={task.id} name={task.name} /> : null}
+            </div>
+            <div className="after">
+              {task.reason === undefined ? stateWords[state] : <span className="reason">{task.reason.message}</span>}
+              {task.depends.length === 0 ? null : ` · after ${dependencies(task, names)}`}
+            </div>
+          </li>
+        )
+      })}
+    </ul>
+  )
+}
+
+function dependencies({ depends }: TaskSummary, names: ReadonlyMap<string, string>): string {
+  return depends
+    .map(({ taskId, conditions }) => {
+      const words = conditions.map((condition) => conditionWords[condition] ?? '').filter((word) => word !== '')
+      return `${names.get(taskId) ?? taskId}${words.length === 0 ? '' : ` (${words.join(', ')})`}`
+    })
+    .join(', ')
+}

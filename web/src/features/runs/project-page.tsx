@@ -1,0 +1,178 @@
+// The page of a project: its runs, live, by branch, tag, pull request or state.
+
+import './runs.css'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { useEffect, useState } from 'react'
+import type { RunFilter } from '../../api/apply-run-change.ts'
+import type { Project } from '../../api/types.ts'
+import { usePageTitle } from '../../app/page-head.ts'
+import { pathOfAddress } from '../../app/project-address.ts'
+import { Button } from '../../ui/button.tsx'
+import { SelectField, TextField } from '../../ui/field.tsx'
+import { Icon } from '../../ui/icon.tsx'
+import { Loaded } from '../../ui/load-state.tsx'
+import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
+import { ProjectTabs } from '../projects/project-tabs.tsx'
+import { projectQuery } from '../projects/queries.ts'
+import { runsQuery } from './queries.ts'
+import { RunList } from './run-list.tsx'
+import { Sparkline } from './sparkline.tsx'
+
+export function ProjectPage() {
+  const { project: address } = useParams({ from: '/inside/projects/$project' })
+  const project = useQuery(projectQuery(pathOfAddress(address)))
+  usePageTitle(project.data?.name ?? address)
+  const title = project.data?.name ?? pathOfAddress(address).split('/').at(-1)
+  return (
+    <Page
+      above={<PathCrumbs path={project.data?.path ?? pathOfAddress(address)} />}
+      title={title}
+      below={project.data === undefined ? null : <Facts project={project.data} />}
+    >
+      <ProjectTabs project={address} />
+      <Loaded query={project} what="this project">
+        {(data) => <Runs project={data} />}
+      </Loaded>
+    </Page>
+  )
+}
+
+function Facts({ project }: { readonly project: Project }) {
+  return (
+    <div className="row soft">
+      {project.globalVisibility === 'private' ? (
+        <span className="tag">
+          <Icon name="lock" /> private
+        </span>
+      ) : (
+        <span className="tag">public</span>
+      )}
+      {project.source?.kind === 'git' ? <code className="clip">{project.source.url}</code> : null}
+      {project.source?.kind === 'remotesource' ? <code className="clip">{project.source.repositoryPath}</code> : null}
+      {project.isSourceBroken === true ? (
+        <span className="state" data-state="setuperror">
+          the repository cannot be reached
+        </span>
+      ) : null}
+    </div>
+  )
+}
+
+type Search = {
+  readonly ref?: 'branch' | 'tag' | 'pullRequest' | undefined
+  readonly name?: string | undefined
+  readonly state?: string | undefined
+  readonly text?: string | undefined
+}
+
+const stateFilters: Readonly<Record<string, Pick<RunFilter, 'phase' | 'result'>>> = {
+  live: { phase: ['queued', 'running'] },
+  success: { result: ['success'] },
+  failed: { result: ['failed'] },
+  stopped: { result: ['stopped'] },
+  setuperror: { phase: ['setuperror'] },
+}
+
+export function filterOf({ ref, name, state }: Search): RunFilter {
+  return {
+    ...(ref === undefined || name === undefined ? {} : { [ref]: name }),
+    ...(state === undefined ? {} : stateFilters[state]),
+  }
+}
+
+function Runs({ project }: { readonly project: Project }) {
+  const search = useSearch({ from: '/inside/projects/$project' })
+  const owner = { type: 'project', id: project.id } as const
+  const filter = filterOf(search)
+  const recent = useInfiniteQuery(runsQuery(owner, filter))
+  return (
+    <>
+      <div className="stack">
+        <Filters search={search} />
+        <Sparkline runs={recent.data?.pages.flatMap(({ items }) => items) ?? []} projectPath={project.path} />
+      </div>
+      <Panel isPadded={false}>
+        <h2 className="visually-hidden">Runs</h2>
+        <RunList owner={owner} ownerRef={{ type: 'project', ref: project.path }} filter={filter} text={search.text} />
+      </Panel>
+    </>
+  )
+}
+
+const refOptions = [
+  ['', 'Everything'],
+  ['branch', 'Branch'],
+  ['tag', 'Tag'],
+  ['pullRequest', 'Pull request'],
+] as const
+const stateOptions = [
+  ['', 'Any'],
+  ['live', 'Queued or running'],
+  ['success', 'Succeeded'],
+  ['failed', 'Failed'],
+  ['stopped', 'Stopped'],
+  ['setuperror', 'Setup error'],
+] as const
+
+function Filters({ search }: { readonly search: Search }) {
+  const navigate = useNavigate({ from: '/projects/$project' })
+  const [name, setName] = useState(search.name ?? '')
+  const [text, setText] = useState(search.text ?? '')
+  const change = (to: Search) => {
+    const next = { ref: search.ref, name: search.name, state: search.state, text: search.text, ...to }
+    void navigate({ search: next as never, replace: true })
+  }
+  // Typing does not ask the server at every key.
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      if ((search.name ?? '') !== name || (search.text ?? '') !== text)
+        change({ name: name === '' ? undefined : name, text: text === '' ? undefined : text })
+    }, 250)
+    return () => clearTimeout(timer)
+  })
+  const isFiltered = Object.values(search).some((value) => value !== undefined)
+  return (
+    <search className="filters">
+      <SelectField
+        label="Of"
+        value={search.ref ?? ''}
+        options={refOptions}
+        onChange={({ target }) => change({ ref: (target.value || undefined) as Search['ref'] })}
+      />
+      {search.ref === undefined ? null : (
+        <TextField
+          label={search.ref === 'pullRequest' ? 'Number' : 'Name'}
+          value={name}
+          onChange={({ target }) => setName(target.value)}
+          placeholder={search.ref === 'branch' ? 'main' : ''}
+        />
+      )}
+      <SelectField
+        label="State"
+        value={search.state ?? ''}
+        options={stateOptions}
+        onChange={({ target }) => change({ state: target.value || undefined })}
+      />
+      <TextField
+        label="Text"
+        type="search"
+        value={text}
+        placeholder="Name, message, commit"
+        onChange={({ target }) => setText(target.value)}
+      />
+      {isFiltered ? (
+        <Button
+          kind="quiet"
+          onClick={() => {
+            setName('')
+            setText('')
+            change({ ref: undefined, name: undefined, state: undefined, text: undefined })
+          }}
+        >
+          Clear
+        </Button>
+      ) : null}
+    </search>
+  )
+}
