@@ -31,10 +31,15 @@ export function checkCsrf(request: RequestOrigin, sessionSecret: string): void {
 export function checkOrigin(request: RequestOrigin): void {
   const { method, origin, secFetchSite, ownOrigins, allowedOrigins } = request
   if (isSafe(method)) return
+  // What the browser says itself holds also behind a proxy that changes scheme and host; no page can make it say so.
+  if (secFetchSite === 'same-origin') return
   if (origin !== undefined && (ownOrigins.includes(origin) || allowedOrigins.includes(origin))) return
-  const isForeign =
-    origin !== undefined || (secFetchSite !== undefined && secFetchSite !== 'same-origin' && secFetchSite !== 'none')
-  if (isForeign) throw new SlipwayError('csrf_refused', 'the request comes from a page of another site')
+  if (origin === undefined && (secFetchSite === undefined || secFetchSite === 'none')) return
+  const from = origin === undefined ? 'another site' : `${origin}, which is not this server`
+  throw new SlipwayError(
+    'csrf_refused',
+    `the request comes from a page of ${from}: if it is this server behind a proxy, set its url in the settings`,
+  )
 }
 
 function isSafe(method: string): boolean {

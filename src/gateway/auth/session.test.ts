@@ -77,6 +77,7 @@ test('a session changes something only with its own CSRF token', async () => {
 test.each([
   ['of this server', (url: string) => ({ origin: url }), 201],
   ['of another site', () => ({ origin: 'https://evil.example' }), 403],
+  ['of this server behind a proxy', () => ({ origin: 'https://ci.example', 'sec-fetch-site': 'same-origin' }), 201],
   ['of no site that can be named', () => ({ origin: 'null' }), 403],
   ['of another site, as the browser says', () => ({ 'sec-fetch-site': 'cross-site' }), 403],
   ['of another host of the same site', () => ({ 'sec-fetch-site': 'same-site' }), 403],
