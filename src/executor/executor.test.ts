@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { testRepository } from '../../test/support/git-repository.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
-import { SlipwayError } from '../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import type { RunConfigTask, Step } from '../pipeline/run-config.ts'
@@ -99,7 +99,9 @@ async function aBench(options: BenchOptions = {}): Promise<Bench> {
     start() {
       stopping = new AbortController()
       this.executor = new Executor(settings, components())
-      running = this.executor.run(stopping.signal)
+      running = this.executor.run(stopping.signal).catch((error: unknown) => {
+        if (!isSlipwayError(error, 'executor_removed')) throw error
+      })
     },
     async stop() {
       stopping.abort()

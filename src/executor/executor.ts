@@ -62,8 +62,8 @@ export class Executor {
   }
 
   /**
-   * Executes orders until `signal` is aborted, then lets go of running tasks as planned and returns. Errors: `unauthenticated`,
-   * after letting go, when the runservice refuses this executor again and again.
+   * Executes orders until `signal` is aborted, then lets go of running tasks as planned and returns. Errors, after letting go:
+   * `unauthenticated` when the runservice refuses this executor again and again, `executor_removed`.
    */
   async run(signal: AbortSignal): Promise<void> {
     this.#stopping = signal
@@ -85,7 +85,8 @@ export class Executor {
       } catch (error) {
         if (signal.aborted) break
         // Once may be an instance that does not know the token yet.
-        if (!isSlipwayError(error, 'unauthenticated')) refusals = 0
+        if (isSlipwayError(error, 'executor_removed')) refused = error
+        else if (!isSlipwayError(error, 'unauthenticated')) refusals = 0
         else if (++refusals >= refusalsMax) refused = error
         this.#components.logger.warn(hasOrphans ? 'pods not cleaned up' : 'connection to the runservice lost', {
           error,

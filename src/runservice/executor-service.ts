@@ -37,7 +37,7 @@ import { applyReport } from './scheduler/apply-report.ts'
 import { failTask } from './scheduler/hand-out.ts'
 import { type Affected, putTask, type Settle } from './stimulus.ts'
 import type { ExecutorTask, ExecutorTokenRow, RunConfigRow, RunTask } from './types.ts'
-import { isFinishedStep } from './types.ts'
+import { isFinishedStep, isFinishedTask } from './types.ts'
 import { type UploadedArchive, type UploadPart, Uploads } from './uploads.ts'
 
 export type ExecutorServiceComponents = OrderContext & {
@@ -78,6 +78,9 @@ export class ExecutorService implements RegisteringExecutorApi {
     const { database, settle, clock } = this.#components
     const id = this.executorId
     const { has, ...facts } = hello
+    // Removed while it was away: it is told that nothing of what it has is known, and nothing is written down.
+    if (this.#token?.removedAt !== undefined)
+      return { connection: 1, position: database.position, gone: has.map((task) => task.id) }
     const labels = this.#token?.labels ?? facts.labels
     checkLabels(labels)
     const name = this.#token?.name
@@ -111,6 +114,8 @@ export class ExecutorService implements RegisteringExecutorApi {
     signal: AbortSignal,
   ): Promise<AsyncIterable<SentOrder>> {
     const { database, feed } = this.#components
+    if (this.#token?.removedAt !== undefined)
+      throw new SlipwayError('executor_removed', `executor ${this.executorId} was removed`)
     await database.waitFor(position, signal)
     const subscription = feed.subscribe({
       executorId: this.executorId,
@@ -201,7 +206,12 @@ export class ExecutorService implements RegisteringExecutorApi {
     frame: Uint8Array,
     signal?: AbortSignal,
   ): Promise<LogPosition> {
-    return await this.#components.logs.storeFrame(this.#logKey(executorTaskId, log), frame, signal)
+    const { logs } = this.#components
+    const { runId } = this.#order(executorTaskId)
+    const key = this.#logKey(executorTaskId, log)
+    const position = await logs.storeFrame(key, frame, signal)
+    await this.#deleteLogOfDeletedRun(runId, key)
+    return position
   }
 
   offerLive(executorTaskId: string, log: LogName, firstByte: number, bytes: Uint8Array): void {
@@ -213,7 +223,17 @@ export class ExecutorService implements RegisteringExecutorApi {
   }
 
   async finishLog(executorTaskId: string, log: LogName, signal?: AbortSignal): Promise<void> {
-    await this.#components.logs.finish(this.#logKey(executorTaskId, log), signal)
+    const { logs } = this.#components
+    const { runId } = this.#order(executorTaskId)
+    const key = this.#logKey(executorTaskId, log)
+    await logs.finish(key, signal)
+    await this.#deleteLogOfDeletedRun(runId, key)
+  }
+
+  /** What was on its way while the run was deleted came too late to be deleted with it. */
+  async #deleteLogOfDeletedRun(runId: string, key: LogKey): Promise<void> {
+    const { database, logs } = this.#components
+    if (database.view((tx) => tx.entry(runId) === undefined)) await logs.delete(key)
   }
 
   async saveArchive(
@@ -233,6 +253,8 @@ export class ExecutorService implements RegisteringExecutorApi {
     const { result } = await database.do((tx) => {
       const first = tx.get('archive', id)
       if (first !== undefined) return first
+      // Its run may have been deleted while the archive was on its way.
+      if (tx.get('executortask', executorTaskId) === undefined) throw this.#gone(executorTaskId)
       tx.put('archive', id, { ...stored, runTaskId: order.runTaskId, step, createdAt: now, lastUsedAt: now })
       return undefined
     })
@@ -433,7 +455,8 @@ export class ExecutorService implements RegisteringExecutorApi {
 
   #wasTakenAway({ runId, runTaskId }: ExecutorTask): boolean {
     const task = this.#components.database.view((tx) => tx.get('runtask', runTaskRowId(runId, runTaskId)))
-    return task?.reason?.kind === 'executor_lost'
+    // An order goes with the end of its task, which the executor told: unless the executor was lost, or the run was deleted.
+    return task === undefined || !isFinishedTask(task.status) || task.reason?.kind === 'executor_lost'
   }
 
   /** Logs belong to the run task. `executor_task_gone` when it is not this executor's. */
@@ -450,10 +473,12 @@ export class ExecutorService implements RegisteringExecutorApi {
 
   #order(executorTaskId: string): ExecutorTask {
     const order = this.#findOrder(executorTaskId)
-    if (order === undefined) {
-      throw new SlipwayError('executor_task_gone', `executor ${this.executorId} has no task ${executorTaskId}`)
-    }
+    if (order === undefined) throw this.#gone(executorTaskId)
     return order
+  }
+
+  #gone(executorTaskId: string): SlipwayError {
+    return new SlipwayError('executor_task_gone', `executor ${this.executorId} has no task ${executorTaskId}`)
   }
 
   #cacheGroups(executorTaskId: string): CacheGroups {

@@ -13,6 +13,7 @@ import {
   type GroupCounter,
   isFinishedRun,
   isFinishedTask,
+  type RemovedOwner,
   type Run,
   type RunConfigRow,
   type RunConfigTaskRow,
@@ -49,6 +50,8 @@ export type RunserviceSchema = {
   takenslots: TakenSlots
   /** Id: the project's, the second element of a group. */
   served: ServedProject
+  /** Id: the first two elements of the group. */
+  removedowner: RemovedOwner
   /** Id: the second element of the group. */
   counter: GroupCounter
   /** Ids: `run`, `runevent`. */
@@ -116,11 +119,12 @@ export const runserviceRowTypes = {
     indexes: {
       byHash: (token: ExecutorTokenRow) => [token.hash],
       byExecutor: (token: ExecutorTokenRow) => [token.executorId],
-      byName: (token: ExecutorTokenRow) => [token.name],
+      byName: (token: ExecutorTokenRow) => (token.removedAt === undefined ? [token.name] : undefined),
     },
   },
   takenslots: {},
   served: { indexes: { byTurn: (row: ServedProject) => [row.turn] } },
+  removedowner: { indexes: { byTime: (row: RemovedOwner) => [row.removedAt] } },
   counter: {},
   sequence: {},
   runevent: {},

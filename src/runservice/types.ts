@@ -177,6 +177,8 @@ export type ExecutorTokenRow = {
   readonly labels?: Readonly<Record<string, string>>
   readonly createdAt: number
   readonly createdBy?: string
+  /** When its executor was removed: it opens nothing any more, but the executor can still be told that all it has is gone. */
+  readonly removedAt?: number
 }
 
 /** How many orders an executor has: `executortask` rows, counted in the transactions that write and delete them. */
@@ -184,6 +186,9 @@ export type TakenSlots = { readonly count: number }
 
 /** When a project was handed an executor last: the larger the turn, the later. */
 export type ServedProject = { readonly turn: number; readonly at: number }
+
+/** A project or user that was deleted; it has no runs soon, and gets none. */
+export type RemovedOwner = { readonly removedAt: number }
 
 export type GroupCounter = { readonly value: number }
 export type Sequence = { readonly value: number }

@@ -1,7 +1,7 @@
 // `slipway executor` as processes of their own, killed and stopped while they work.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { NewRunRequest, Runservice, RunView } from '../../src/runservice/api.ts'
@@ -193,6 +193,25 @@ test('an executor whose token is revoked stops and says what to do', { timeout }
   expect(executor.output).toContain('Get a new one from an administrator')
   executor.start()
   expect(await executor.end()).toBe(2)
+})
+
+test('an executor that was removed while it was away ends what it has, and stops', { timeout }, async () => {
+  const cluster = await aCluster()
+  const { runservice } = cluster.servers[0]!
+  const executor = await cluster.executor('one')
+  executor.start()
+  await connected(runservice, executor)
+  const runId = await create(runservice, aRun('r', { a: 'echo begun; sleep 1000' }))
+  await until(() => isRunning(runservice, runId))
+  await executor.kill()
+  await runservice.removeExecutor(executor.id)
+  expect((await ended(runservice, runId)).tasks[0]!.task.reason).toMatchObject({ kind: 'executor_lost' })
+  expect(readdirSync(join(executor.dir, 'data', 'journal'))).not.toEqual([])
+  executor.start()
+  expect(await executor.end()).toBe(2)
+  expect(executor.output).toContain('this executor was removed')
+  expect(readdirSync(join(executor.dir, 'data', 'journal'))).toEqual([])
+  expect(await runservice.listExecutors()).toEqual([])
 })
 
 test('one data directory is for one process, and for one executor', { timeout }, async () => {

@@ -317,13 +317,31 @@ describe('a token', () => {
     await expect(runservice.revokeExecutorToken(first.id)).rejects.toMatchObject({ code: 'executor_token_not_found' })
   })
 
-  test('goes with its executor', async () => {
-    const { runservice } = await anInstallation()
-    const { token, executorId } = await runservice.createExecutorToken({ name: 'one' })
-    await runservice.admitExecutor(token).register(new FakeExecutor(runservice).hello)
+  test('of an executor that was removed tells it only that all it has is gone, for 30 days', async () => {
+    const installation = await anInstallation()
+    const { runservice, clock } = installation
+    const { token, id, executorId } = await runservice.createExecutorToken({ name: 'one' })
+    const { hello } = new FakeExecutor(runservice)
+    await runservice.admitExecutor(token).register(hello)
     await runservice.removeExecutor(executorId)
-    expect(() => runservice.admitExecutor(token)).toThrow('not valid')
+    const has = [{ id: 'a.1', lastStatus: 1 }]
+    const messages: unknown[] = []
+    const connect = async () => {
+      for await (const message of runservice.admitExecutor(token).connect({ ...hello, has }, never))
+        messages.push(message)
+    }
+    await expect(connect()).rejects.toMatchObject({ code: 'executor_removed' })
+    expect(messages).toEqual([{ kind: 'gone', executorTaskId: 'a.1' }])
+    expect(await runservice.listExecutors()).toEqual([])
     expect(await runservice.listExecutorTokens()).toEqual([])
+    await expect(runservice.revokeExecutorToken(id)).rejects.toMatchObject({ code: 'executor_token_not_found' })
+    await expect(runservice.createExecutorToken({ name: 'two', executorId })).rejects.toMatchObject({
+      code: 'executor_not_found',
+    })
+    await runservice.createExecutorToken({ name: 'one' })
+    clock.pass(31 * 24 * 60 * minute)
+    await runservice.clean({ logsMs: 0, workspacesMs: 0, eventsMs: 0 })
+    expect(() => runservice.admitExecutor(token)).toThrow('not valid')
   })
 
   test.each([

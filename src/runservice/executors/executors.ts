@@ -105,7 +105,7 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
       tx.put('executorset', executorSetId, { version })
       const executor = getExecutor(tx, executorId)
       tx.delete('executor', executorId)
-      for (const { id } of tokensOf(tx, executorId)) tx.delete('executortoken', id)
+      for (const token of tokensOf(tx, executorId)) tx.put('executortoken', token.id, { ...token, removedAt: now })
       const lastSeenAt = this.#lastSeenAt(executor)
       const tasks = failTasksOf(tx, executorId, { now, lastSeenAt })
       return { affected: runsOf(tasks), result: tasks }
@@ -128,7 +128,9 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
       ...(createdBy === undefined ? {} : { createdBy }),
     }
     await database.do((tx) => {
-      if (executorId !== undefined && tokensOf(tx, executorId).length === 0) getExecutor(tx, executorId)
+      const isNew = executorId === undefined
+      if (!isNew && tokensOf(tx, executorId).every(({ removedAt }) => removedAt !== undefined))
+        getExecutor(tx, executorId)
       insertToken(tx, row)
     })
     return { ...viewOfToken(row), token }
@@ -136,12 +138,14 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
 
   async listExecutorTokens(): Promise<readonly ExecutorTokenView[]> {
     const rows = this.#components.database.view((tx) => tx.list('executortoken'))
-    return rows.map(({ body }) => viewOfToken(body)) // ids sort by creation
+    // Ids sort by creation.
+    return rows.flatMap(({ body }) => (body.removedAt === undefined ? [viewOfToken(body)] : []))
   }
 
   async revokeExecutorToken(tokenId: string): Promise<void> {
     await this.#components.database.do((tx) => {
-      if (tx.get('executortoken', tokenId) === undefined)
+      const token = tx.get('executortoken', tokenId)
+      if (token === undefined || token.removedAt !== undefined)
         throw new SlipwayError('executor_token_not_found', `there is no token ${tokenId}`)
       tx.delete('executortoken', tokenId)
     })
@@ -162,6 +166,14 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
       )
     this.feed.heard(found.executorId)
     return found
+  }
+
+  /** Forgets tokens of executors that were removed before `before`. */
+  async clean(before: number): Promise<void> {
+    await this.#components.database.do((tx) => {
+      for (const { id, body } of tx.list('executortoken'))
+        if (body.removedAt !== undefined && body.removedAt < before) tx.delete('executortoken', id)
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

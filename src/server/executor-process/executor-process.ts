@@ -33,8 +33,8 @@ const retryMsMax = 10_000
 
 /**
  * Executes tasks until `signal` is aborted, then lets go of those that run: their pods stay, and the next process on the same data
- * directory goes on with them. Errors: `unauthenticated` for a token that is not valid, `driver_unavailable`, `executor_running`,
- * `executor_data_foreign`.
+ * directory goes on with them. Errors: `unauthenticated` for a token that is not valid, `executor_removed`, `driver_unavailable`,
+ * `executor_running`, `executor_data_foreign`.
  */
 export async function runExecutorProcess(
   settings: ExecutorProcessSettings,
@@ -97,7 +97,10 @@ export async function runExecutorProcess(
   try {
     await executor.run(signal)
   } catch (error) {
-    throw isSlipwayError(error, 'unauthenticated') ? refusedBy(settings, error) : error
+    if (isSlipwayError(error, 'unauthenticated')) throw refusedBy(settings, error)
+    if (!isSlipwayError(error, 'executor_removed')) throw error
+    const message = `this executor was removed from ${url}; what it had was ended. To come back it needs a new token and an empty data directory`
+    throw new SlipwayError('executor_removed', message, { cause: error })
   }
 }
 

@@ -52,8 +52,9 @@ export async function openExecutorComponent(
       },
     )
     const stopping = new AbortController()
-    const running = executor.run(stopping.signal)
-    running.catch((error: unknown) => logger.error('the executor stopped', { error }))
+    const running = executor
+      .run(stopping.signal)
+      .catch((error: unknown) => logger.error('the executor stopped', { error }))
     undo.defer(async () => {
       stopping.abort()
       await running
