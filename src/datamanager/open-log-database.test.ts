@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import { type AppendResult, type ChangeLog, genesisHash } from './change-log.ts'
@@ -275,3 +276,34 @@ test('a log that is out of reach is told of once, and once more when it is over'
   await world.finish(waiting)
   expect(told).toEqual(['the change log cannot be reached', 'the change log is reached again'])
 })
+
+test.each(['after 30 s', 'never'])(
+  'while the log answers %s, reads are served from what is applied, and callers are bounded',
+  async (when) => {
+    using world = new World()
+    let isSlow = false
+    const log = new MemoryChangeLog(world.store, async (_call, { act }, signal) => {
+      if (isSlow) await world.clock.sleep(when === 'never' ? Number.MAX_SAFE_INTEGER : 30_000, signal)
+      return act()
+    })
+    await using db = await world.open(log)
+    await world.finish(db.do((tx) => tx.put('box', 'a', { size: 1 })))
+    isSlow = true
+    const write = () => db.do((tx) => tx.put('box', 'a', { size: 2 }))
+    const waiting = write()
+    waiting.catch(() => undefined)
+    await world.finish(world.clock.sleep(5000))
+    const startedAt = performance.now()
+    expect(db.view((tx) => tx.get('box', 'a'))).toEqual({ size: 1 })
+    expect(performance.now() - startedAt).toBeLessThan(100)
+    const more = Array.from({ length: limits.queuedTransactions.value + 10 }, () =>
+      write().catch((error: unknown) => error),
+    )
+    expect(await more.at(-1)).toMatchObject({ code: 'database_overloaded' })
+    if (when === 'after 30 s') {
+      expect(await world.finish(waiting)).toMatchObject({ position: 2 })
+      expect(db.view((tx) => tx.get('box', 'a'))).toEqual({ size: 2 })
+    }
+    db.fail(new SlipwayError('database_closed', 'the test has ended'))
+  },
+)
