@@ -1,5 +1,6 @@
 // Every operation of the public API, by its name.
 
+import { deliveryRoutes } from './routes/deliveries.ts'
 import { organizationRoutes } from './routes/organizations.ts'
 import { projectRoutes } from './routes/projects.ts'
 import { runRoutes } from './routes/runs.ts'
@@ -15,6 +16,7 @@ export const routes = {
   ...projectRoutes,
   ...projectSecretRoutes,
   ...runRoutes,
+  ...deliveryRoutes,
   ...systemRoutes,
 } as const
 

@@ -465,6 +465,19 @@ const steps: readonly Step[] = [
   ['root', 'removeExecutor', { params: { executorId: 'x1' } }],
   ['root', 'removeExecutor', { params: { executorId: 'x1' } }, 'executor_not_found'],
 
+  // Deliveries
+  [
+    'ann',
+    'createWebhookSecret',
+    { params: web },
+    { webhookUrl: expect.stringMatching(/^\/webhooks\//), secret: expect.any(String) },
+  ],
+  ['bob', 'createWebhookSecret', { params: web }, 'forbidden'],
+  ['ann', 'listDeliveries', { params: web }, { items: [{ source: 'hook', event: 'first look' }] }],
+  ['ann', 'listDeliveries', { params: web, query: { cursor: 'nonsense' } }, 'list_invalid'],
+  ['ann', 'redeliver', () => ({ params: { ...web, deliveryId: ids.get('delivery')! } }), { state: 'queued' }],
+  ['ann', 'redeliver', { params: { ...web, deliveryId: 'none' } }, 'delivery_not_found'],
+
   // The installation
   ['nobody', 'getVersion', {}, { version: '1.2.3' }],
   ['nobody', 'getOpenApi', {}, { openapi: '3.1.0' }],
@@ -517,6 +530,7 @@ async function after([, operation]: Step, { body }: Answer): Promise<void> {
       ids.set('account', (await aLinkedAccount(configstore, await configstore.getUser({ user: 'bob' }))).account.id)
   }
   if (operation === 'createProjectRuns') ids.set(ids.has('run') ? 'second' : 'run', found.runs[0]!.id)
+  if (operation === 'listDeliveries') ids.set('delivery', (body as { items: { id: string }[] }).items[0]!.id)
   if (operation === 'getProjectRun') ids.set('task', found.tasks[0]!.id)
   if (operation === 'createExecutorToken') ids.set('executorToken', found.token.id)
   if (operation === 'deleteExecutorToken')

@@ -11,7 +11,11 @@ import type { Runservice } from '../runservice/api.ts'
 import { isSecure } from './auth/authenticate.ts'
 import { LoginGuard } from './auth/login-guard.ts'
 import { Sessions } from './auth/sessions.ts'
+import { Inbox } from './deliveries/inbox.ts'
+import { mountDeliveries } from './deliveries/mount-deliveries.ts'
+import type { PollLock } from './deliveries/poller.ts'
 import type { Handler, Handlers } from './handler.ts'
+import { deliveryHandlers } from './handlers/deliveries.ts'
 import { organizationHandlers } from './handlers/organizations.ts'
 import { projectHandlers } from './handlers/projects.ts'
 import { runHandlers } from './handlers/runs.ts'
@@ -39,6 +43,8 @@ export type GatewayComponents = {
   readonly runservice: Runservice
   /** Repositories of projects; without them runs are made by hand only, of definitions that are given. */
   readonly sources?: ProjectSources
+  /** Lets one instance at a time look at repositories; without it none does unasked. */
+  readonly tryPollLock?: (signal: AbortSignal) => Promise<PollLock | undefined>
   /** Of all databases of the installation. */
   readonly maintenance: Maintenance
   readonly clock: Clock
@@ -76,6 +82,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     configstore,
     runservice,
     sources,
+    inbox: new Inbox({ database, clock }),
     maintenance,
     sessions,
     clock,
@@ -91,6 +98,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     ...projectHandlers(shared),
     ...secretHandlers(shared),
     ...runHandlers(shared),
+    ...deliveryHandlers(shared),
     ...systemHandlers(shared),
   }
   app.decorateRequest('caller')
@@ -100,6 +108,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
   app.addContentTypeParser('application/octet-stream', (_, payload, done) => done(null, payload))
   for (const [id, route] of Object.entries(routes) as [RouteId, Route][])
     mountRoute(app, id, route, handlers[id] as Handler<Route>, mounted)
+  mountDeliveries(app, { ...shared, database, logger, tryPollLock: components.tryPollLock })
   mountProbes(app, { metrics, readiness: components.readiness ?? (() => ({ isReady: true })) })
   const closing = new AbortController()
   app.addHook('onClose', async () => closing.abort())

@@ -19,6 +19,11 @@ export class FakeRepository implements GitSource {
     return sha
   }
 
+  /** The commit is known by another name as well. */
+  alias(sha: string, of: string): void {
+    this.#commits.set(sha, { ...this.#commit(of), sha })
+  }
+
   /** Moves or makes a ref; without a commit it is gone. */
   point(ref: string, sha?: string): void {
     if (sha === undefined) this.#refs.delete(ref)

@@ -1,6 +1,7 @@
 // The rows of the gateway's own database.
 
 import type { RowTypes } from '../datamanager/database.ts'
+import type { Delivery, LookedAt, SeenRef } from './deliveries/delivery.ts'
 
 /** Id: SHA-256 of the secret in the cookie, hex; all times in milliseconds since 1970. */
 export type Session = {
@@ -22,6 +23,9 @@ export type RememberedRequest = {
 export type GatewaySchema = {
   session: Session
   request: RememberedRequest
+  delivery: Delivery
+  lookedat: LookedAt
+  seenref: SeenRef
 }
 
 export const gatewayRowTypes = {
@@ -32,4 +36,16 @@ export const gatewayRowTypes = {
     },
   },
   request: { indexes: { byExpiry: (request: RememberedRequest) => [request.expiresAt] } },
+  delivery: {
+    indexes: {
+      byProject: (delivery: Delivery) => [delivery.projectId, delivery.receivedAt],
+      byKey: ({ projectId, key }: Delivery) => (key === undefined ? undefined : [projectId, key]),
+      byDue: ({ queued }: Delivery) => (queued === undefined ? undefined : [queued.dueAt]),
+      /** Those of one ref follow each other in the order of their ids. */
+      byQueue: ({ projectId, ref, queued }: Delivery) => (queued === undefined ? undefined : [projectId, ref]),
+      byAge: ({ receivedAt, queued }: Delivery) => (queued === undefined ? [receivedAt] : undefined),
+    },
+  },
+  lookedat: {},
+  seenref: { indexes: { byProject: (seen: SeenRef) => [seen.projectId] } },
 } as const satisfies RowTypes

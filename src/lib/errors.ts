@@ -200,6 +200,9 @@ const errors = {
   member_adding_refused: error('conflict', 'Members are invited here, not added.'),
   invitations_off: error('conflict', 'Members are added here, not invited.'),
   idempotency_key_reused: error('conflict', 'The Idempotency-Key came before with another request.'),
+  webhook_refused: error('forbidden', 'A webhook is not signed with the secret of the project, or not for it.'),
+  delivery_not_found: error('notfound', 'The project has no such delivery, or not any more.'),
+  delivery_not_repeatable: error('conflict', 'Nothing is kept of the delivery that could be done again.'),
   log_not_found: error('notfound', 'There is no such log, or it was removed.'),
   log_not_complete: error('conflict', 'The log is still being written.'),
   // command line

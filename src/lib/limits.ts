@@ -245,6 +245,11 @@ export const limits = {
   tracesWaiting: limit(1000, 'count', 'Traces of further runs that end are dropped while the collector is slow.'),
   traceAttempts: limit(5, 'count', 'A trace that the collector did not take as often is dropped.'),
   traceSendMs: limit(10 * seconds, 'milliseconds', 'A collector that does not answer in this time is asked again.'),
+  webhookBytes: limit(25 * MiB, 'bytes', 'A larger webhook is refused.'),
+  deliveriesQueued: limit(10_000, 'count', 'Further webhooks of a project with so many waiting are `rate_limited`.'),
+  deliveriesPerProject: limit(1_000, 'count', 'With a further delivery the oldest of the project are forgotten.'),
+  deliveryRetentionMs: limit(30 * days, 'milliseconds', 'Older deliveries are forgotten.'),
+  refsPerLook: limit(100, 'count', 'Of more branches and tags that changed between two looks the rest start nothing.'),
   followedLogBytes: limit(
     4 * MiB,
     'bytes',

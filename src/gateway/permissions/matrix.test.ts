@@ -141,6 +141,7 @@ async function askFor(
     secretName: 'none',
     variableName: 'none',
     remoteSourceRef: 'none',
+    deliveryId: 'none',
     executorId: 'none',
     ...harmless[operation]?.params,
   }

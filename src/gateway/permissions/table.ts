@@ -105,6 +105,11 @@ export const permissions = {
   updateProjectGroupVariable: owners('projectgroup', 'admin'),
   deleteProjectGroupVariable: owners('projectgroup', 'admin'),
 
+  // Who did what in a repository is for those who work there.
+  listDeliveries: readers('project', 'member'),
+  redeliver: owners('project', 'run'),
+  createWebhookSecret: owners('project', 'admin'),
+
   listProjectRuns: readers('project', 'user'),
   createProjectRuns: { ...owners('project', 'run'), asUser: true },
   getProjectRun: readers('project', 'anonymous'),

@@ -8,6 +8,7 @@ import { readSecretFile } from '../../remote/read-secret.ts'
 import { type AddRemote, allPages, type Remote } from '../../remote/remote-command.ts'
 
 type Project = ResponseOf<ApiRoutes['getProject']>
+type Delivery = ResponseOf<ApiRoutes['listDeliveries']>['items'][number]
 type Group = ResponseOf<ApiRoutes['getProjectGroup']>
 
 const projectColumns: readonly Column<Project>[] = [
@@ -25,6 +26,21 @@ const groupColumns: readonly Column<Group>[] = [
   ['path', ({ path }) => path],
   ['visibility', ({ globalVisibility }) => globalVisibility],
   ['id', ({ id }) => id],
+]
+
+const deliveryColumns: readonly Column<Delivery>[] = [
+  ['received', ({ receivedAt }) => receivedAt],
+  ['from', ({ source }) => source],
+  ['event', ({ event }) => event],
+  ['ref', ({ ref }) => ref],
+  ['state', ({ state }) => state],
+  ['why', ({ message }) => message],
+  ['id', ({ id }) => id],
+]
+const hookColumns: readonly Column<ResponseOf<ApiRoutes['createWebhookSecret']>>[] = [
+  ['webhook', ({ webhookUrl }) => webhookUrl],
+  ['secret', ({ secret }) => secret],
+  ['or the hook', ({ hookUrl }) => hookUrl],
 ]
 
 const yesNo = (flags: string, description: string) => new Option(flags, description).choices(['yes', 'no'])
@@ -126,7 +142,40 @@ export function addProjectCommands(program: Command, add: AddRemote): void {
       await client.call('deleteProject', { params: { projectRef } })
     },
   )
+  addDeliveryCommands(project, add)
   addGroupCommands(program, add)
+}
+
+function addDeliveryCommands(project: Command, add: AddRemote): void {
+  add(
+    project
+      .command('deliveries <project>')
+      .summary('what came about its repository, and why it started runs or did not')
+      .option('-n, --limit <number>', 'at most so many', '25'),
+    async ({ client, io, format }, options: { limit: string }, projectRef: string) => {
+      const params = { projectRef }
+      const items = await allPages((query) => client.call('listDeliveries', { params, query }), Number(options.limit))
+      printList(items, deliveryColumns, format, io)
+    },
+  )
+  add(
+    project.command('redeliver <project> <delivery>').summary('do again what a delivery was about'),
+    async ({ client, io, format }, _options, projectRef: string, deliveryId: string) => {
+      const delivery = await client.call('redeliver', { params: { projectRef, deliveryId } })
+      printItem(delivery, deliveryColumns, format, io)
+    },
+  )
+  add(
+    project
+      .command('hook <project>')
+      .summary('make a new secret for webhooks, and tell the addresses to set them up with; they are told only now'),
+    async ({ client, io, format }, _options, projectRef: string) => {
+      const made = await client.call('createWebhookSecret', { params: { projectRef } })
+      const absolute = (address: string) => new URL(address, client.url).href
+      const told = { ...made, webhookUrl: absolute(made.webhookUrl), hookUrl: absolute(made.hookUrl) }
+      printItem(told, hookColumns, format, io)
+    },
+  )
 }
 
 function addGroupCommands(program: Command, add: AddRemote): void {

@@ -1,0 +1,41 @@
+// Deliveries: why a push started something, or nothing.
+
+import { defineRoute } from '../route.ts'
+import { Id, listOf, object, ProjectRef, paging } from '../schemas/common.ts'
+import { Delivery, NewWebhookSecret } from '../schemas/deliveries.ts'
+
+const tag = 'deliveries'
+
+export const deliveryRoutes = {
+  listDeliveries: defineRoute({
+    method: 'GET',
+    path: '/projects/:projectRef/deliveries',
+    tag,
+    summary: 'What came about the repository of a project and what became of it, the newest first.',
+    auth: 'required',
+    params: object({ projectRef: ProjectRef }),
+    query: object(paging),
+    responses: { 200: listOf(Delivery) },
+    errors: ['project_not_found', 'list_invalid'],
+  }),
+  redeliver: defineRoute({
+    method: 'POST',
+    path: '/projects/:projectRef/deliveries/:deliveryId/redeliver',
+    tag,
+    summary: 'Does what a delivery was about again.',
+    auth: 'required',
+    params: object({ projectRef: ProjectRef, deliveryId: Id }),
+    responses: { 201: Delivery },
+    errors: ['project_not_found', 'delivery_not_found', 'delivery_not_repeatable', 'rate_limited'],
+  }),
+  createWebhookSecret: defineRoute({
+    method: 'POST',
+    path: '/projects/:projectRef/webhook-secret',
+    tag,
+    summary: 'Makes a new secret for webhooks; the one before it stays valid until the next.',
+    auth: 'required',
+    params: object({ projectRef: ProjectRef }),
+    responses: { 201: NewWebhookSecret },
+    errors: ['project_not_found', 'owner_changed'],
+  }),
+} as const

@@ -1,0 +1,303 @@
+// The deliveries of all projects: accepted by one transaction each, worked on by whoever holds the lease, those of one ref one after
+// the other.
+
+import { createHash } from 'node:crypto'
+import type { Database, ReadTransaction, Row, Transaction } from '../../datamanager/database.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { SlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
+import { newUuid } from '../../lib/uuid.ts'
+import type { GatewaySchema } from '../rows.ts'
+import type { Delivery, DeliveryOutcome, DeliverySource, DeliveryWork } from './delivery.ts'
+
+export type NewDelivery = {
+  readonly projectId: string
+  readonly source: DeliverySource
+  readonly event: string
+  readonly key?: string
+  readonly redeliveryOf?: string
+} & (
+  | { readonly work: DeliveryWork }
+  | { readonly outcome: DeliveryOutcome; readonly ref?: string; readonly work?: DeliveryWork }
+)
+
+export type DeliveryRow = Row<Delivery>
+
+type Tx = Transaction<GatewaySchema>
+
+/** Removed at once, with a new one. */
+const cleanedAtOnce = 20
+/** Looked through for one that can be taken. */
+const lookedThrough = 100
+/** A refused one replaces the one before it at most so often, so that nobody fills the log with them. */
+const refusedEveryMs = 10_000
+
+export class Inbox {
+  readonly #database: Database<GatewaySchema>
+  readonly #clock: Clock
+  #wake = Promise.withResolvers<void>()
+  #newestMs = 0
+
+  constructor({ database, clock }: { readonly database: Database<GatewaySchema>; readonly clock: Clock }) {
+    this.#database = database
+    this.#clock = clock
+  }
+
+  /** Durable when it resolves. What came before under its key is counted, and tried again if it had failed. `rate_limited`. */
+  async accept(delivery: NewDelivery): Promise<{ readonly id: string; readonly isRepeated: boolean }> {
+    const now = this.#clock.now()
+    const id = this.#newId(now)
+    const { result } = await this.#database.do((tx) => {
+      const known = delivery.key === undefined ? undefined : findByKey(tx, delivery.projectId, delivery.key)
+      if (known !== undefined) return { id: repeat(tx, known, now), isRepeated: true }
+      const queued =
+        delivery.work?.kind === 'look' && !('outcome' in delivery) ? waitingLook(tx, delivery.projectId) : undefined
+      if (queued !== undefined) return { id: queued.id, isRepeated: true }
+      clean(tx, delivery.projectId, now)
+      add(tx, id, delivery, now)
+      return { id, isRepeated: false }
+    })
+    this.wake()
+    return result
+  }
+
+  /** Notes that something came without a right signature. */
+  async refuse(projectId: string, source: DeliverySource, event: string, message: string): Promise<void> {
+    const now = this.#clock.now()
+    const id = `refused-${projectId}`
+    const isFresh = (row: Delivery | undefined) => row !== undefined && now - row.receivedAt < refusedEveryMs
+    if (isFresh(this.#database.view((tx) => tx.get('delivery', id)))) return
+    await this.#database.do((tx) => {
+      const before = tx.get('delivery', id)
+      if (isFresh(before)) return
+      const outcome = { kind: 'refused', message } as const
+      tx.put('delivery', id, {
+        ...bare({ projectId, source, event, outcome }, now),
+        repeats: before === undefined ? 0 : before.repeats + 1,
+      })
+    })
+  }
+
+  /** The newest first. Errors: `list_invalid`. */
+  list(
+    projectId: string,
+    { limit, cursor }: { readonly limit: number; readonly cursor?: string },
+  ): { readonly items: readonly DeliveryRow[]; readonly nextCursor?: string } {
+    const after = cursor === undefined ? undefined : parseCursor(cursor)
+    const rows = this.#database.view((tx) =>
+      tx.list('delivery', {
+        index: 'byProject',
+        prefix: [projectId],
+        descending: true,
+        limit: limit + 1,
+        ...(after === undefined ? {} : { after: [projectId, ...after] }),
+      }),
+    )
+    const items = rows.slice(0, limit)
+    const last = items.at(-1)
+    if (rows.length <= limit || last === undefined) return { items }
+    return { items, nextCursor: Buffer.from(`${last.body.receivedAt} ${last.id}`).toString('base64url') }
+  }
+
+  /** The same again, as something new. Errors: `delivery_not_found`, `delivery_not_repeatable`. */
+  async redeliver(projectId: string, id: string): Promise<DeliveryRow> {
+    const now = this.#clock.now()
+    const newId = this.#newId(now)
+    const { result, position } = await this.#database.do((tx) => {
+      const of = tx.get('delivery', id)
+      if (of === undefined || of.projectId !== projectId)
+        throw new SlipwayError('delivery_not_found', `the project has no delivery ${id}`)
+      if (of.work === undefined)
+        throw new SlipwayError('delivery_not_repeatable', 'nothing is kept of this delivery that could be done again')
+      const { source, event, work } = of
+      add(tx, newId, { projectId, source, event, work, redeliveryOf: id }, now)
+      return tx.get('delivery', newId)!
+    })
+    this.wake()
+    return { id: newId, body: result, changedAt: position }
+  }
+
+  /** Gives out those that are due, each the oldest of its project and ref, for `leaseMs`. */
+  async claim(
+    holder: string,
+    { most, leaseMs }: { readonly most: number; readonly leaseMs: number },
+  ): Promise<readonly DeliveryRow[]> {
+    const now = this.#clock.now()
+    if (this.nextDueAt() > now) return []
+    const { result } = await this.#database.do((tx) => {
+      const claimed: DeliveryRow[] = []
+      for (const row of tx.list('delivery', { index: 'byDue', limit: lookedThrough })) {
+        const { queued, projectId, ref } = row.body
+        if (queued === undefined || queued.dueAt > now || claimed.length === most) break
+        const [head] = tx.list('delivery', { index: 'byQueue', prefix: [projectId, ref], limit: 1 })
+        if (head !== undefined && head.id !== row.id) {
+          // It waits as long as the one before it, which calls it when it has ended.
+          const dueAt = Math.max(head.body.queued?.dueAt ?? 0, now + leaseMs)
+          tx.put('delivery', row.id, { ...row.body, queued: { ...queued, dueAt } })
+          continue
+        }
+        const body = { ...row.body, queued: { ...queued, dueAt: now + leaseMs, attempts: queued.attempts + 1, holder } }
+        tx.put('delivery', row.id, body)
+        claimed.push({ ...row, body })
+      }
+      return claimed
+    })
+    return result
+  }
+
+  /** Longer; false when it is not this holder's any more. */
+  async renew(id: string, holder: string, leaseMs: number): Promise<boolean> {
+    const dueAt = this.#clock.now() + leaseMs
+    return await this.#change(id, holder, (tx, body, queued) =>
+      tx.put('delivery', id, { ...body, queued: { ...queued, dueAt } }),
+    )
+  }
+
+  async finish(id: string, holder: string, outcome: DeliveryOutcome): Promise<void> {
+    const now = this.#clock.now()
+    await this.#change(id, holder, (tx, body) => {
+      const { queued: _, ...rest } = body
+      tx.put('delivery', id, { ...rest, outcome })
+      const [next] = tx.list('delivery', { index: 'byQueue', prefix: [body.projectId, body.ref], limit: 1 })
+      if (next?.body.queued !== undefined && next.body.queued.holder === undefined)
+        tx.put('delivery', next.id, { ...next.body, queued: { ...next.body.queued, dueAt: now } })
+    })
+    this.wake()
+  }
+
+  /** Somebody tries it again after `retryMs`. */
+  async giveBack(
+    id: string,
+    holder: string,
+    { error, retryMs }: { readonly error: string; readonly retryMs: number },
+  ): Promise<void> {
+    const dueAt = this.#clock.now() + retryMs
+    await this.#change(id, holder, (tx, body, { attempts }) =>
+      tx.put('delivery', id, {
+        ...body,
+        queued: { dueAt, attempts, lastError: error.slice(0, limits.taskErrorCharacters.value) },
+      }),
+    )
+  }
+
+  /** They are dealt with in this order, also those of one millisecond. */
+  #newId(now: number): string {
+    this.#newestMs = Math.max(now, this.#newestMs + 1)
+    return newUuid(this.#newestMs)
+  }
+
+  async #change(
+    id: string,
+    holder: string,
+    change: (tx: Tx, body: Delivery, queued: NonNullable<Delivery['queued']>) => void,
+  ): Promise<boolean> {
+    const { result } = await this.#database.do((tx) => {
+      const body = tx.get('delivery', id)
+      if (body?.queued === undefined || body.queued.holder !== holder) return false
+      change(tx, body, body.queued)
+      return true
+    })
+    return result
+  }
+
+  /** When something can be taken next; infinity when nothing waits. */
+  nextDueAt(): number {
+    const [first] = this.#database.view((tx) => tx.list('delivery', { index: 'byDue', limit: 1 }))
+    return first?.body.queued?.dueAt ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Something can be taken, perhaps. */
+  wake(): void {
+    this.#wake.resolve()
+    this.#wake = Promise.withResolvers()
+  }
+
+  /** Resolves with the next `wake` of this process. */
+  get woken(): Promise<void> {
+    return this.#wake.promise
+  }
+}
+
+/** Puts a delivery; called by whoever changes something else in the same transaction. */
+export function add(tx: Tx, id: string, delivery: NewDelivery, now: number): void {
+  const row = bare(delivery, now)
+  if ('outcome' in delivery) {
+    tx.put('delivery', id, row)
+    return
+  }
+  if (tx.count('delivery', { index: 'byQueue', prefix: [delivery.projectId] }) >= limits.deliveriesQueued.value)
+    throw new SlipwayError('rate_limited', `${limits.deliveriesQueued.value} deliveries of the project wait already`)
+  const outcome = seenBefore(tx, delivery)
+  tx.put('delivery', id, outcome === undefined ? { ...row, queued: { dueAt: now, attempts: 0 } } : { ...row, outcome })
+}
+
+function bare(delivery: NewDelivery, now: number): Delivery {
+  const { projectId, source, event, key, redeliveryOf, work } = delivery
+  const told = work?.kind === 'event' ? work.event : undefined
+  return {
+    projectId,
+    source,
+    receivedAt: now,
+    event,
+    ref: told?.ref ?? ('outcome' in delivery ? (delivery.ref ?? '') : ''),
+    ...(told?.commitSha === undefined ? {} : { commitSha: told.commitSha }),
+    sender: told?.sender ?? '',
+    ...(key === undefined ? {} : { key }),
+    repeats: 0,
+    ...(redeliveryOf === undefined ? {} : { redeliveryOf }),
+    ...(work === undefined ? {} : { work }),
+    ...('outcome' in delivery ? { outcome: delivery.outcome } : {}),
+  }
+}
+
+/** A webhook and a look at the repository tell the same push: whichever comes second starts nothing. */
+function seenBefore(tx: Tx, { projectId, source, work, redeliveryOf }: NewDelivery): DeliveryOutcome | undefined {
+  if (work?.kind !== 'event' || work.event.kind === 'pull_request' || redeliveryOf !== undefined) return undefined
+  const { ref, commitSha } = work.event
+  if (source === 'poll' || source === 'hook' || tx.get('lookedat', projectId) === undefined) return undefined
+  const id = seenRefId(projectId, ref)
+  const seen = tx.get('seenref', id)
+  if (seen?.by === 'look' && (commitSha === undefined || commitSha === seen.commitSha))
+    return { kind: 'ignored', message: 'a look at the repository has found this before' }
+  if (commitSha !== undefined) tx.put('seenref', id, { projectId, ref, commitSha, by: 'webhook' })
+  return undefined
+}
+
+export function seenRefId(projectId: string, ref: string): string {
+  return `${projectId}/${createHash('sha256').update(ref).digest('hex')}`
+}
+
+function findByKey(tx: ReadTransaction<GatewaySchema>, projectId: string, key: string): DeliveryRow | undefined {
+  return tx.list('delivery', { index: 'byKey', prefix: [projectId, key], limit: 1 })[0]
+}
+
+/** One that nobody has begun: it will see what this one is about. */
+function waitingLook(tx: Tx, projectId: string): DeliveryRow | undefined {
+  return tx
+    .list('delivery', { index: 'byQueue', prefix: [projectId, ''], limit: 2 })
+    .find(({ body }) => body.work?.kind === 'look' && body.queued?.attempts === 0)
+}
+
+function repeat(tx: Tx, { id, body }: DeliveryRow, now: number): string {
+  const repeats = body.repeats + 1
+  const { outcome, ...rest } = body
+  const isAgain = outcome?.kind === 'failed' && body.work !== undefined
+  tx.put('delivery', id, isAgain ? { ...rest, repeats, queued: { dueAt: now, attempts: 0 } } : { ...body, repeats })
+  return id
+}
+
+/** What is older than it is kept, anywhere; and the oldest of this project when it has too many. */
+function clean(tx: Tx, projectId: string, now: number): void {
+  for (const { id, body } of tx.list('delivery', { index: 'byAge', limit: cleanedAtOnce }))
+    if (body.receivedAt < now - limits.deliveryRetentionMs.value) tx.delete('delivery', id)
+  const most = limits.deliveriesPerProject.value
+  if (tx.count('delivery', { index: 'byProject', prefix: [projectId] }) < most) return
+  for (const { id, body } of tx.list('delivery', { index: 'byProject', prefix: [projectId], limit: cleanedAtOnce }))
+    if (body.outcome !== undefined) tx.delete('delivery', id)
+}
+
+function parseCursor(cursor: string): readonly [number, string] {
+  const [, time, id] = /^(\d{1,16}) ([\w-]{1,100})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
+  if (id === undefined) throw new SlipwayError('list_invalid', 'the cursor is none that this list gave')
+  return [Number(time), id]
+}

@@ -1,0 +1,144 @@
+// Looks at the repositories of projects with a poll interval, in one instance at a time. Looks that find nothing write nothing.
+
+import type { Configstore } from '../../configstore/api.ts'
+import type { Project } from '../../configstore/types.ts'
+import type { Database } from '../../datamanager/database.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { errorMessage, isSlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
+import type { Logger } from '../../lib/log.ts'
+import { newUuid } from '../../lib/uuid.ts'
+import type { ProjectSources } from '../project-sources.ts'
+import type { GatewaySchema } from '../rows.ts'
+import { add, type Inbox } from './inbox.ts'
+import { lookAt } from './look.ts'
+
+/** Disposing lets another instance look. */
+export type PollLock = AsyncDisposable & { readonly lost: AbortSignal }
+
+export type PollerComponents = {
+  readonly configstore: Pick<Configstore, 'findProjects'>
+  readonly database: Database<GatewaySchema>
+  readonly inbox: Inbox
+  readonly sources: ProjectSources
+  /** Undefined while another instance has it. */
+  readonly tryLock: (signal: AbortSignal) => Promise<PollLock | undefined>
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+const lockEveryMs = 10_000
+/** New projects, and those with another interval, are noticed after so long. */
+const roundMs = 5_000
+const atOnce = 4
+const lookMs = 2 * 60_000
+/** A repository that does not answer is looked at less and less. */
+const troubleMostMs = 15 * 60_000
+
+/** Resolves when `signal` is aborted and looks have ended. Never rejects. */
+export async function pollRepositories(components: PollerComponents, signal: AbortSignal): Promise<void> {
+  const { tryLock, clock, logger } = components
+  while (!signal.aborted) {
+    try {
+      await using lock = await tryLock(signal)
+      if (lock !== undefined) await pollWhile(components, AbortSignal.any([signal, lock.lost]))
+    } catch (error) {
+      if (!signal.aborted && !isPassing(error)) logger.warn('repositories cannot be polled', { error })
+    }
+    await clock.sleep(lockEveryMs, signal).catch(() => {})
+  }
+}
+
+type Times = Map<string, { readonly dueAt: number; readonly failures: number }>
+
+async function pollWhile(components: PollerComponents, signal: AbortSignal): Promise<void> {
+  const times: Times = new Map()
+  while (!signal.aborted) {
+    await pollOnce(components, times, signal)
+    await components.clock.sleep(roundMs, signal).catch(() => {})
+  }
+}
+
+/** Looks at those that are due. */
+export async function pollOnce(components: PollerComponents, times: Times, signal: AbortSignal): Promise<void> {
+  const projects = await polledProjects(components)
+  for (const id of [...times.keys()]) if (!projects.some((project) => project.id === id)) times.delete(id)
+  const now = components.clock.now()
+  const due = projects.filter(({ id }) => (times.get(id)?.dueAt ?? 0) <= now).values()
+  const looks = Array.from({ length: atOnce }, async () => {
+    for (const project of due) {
+      if (signal.aborted) return
+      await pollProject(project, components, times, signal)
+    }
+  })
+  await Promise.all(looks)
+}
+
+async function pollProject(
+  project: Project,
+  components: PollerComponents,
+  times: Times,
+  signal: AbortSignal,
+): Promise<void> {
+  const { sources, clock, database, inbox } = components
+  const interval = project.source.kind === 'git' ? project.source.pollIntervalMs : limits.pollIntervalMs.value
+  const failures = times.get(project.id)?.failures ?? 0
+  try {
+    const repository = await sources.open(project)
+    const looking = AbortSignal.any([signal, clock.timeout(lookMs)])
+    if (repository !== undefined) await lookAt(project, repository, { database, clock }, looking)
+    times.set(project.id, { dueAt: clock.now() + interval, failures: 0 })
+    inbox.wake()
+  } catch (error) {
+    if (signal.aborted) return
+    const wait = Math.min(interval * 2 ** Math.min(failures, 10), Math.max(interval, troubleMostMs))
+    times.set(project.id, { dueAt: clock.now() + wait, failures: failures + 1 })
+    if (!isPassing(error)) await noteTrouble(project.id, error, components)
+  }
+}
+
+/** Once for each kind of trouble: it is told where people ask why nothing starts. */
+async function noteTrouble(
+  projectId: string,
+  error: unknown,
+  { database, clock, logger }: PollerComponents,
+): Promise<void> {
+  const trouble = isSlipwayError(error) ? error.message.slice(0, limits.taskErrorCharacters.value) : 'internal error'
+  if (!isSlipwayError(error)) logger.error('look at a repository failed', { projectId, error })
+  const now = clock.now()
+  const id = newUuid(now)
+  try {
+    await database.do((tx) => {
+      const before = tx.get('lookedat', projectId)
+      if (before?.trouble === trouble) return
+      tx.put('lookedat', projectId, {
+        ...(before ?? { url: '', digest: '' }),
+        generation: (before?.generation ?? 0) + 1,
+        trouble,
+      })
+      const outcome = { kind: 'failed', message: `the repository cannot be looked at: ${trouble}` } as const
+      add(tx, id, { projectId, source: 'poll', event: 'look', outcome }, now)
+    })
+  } catch (cause) {
+    if (!isPassing(cause))
+      logger.warn('trouble with a repository cannot be noted', { projectId, error: errorMessage(cause) })
+  }
+}
+
+async function polledProjects({ configstore }: PollerComponents): Promise<readonly Project[]> {
+  const found: Project[] = []
+  for (let cursor: string | undefined; ; ) {
+    const page = await configstore.findProjects({
+      polled: true,
+      limit: 100,
+      ...(cursor === undefined ? {} : { cursor }),
+    })
+    found.push(...page.items)
+    if (page.nextCursor === undefined) return found
+    cursor = page.nextCursor
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  return isSlipwayError(error) && error.kind === 'unavailable'
+}

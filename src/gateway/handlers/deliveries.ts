@@ -1,0 +1,73 @@
+// What came about repositories of projects.
+
+import type { Configstore } from '../../configstore/api.ts'
+import { pageLimitDefault } from '../../contract/schemas/common.ts'
+import { invariant } from '../../lib/errors.ts'
+import { hookTokenOf } from '../deliveries/hook-token.ts'
+import type { DeliveryRow, Inbox } from '../deliveries/inbox.ts'
+import type { HandlersOf } from '../handler.ts'
+import type { GatewaySettings } from '../settings.ts'
+import { timeText } from '../views/time.ts'
+import { accessOf, treeGuardOf, written } from './common.ts'
+
+type Ids = 'listDeliveries' | 'redeliver' | 'createWebhookSecret'
+
+export type DeliveryHandlersComponents = {
+  readonly configstore: Configstore
+  readonly inbox: Inbox
+  readonly settings: Pick<GatewaySettings, 'publicUrl'>
+}
+
+export function deliveryHandlers({ configstore, inbox, settings }: DeliveryHandlersComponents): HandlersOf<Ids> {
+  return {
+    listDeliveries: ({ query }, context) => {
+      const { limit = pageLimitDefault, cursor } = query
+      const page = inbox.list(accessOf(context).id, { limit, ...(cursor === undefined ? {} : { cursor }) })
+      return {
+        items: page.items.map(deliveryView),
+        ...(page.nextCursor === undefined ? {} : { nextCursor: page.nextCursor }),
+      }
+    },
+
+    redeliver: async ({ params }, context) =>
+      deliveryView(await inbox.redeliver(accessOf(context).id, params.deliveryId)),
+
+    createWebhookSecret: async (_, context) => {
+      const project = accessOf(context).id
+      const { expectedOwnerId } = treeGuardOf(context)
+      const input = { project, webhookSecret: 'new', expectedOwnerId } as const
+      const { source } = written(context, await configstore.setProjectCredentials(input, context.call))
+      const { webhookSecret: secret } = await configstore.projectCredentials({ project }, context.call)
+      invariant(secret !== undefined, 'a secret that was made is there')
+      // What is there when the hook is set up is no news: only what comes after it starts runs.
+      if (source.kind === 'git')
+        await inbox.accept({ projectId: project, source: 'hook', event: 'first look', work: { kind: 'look' } })
+      const base = settings.publicUrl ?? ''
+      return {
+        webhookUrl: `${base}/webhooks/${project}`,
+        secret,
+        hookUrl: `${base}/hooks/${project}/${hookTokenOf(secret)}`,
+      }
+    },
+  }
+}
+
+function deliveryView({ id, body }: DeliveryRow) {
+  const { receivedAt, source, event, ref, commitSha, sender, repeats, redeliveryOf, work, outcome, queued } = body
+  return {
+    id,
+    receivedAt: timeText(receivedAt),
+    source,
+    event,
+    ...(ref === '' ? {} : { ref }),
+    ...(commitSha === undefined ? {} : { commitSha }),
+    ...(sender === '' ? {} : { sender }),
+    repeats,
+    ...(redeliveryOf === undefined ? {} : { redeliveryOf }),
+    canRedeliver: work !== undefined,
+    state: outcome?.kind ?? ('queued' as const),
+    message: outcome?.message ?? queued?.lastError ?? '',
+    runIds: [...(outcome?.runIds ?? [])],
+    notCreated: [...(outcome?.notCreated ?? [])],
+  }
+}
