@@ -123,6 +123,7 @@ test('sessions are listed and ended one by one; the secret of none is stored', a
   await aUserWithPassword(gateway)
   await aUserWithPassword(gateway, 'bob')
   const first = await logIn(gateway)
+  gateway.clock.pass(1000)
   const second = await logIn(gateway)
   const bob = await logIn(gateway, 'bob')
   const list = await gateway.ask('GET /user/sessions', second)
