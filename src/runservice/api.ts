@@ -2,6 +2,7 @@
 
 import type { FastifyInstance } from 'fastify'
 import type { Position } from '../datamanager/database.ts'
+import type { RunOwner } from '../pipeline/group.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
 import type { ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
 import type { ExecutorAdmin } from './executors/executor-admin.ts'
@@ -89,7 +90,7 @@ export type RunPage = {
 
 /** All of it can be asked of another process as well (remote.ts): promises and streams of plain JSON, or of bytes. */
 export interface Runservice extends ExecutorAdmin, AsyncDisposable {
-  /** All in one transaction, in order. Errors: `run_group_invalid`, `run_invalid`, `limit_exceeded`. */
+  /** All in one transaction, in order. Errors: `run_group_invalid`, `run_invalid`, `limit_exceeded`, those of `deleteRunsOf`. */
   createRuns(requests: readonly NewRunRequest[], options?: RepeatableOptions): Promise<readonly Run[]>
   /** From its start, or only what did not succeed and what comes after it. `run_not_restartable` says why not. */
   restartRun(runId: string, options: RestartRunOptions): Promise<Run>
@@ -132,6 +133,13 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   removeEventConsumer(name: string): Promise<void>
 
   /**
+   * The owner was deleted: removes its runs, whatever they are doing, with logs, archives and caches, at most `limit` of them
+   * (default and maximum 100). Say it again until `isDone`, also after any failure. From the first call on no run of the owner is
+   * made: `project_not_found`, `user_not_found`. Run events stay until their time has come.
+   */
+  deleteRunsOf(request: DeleteRunsRequest, signal?: AbortSignal): Promise<DeletedRuns>
+
+  /**
    * Removes logs, archives and run events older than their retention, and what a crash left of uploads. Rows of runs stay.
    * Ends between two of them, with the reason of `signal`, when that is aborted; the next one goes on.
    */
@@ -150,6 +158,15 @@ export interface RunserviceHost extends Runservice {
   admitExecutor(token: string): RegisteringExecutorApi
   /** Adds what other instances on the same rows ask this one, when it was given the token of the services. */
   serveInstances(app: FastifyInstance): void
+}
+
+export type DeleteRunsRequest = { readonly owner: RunOwner; readonly limit?: number }
+
+export type DeletedRuns = {
+  /** In this call. */
+  readonly deleted: number
+  /** Nothing of the owner is left. */
+  readonly isDone: boolean
 }
 
 export type RestartRunOptions = RepeatableOptions & { readonly fromStart: boolean }

@@ -124,6 +124,16 @@ export class Caches {
     }
   }
 
+  /** Removes the caches of a project or user: its own, those of its forks, and those that projects of this user share. */
+  async deleteAllOf(ownerId: string, signal?: AbortSignal): Promise<void> {
+    const group = folder(ownerId).slice(0, -1)
+    for (const prefix of [`${group}/`, `${group}-`])
+      for await (const { key } of this.#ost.list({ prefix, ...(signal === undefined ? {} : { signal }) })) {
+        signal?.throwIfAborted()
+        await this.#ost.delete(key)
+      }
+  }
+
   async #newestWithPrefix(group: string, key: string, signal?: AbortSignal): Promise<FoundCache | undefined> {
     let newest: { readonly key: string; readonly modifiedAt: number } | undefined
     const options = signal === undefined ? {} : { signal }

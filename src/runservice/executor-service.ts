@@ -32,6 +32,7 @@ import type { LogKey, LogStore } from './logs/log-store.ts'
 import { makeOrder, type OrderContext } from './make-order.ts'
 import { deleteOrder } from './orders.ts'
 import type { Reason } from './reasons.ts'
+import { isOfRemovedOwner } from './removed-owners.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { applyReport } from './scheduler/apply-report.ts'
 import { failTask } from './scheduler/hand-out.ts'
@@ -230,10 +231,14 @@ export class ExecutorService implements RegisteringExecutorApi {
     await this.#deleteLogOfDeletedRun(runId, key)
   }
 
-  /** What was on its way while the run was deleted came too late to be deleted with it. */
+  /** What was on its way while the run was deleted may have come too late to be deleted with it. */
   async #deleteLogOfDeletedRun(runId: string, key: LogKey): Promise<void> {
     const { database, logs } = this.#components
-    if (database.view((tx) => tx.entry(runId) === undefined)) await logs.delete(key)
+    const isDeleted = database.view((tx) => {
+      const path = tx.entry(runId)?.path
+      return path === undefined || isOfRemovedOwner(tx, path)
+    })
+    if (isDeleted) await logs.delete(key)
   }
 
   async saveArchive(

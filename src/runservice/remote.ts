@@ -31,6 +31,7 @@ const methods: Required<RpcMethods<Methods>> = {
   registerEventConsumer: 'call',
   passEvents: 'call',
   removeEventConsumer: 'call',
+  deleteRunsOf: 'call',
   clean: 'call',
   listExecutors: 'call',
   drainExecutor: 'call',

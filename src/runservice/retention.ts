@@ -24,7 +24,7 @@ export async function cleanLogs(
     const page = database.view((tx) => tx.removableEntries(before, pageSize))
     for (const { id } of page) {
       signal?.throwIfAborted()
-      await deleteLogs({ database, logs }, id, signal)
+      await deleteLogs({ database, logs }, { runId: id, isKeeper: hasLogs }, signal)
       await database.do((tx) => {
         const current = tx.get('run', id)
         if (current !== undefined) tx.put('run', id, { ...current, logsDeleted: true })
@@ -34,21 +34,27 @@ export async function cleanLogs(
   }
 }
 
-async function deleteLogs(
+/** Deletes the logs of a run, but of tasks that a keeper among related runs has in common with it: their ids are returned. */
+export async function deleteLogs(
   { database, logs }: { readonly database: Database<RunserviceSchema>; readonly logs: LogStore },
-  runId: string,
+  { runId, isKeeper }: { readonly runId: string; readonly isKeeper: (run: FamilyRow) => boolean },
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const tasks = await database.read((tx) => loadTasks(tx, runId), signal)
-  const keepers = database.view((tx) => relatedRuns(tx, runId).filter(hasLogs))
+  const keepers = database.view((tx) => relatedRuns(tx, runId).filter(isKeeper))
+  const kept = new Set<string>()
   for (const task of tasks) {
     const isOf = (id: string) =>
       database.read((tx) => tx.get('runtask', runTaskRowId(id, task.id)) !== undefined, signal)
     let isShared = false
     for (const { id } of keepers) isShared ||= await isOf(id)
-    if (isShared) continue
+    if (isShared) {
+      kept.add(task.id)
+      continue
+    }
     for (const log of ['setup' as const, ...task.steps.keys()]) await logs.delete({ runTaskId: task.id, log })
   }
+  return kept
 }
 
 /** Deletes archives that were used last before `before`, unless a run that has not ended could still restore them. */

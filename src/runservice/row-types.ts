@@ -13,6 +13,7 @@ import {
   type GroupCounter,
   isFinishedRun,
   isFinishedTask,
+  type RemovedOwner,
   type Run,
   type RunConfigRow,
   type RunConfigTaskRow,
@@ -49,6 +50,8 @@ export type RunserviceSchema = {
   takenslots: TakenSlots
   /** Id: the project's, the second element of a group. */
   served: ServedProject
+  /** Id: the first two elements of the group. */
+  removedowner: RemovedOwner
   /** Id: the second element of the group. */
   counter: GroupCounter
   /** Ids: `run`, `runevent`. */
@@ -121,6 +124,7 @@ export const runserviceRowTypes = {
   },
   takenslots: {},
   served: { indexes: { byTurn: (row: ServedProject) => [row.turn] } },
+  removedowner: { indexes: { byTime: (row: RemovedOwner) => [row.removedAt] } },
   counter: {},
   sequence: {},
   runevent: {},

@@ -10,6 +10,8 @@ import type { Logger } from '../lib/log.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import type {
+  DeletedRuns,
+  DeleteRunsRequest,
   FindRunsQuery,
   ListRunsOptions,
   NewRunRequest,
@@ -22,6 +24,7 @@ import type {
 } from './api.ts'
 import { archiveRowId } from './archives.ts'
 import type { Caches } from './caches.ts'
+import { deleteRunsOf } from './delete-runs.ts'
 import type { CloneSource, ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
 import { ExecutorService } from './executor-service.ts'
 import type { CreateExecutorToken, QueueOptions } from './executors/executor-admin.ts'
@@ -30,6 +33,7 @@ import { Executors } from './executors/executors.ts'
 import { findRuns } from './find-runs.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
 import { SharedLogs, serveInstanceLogs } from './logs/shared-logs.ts'
+import { cleanRemovedOwners, isOfRemovedOwner } from './removed-owners.ts'
 import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
@@ -103,6 +107,8 @@ const orphanAgeMs = 24 * 60 * 60 * 1000
 const removedTokenAgeMs = 30 * 24 * 60 * 60 * 1000
 /** A project that was served longer ago counts as one that never was. */
 const turnAgeMs = 24 * 60 * 60 * 1000
+/** No request is on its way for so long. */
+const removedOwnerAgeMs = 7 * 24 * 60 * 60 * 1000
 
 export function createRunservice(settings: RunserviceSettings, components: RunserviceComponents): RunserviceHost {
   return new LocalRunservice(settings, components)
@@ -165,6 +171,7 @@ class LocalRunservice implements RunserviceHost {
     const newTaskId = stableIds(() => newUuid(this.#now()))
     return await this.#settle((tx, { now }) => {
       const run = getRun(tx, runId)
+      if (isOfRemovedOwner(tx, run.group)) throw new SlipwayError('run_not_found', `run ${runId} was deleted`)
       const config = tx.get('runconfig', run.runConfigId)
       invariant(config !== undefined, `run config ${run.runConfigId} is missing`)
       const { tasks: configTasks } = loadConfigTasks(tx, config.id, this.#graphs)
@@ -218,7 +225,9 @@ class LocalRunservice implements RunserviceHost {
 
   #findRun(tx: ReadTransaction<RunserviceSchema>, runId: string): RunView | undefined {
     const run = tx.get('run', runId)
-    return run === undefined ? undefined : this.#viewOf(tx, run, loadTasks(tx, runId))
+    // Of one that is being deleted rows may be missing.
+    if (run === undefined || isOfRemovedOwner(tx, run.group)) return undefined
+    return this.#viewOf(tx, run, loadTasks(tx, runId))
   }
 
   loadRun(runId: string, signal?: AbortSignal): Promise<RunView | undefined> {
@@ -283,7 +292,10 @@ class LocalRunservice implements RunserviceHost {
     let concerns = false
     for await (const { position, operations } of database.changes(last.position, signal)) {
       for (const operation of operations) {
-        if (operation.kind !== 'put') continue
+        if (operation.kind === 'delete') {
+          if (operation.type === 'run' && operation.id === runId) return
+          continue
+        }
         if (operation.type === 'run' && operation.id === runId) run = operation.body as unknown as Run
         else if (operation.type === 'runtask' && operation.id.startsWith(`${runId}/`)) {
           const task = operation.body as unknown as RunTask
@@ -294,7 +306,12 @@ class LocalRunservice implements RunserviceHost {
       // Who lags behind is told where things stand, not each step of how they got there.
       if (!concerns || (position < database.position && !isFinishedRun(run.phase))) continue
       concerns = false
-      last = { ...(await database.read((tx) => this.#viewOf(tx, run, [...tasks.values()]), signal)), position }
+      const next = await database.read((tx) => {
+        if (isOfRemovedOwner(tx, run.group)) return undefined
+        return this.#viewOf(tx, run, [...tasks.values()])
+      }, signal)
+      if (next === undefined) return
+      last = { ...next, position }
       yield last
       if (isFinishedRun(run.phase)) return
     }
@@ -383,6 +400,11 @@ class LocalRunservice implements RunserviceHost {
     await this.#components.database.do((tx) => tx.delete('eventconsumer', name))
   }
 
+  async deleteRunsOf(request: DeleteRunsRequest, signal?: AbortSignal): Promise<DeletedRuns> {
+    const settle: Settle = (change) => this.#settle(change)
+    return await deleteRunsOf({ ...this.#components, logs: this.#logs, settle }, request, signal)
+  }
+
   async clean(retention: Retention, signal?: AbortSignal): Promise<void> {
     const { database, ost } = this.#components
     const now = this.#now()
@@ -393,6 +415,7 @@ class LocalRunservice implements RunserviceHost {
     await this.#executors.clean(now - removedTokenAgeMs)
     if (retention.eventsMs !== 0) await cleanEvents(database, now - retention.eventsMs, signal)
     await cleanTurns(database, now - turnAgeMs)
+    await cleanRemovedOwners(database, now - removedOwnerAgeMs)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,7 @@ import { fromConfigTaskRows, toConfigTaskRows } from './config-task-rows.ts'
 import type { ExecutorRows } from './executors/executor-rows.ts'
 import { insertOrder } from './orders.ts'
 import { placementInput } from './placement-rows.ts'
+import { refuseRemovedOwner } from './removed-owners.ts'
 import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { eventRowId } from './run-events.ts'
 import { startRun } from './scheduler/actions.ts'
@@ -60,8 +61,9 @@ export function loadConfigTasks(tx: Pick<Tx, 'list' | 'get'>, runConfigId: strin
   return loaded
 }
 
-/** Ids for the next run of a group. */
+/** Ids for the next run of a group. Errors: `project_not_found`, `user_not_found` when its owner was deleted. */
 export function nextNumbers(tx: Tx, group: string): { readonly sequence: number; readonly counter: number } {
+  refuseRemovedOwner(tx, group)
   const project = counterName(group)
   const counter = (tx.get('counter', project)?.value ?? 0) + 1
   tx.put('counter', project, { value: counter })

@@ -187,6 +187,9 @@ export type TakenSlots = { readonly count: number }
 /** When a project was handed an executor last: the larger the turn, the later. */
 export type ServedProject = { readonly turn: number; readonly at: number }
 
+/** A project or user that was deleted; it has no runs soon, and gets none. */
+export type RemovedOwner = { readonly removedAt: number }
+
 export type GroupCounter = { readonly value: number }
 export type Sequence = { readonly value: number }
 
