@@ -60,7 +60,10 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   familyBytes: ['datamanager/cold/limits.test.ts', 'a family of more than 8 MiB stays'],
   coldFamiliesAtOnce: ['datamanager/cold/limits.test.ts', 'at most 50,000 families become cold with one snapshot'],
   thawedBytes: ['datamanager/cold/limits.test.ts', 'the 32 MiB used last are kept'],
-  thawedFamilies: ['datamanager/cold/limits.test.ts', 'needs 256 cold families gets them, one that needs more is refused'],
+  thawedFamilies: [
+    'datamanager/cold/limits.test.ts',
+    'needs 256 cold families gets them, one that needs more is refused',
+  ],
   objectKeyBytes: ['objectstorage/object-storage-contract.ts', 'longer than 900 bytes'],
   objectPrefixBytes: ['objectstorage/s3.test.ts', 'a key and a prefix of their full lengths fit together'],
   createdObjectBytes: ['objectstorage/s3-failures.test.ts', 'of more than one PUT may carry is refused'],
