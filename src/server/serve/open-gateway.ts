@@ -7,7 +7,7 @@ import { mountGateway } from '../../gateway/gateway.ts'
 import type { Readiness } from '../../gateway/probes.ts'
 import { type GatewaySchema, gatewayRowTypes } from '../../gateway/rows.ts'
 import { findWebUi, mountWebUi } from '../../gateway/web-ui.ts'
-import { errorMessage } from '../../lib/errors.ts'
+import { isSlipwayError } from '../../lib/errors.ts'
 import type { Runservice } from '../../runservice/api.ts'
 import type { Installation, Mount } from './open-server.ts'
 import { projectSources } from './project-sources.ts'
@@ -66,7 +66,7 @@ function readinessOf({ opened }: Installation): Readiness {
     try {
       database.view(() => undefined)
     } catch (error) {
-      return { isReady: false, why: `${service}: ${errorMessage(error)}` }
+      return { isReady: false, why: `${service} cannot be read: ${isSlipwayError(error) ? error.code : 'internal'}` }
     }
   }
   return { isReady: true }
