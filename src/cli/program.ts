@@ -9,6 +9,7 @@ import { addExportCommands } from './commands/export.ts'
 import { addMaintenanceCommand } from './commands/maintenance.ts'
 import { addPlanCommand } from './commands/plan.ts'
 import { addAdministrationCommands } from './commands/remote/administration.ts'
+import { addKeyCommands } from './commands/remote/keys.ts'
 import { addLoginCommands } from './commands/remote/login.ts'
 import { addOrganizationCommands } from './commands/remote/organizations.ts'
 import { addProjectCommands } from './commands/remote/projects.ts'
@@ -62,6 +63,7 @@ a server for a team. The pipeline is .slipway/config.yml (or .agola/config.yml).
   addOrganizationCommands(program, addRemote)
   addUserCommands(program, addRemote)
   addAdministrationCommands(program, addRemote)
+  addKeyCommands(program, addRemote)
   program.commandsGroup('Being a server:')
   addServeCommand(program, io, version)
   addExecutorCommand(program, io, version)

@@ -1,6 +1,7 @@
 // Every operation of the public API, by its name.
 
 import { deliveryRoutes } from './routes/deliveries.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { organizationRoutes } from './routes/organizations.ts'
 import { projectRoutes } from './routes/projects.ts'
 import { runRoutes } from './routes/runs.ts'
@@ -18,6 +19,7 @@ export const routes = {
   ...runRoutes,
   ...deliveryRoutes,
   ...systemRoutes,
+  ...keyRoutes,
 } as const
 
 export type ApiRoutes = typeof routes

@@ -465,6 +465,16 @@ const steps: readonly Step[] = [
   ['root', 'removeExecutor', { params: { executorId: 'x1' } }],
   ['root', 'removeExecutor', { params: { executorId: 'x1' } }, 'executor_not_found'],
 
+  // Keys
+  ['root', 'getKeys', {}, { items: [{ isActive: true }] }],
+  ['ann', 'getKeys', {}, 'forbidden'],
+  ['root', 'retireKey', () => ({ params: { keyId: ids.get('key')! } }), 'sealing_key_in_use'],
+  ['admintoken', 'rotateKey', {}, { keyId: expect.any(String) }],
+  ['root', 'retireKey', () => ({ params: { keyId: ids.get('key')! } }), 'sealing_key_in_use'],
+  ['admintoken', 'resealValues', {}, { resealed: expect.any(Number), remaining: 0 }],
+  ['root', 'retireKey', () => ({ params: { keyId: ids.get('key')! } })],
+  ['root', 'retireKey', () => ({ params: { keyId: ids.get('key')! } }), 'sealing_key_not_found'],
+
   // Deliveries
   [
     'ann',
@@ -532,6 +542,7 @@ async function after([, operation]: Step, { body }: Answer): Promise<void> {
   if (operation === 'createProjectRuns') ids.set(ids.has('run') ? 'second' : 'run', found.runs[0]!.id)
   if (operation === 'listDeliveries') ids.set('delivery', (body as { items: { id: string }[] }).items[0]!.id)
   if (operation === 'getProjectRun') ids.set('task', found.tasks[0]!.id)
+  if (operation === 'getKeys') ids.set('key', (body as { items: { id: string }[] }).items[0]!.id)
   if (operation === 'createExecutorToken') ids.set('executorToken', found.token.id)
   if (operation === 'deleteExecutorToken')
     await (await new FakeExecutor(installation.runservice, {}, () => undefined).connect()).disconnect()

@@ -16,6 +16,7 @@ import { mountDeliveries } from './deliveries/mount-deliveries.ts'
 import type { PollLock } from './deliveries/poller.ts'
 import type { Handler, Handlers } from './handler.ts'
 import { deliveryHandlers } from './handlers/deliveries.ts'
+import { keyHandlers } from './handlers/keys.ts'
 import { organizationHandlers } from './handlers/organizations.ts'
 import { projectHandlers } from './handlers/projects.ts'
 import { runHandlers } from './handlers/runs.ts'
@@ -100,6 +101,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     ...runHandlers(shared),
     ...deliveryHandlers(shared),
     ...systemHandlers(shared),
+    ...keyHandlers(shared),
   }
   app.decorateRequest('caller')
   app.decorateRequest('gone')

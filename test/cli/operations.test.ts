@@ -273,6 +273,24 @@ test(
 )
 
 test(
+  'the data key and the key of the installation are replaced',
+  async () => {
+    await using machine = await aMachine()
+    await machine.addUser('ann')
+    const printed = await machine.section('Keys')
+    expect(printed).toMatch(/values sealed anew/)
+    expect(await machine.users()).toEqual(['ann'])
+    const status = await machine.run('slipway key status --server "$URL" --token-file "$TOKEN_FILE" --output json')
+    const { installationKeyId, items } = JSON.parse(status) as {
+      installationKeyId: string
+      items: readonly { installationKeyId: string }[]
+    }
+    expect(items).toMatchObject([{ installationKeyId, isActive: true }])
+  },
+  sectionMs,
+)
+
+test(
   'maintenance is begun, shown and ended, stopped and running',
   async () => {
     await using machine = await aMachine()

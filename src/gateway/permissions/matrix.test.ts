@@ -143,6 +143,7 @@ async function askFor(
     remoteSourceRef: 'none',
     deliveryId: 'none',
     executorId: 'none',
+    keyId: 'none',
     ...harmless[operation]?.params,
   }
   const given = bodyOf(operation, route)

@@ -145,6 +145,11 @@ export const permissions = {
   deleteExecutorToken: administrators('admin'),
   listQueue: administrators('read'),
 
+  getKeys: administrators('read'),
+  rotateKey: administrators('admin'),
+  resealValues: administrators('admin'),
+  retireKey: administrators('admin'),
+
   getMaintenance: administrators('read'),
   startMaintenance: administrators('admin'),
   endMaintenance: administrators('admin'),
