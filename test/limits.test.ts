@@ -159,6 +159,11 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   tracesWaiting: ['gateway/tracing/trace-exporter.test.ts', 'so many traces wait for the collector'],
   traceAttempts: ['gateway/tracing/trace-exporter.test.ts', 'does not take after some attempts, is dropped'],
   traceSendMs: ['gateway/tracing/trace-exporter.test.ts', 'a collector that never answers is asked again'],
+  webhookBytes: ['gateway/deliveries/deliveries.test.ts', 'a webhook of 25 MiB is read, a larger one is not'],
+  deliveriesQueued: ['gateway/deliveries/inbox.test.ts', 'with too many waiting a project gets no more'],
+  deliveriesPerProject: ['gateway/deliveries/inbox.test.ts', 'with too many of a project the oldest are forgotten'],
+  deliveryRetentionMs: ['gateway/deliveries/inbox.test.ts', 'what is older than deliveries are kept goes'],
+  refsPerLook: ['gateway/deliveries/deliveries.test.ts', 'of very many branches at once some are run'],
   followedLogBytes: ['gateway/streams/shared-logs.test.ts', 'what is kept is bounded'],
 }
 

@@ -149,6 +149,15 @@ export class GitServer implements AsyncDisposable {
     }
   }
 
+  /** It takes connections and answers nothing, until `resume`. */
+  pause(): void {
+    process.kill(-this.#child.pid!, 'SIGSTOP')
+  }
+
+  resume(): void {
+    process.kill(-this.#child.pid!, 'SIGCONT')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const ended = new Promise((resolve) => this.#child.once('exit', resolve))
     process.kill(-this.#child.pid!, 'SIGKILL')

@@ -1,8 +1,10 @@
 // From a webhook to runs, over HTTP: what starts them, what does not, and why.
 
+import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { aProject, aUser } from '../../configstore/configstore-fixture.ts'
+import { aLinkedAccount, aProject, aUser, fromRemote } from '../../configstore/configstore-fixture.ts'
 import { SlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
 import { until } from '../../runservice/service-fixture.ts'
 import { openTestGateway, type TestGateway } from '../gateway-fixture.ts'
 import { type FakeRepository, fakeSources } from '../repository-fixture.ts'
@@ -313,6 +315,36 @@ test('of very many branches at once some are run, the rest is told', async () =>
   }
   expect(all.filter(({ message }) => message.includes('no definition'))).toHaveLength(100)
   expect(all.filter(({ message }) => message.startsWith('3 more branches'))).toHaveLength(1)
+})
+
+test('a webhook of another provider or of another repository than the project has is refused, though it is signed', async () => {
+  const { configstore } = gateway
+  const linked = await aLinkedAccount(configstore, await configstore.getUser({ user: 'ann' }))
+  const project = await hooked()
+  await configstore.updateProject({ project: project.id, source: fromRemote(linked, 'acme/web') })
+  const payload = (id: string) => ({ ...pushOf(main, 'a'.repeat(40)), repository: { id } })
+  const sign = (payload: unknown) => createHmac('sha256', project.secret).update(JSON.stringify(payload)).digest('hex')
+  expect(await project.webhook('push', payload('id-of-acme/other'))).toBe(403)
+  expect(await project.webhook('push', pushOf(main, 'a'.repeat(40)))).toBe(403)
+  const gitea = { 'x-gitea-event': 'push', 'x-gitea-signature': sign(payload('id-of-acme/web')) }
+  expect(await project.webhook('push', payload('id-of-acme/web'), { headers: gitea })).toBe(403)
+  expect(await project.runs()).toEqual([])
+  expect((await project.deliveries()).filter(({ state }) => state === 'failed').map(({ message }) => message)).toEqual([
+    expect.stringContaining('the project is at github'),
+    expect.stringContaining('another repository'),
+    expect.stringContaining('another repository'),
+  ])
+  expect(await project.webhook('push', payload('id-of-acme/web'))).toBe(202)
+})
+
+test('a webhook of 25 MiB is read, a larger one is not', async () => {
+  const { id } = await hooked()
+  const send = (bytes: number) => {
+    const headers = { 'x-github-event': 'push', 'content-type': 'application/json' }
+    return fetch(`${gateway.url}/webhooks/${id}`, { method: 'POST', headers, body: Buffer.alloc(bytes, ' ') })
+  }
+  expect((await send(limits.webhookBytes.value)).status).toBe(403)
+  expect((await send(limits.webhookBytes.value + 1)).status).toBe(413)
 })
 
 test('nothing was trouble of the server', () => {

@@ -22,7 +22,7 @@ import type { Inbox } from './inbox.ts'
 
 export type HooksComponents = {
   readonly configstore: Pick<Configstore, 'getProject' | 'projectCredentials' | 'getRemoteSource'>
-  readonly inbox: Inbox
+  readonly inbox: Pick<Inbox, 'accept' | 'refuse'>
   readonly maintenance: Pick<Maintenance, 'checkOpen'>
 }
 
@@ -120,7 +120,7 @@ async function refused(
   project: Project,
   source: WebhookProvider | 'hook',
   event: string,
-  inbox: Inbox,
+  inbox: Pick<Inbox, 'refuse'>,
 ): Promise<SlipwayError> {
   const message = project.hasWebhookSecret
     ? source === 'hook'
