@@ -136,6 +136,7 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   taskLeaseMs: ['configstore/cascade.test.ts', 'a lease of more than an hour'],
   taskWaitMs: ['configstore/cascade.test.ts', 'a wait of more than 30 s'],
   taskRetryMs: ['configstore/cascade.test.ts', 'a task that failed comes again later'],
+  remoteCleaningMs: ['server/serve/follow-deletions.test.ts', 'it has been there for a week'],
   taskErrorCharacters: ['configstore/cascade.test.ts', 'a task that failed comes again later'],
   logRetentionMs: ['runservice/retention.test.ts', 'logs go when the run ended longer ago than asked'],
   cacheRetentionMs: ['runservice/caches.test.ts', 'removes what was not used for long'],

@@ -186,6 +186,11 @@ export const limits = {
   taskLeaseMs: limit(1 * hours, 'milliseconds', 'A task is given to somebody for at most so long.'),
   taskWaitMs: limit(30 * seconds, 'milliseconds', 'Who asks for tasks waits for one at most so long.'),
   taskRetryMs: limit(1 * days, 'milliseconds', 'A task that failed is given out again after at most so long.'),
+  remoteCleaningMs: limit(
+    7 * days,
+    'milliseconds',
+    'After that a webhook or deploy key of a deleted project stays at its provider.',
+  ),
   taskErrorCharacters: limit(1000, 'characters', 'A longer error of a task is cut.'),
 
   // gitsource

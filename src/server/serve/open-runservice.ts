@@ -12,6 +12,7 @@ import { createRunservice } from '../../runservice/service.ts'
 import type { RunConfigRow } from '../../runservice/types.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
 import { isShared } from '../settings/read-settings.ts'
+import { followDeletions } from './follow-deletions.ts'
 import type { Installation, Mount } from './open-server.ts'
 import { repositoryOfId } from './project-repository.ts'
 
@@ -61,6 +62,7 @@ export async function openRunserviceComponent(
       { clock, logger },
     ),
   )
+  undo.use(followDeletions(instanceId, { configstore, runservice: host, clock, logger }))
   mounts.push((app) => mountExecutorRoutes(app, { runservice: host, clock, logger }))
   if (isShared(settings))
     mounts.push((app) => {
