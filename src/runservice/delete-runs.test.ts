@@ -173,6 +173,22 @@ test('what was on its way when the project was deleted makes no run, nor leaves 
   expect(database.view((tx) => tx.list('archive'))).toEqual([])
 })
 
+test('the runs of a user go, and the caches that projects of this user shared', async () => {
+  const installation = await anInstallation()
+  const { runservice } = installation
+  await anExecutor(installation)
+  const owner = { type: 'user', id: 'u1' } as const
+  await aFinishedRun(runservice, { ...rest, cacheGroup: 'u2-shared' })
+  const before = await left(installation)
+  await aFinishedRun(runservice, { ids: '1-', group: '/user/u1/branch/main' })
+  await aFinishedRun(runservice, { ids: '2-', group: '/user/u1/branch/main', cacheGroup: 'u1-shared' })
+  expect(await runservice.deleteRunsOf({ owner })).toEqual({ deleted: 2, isDone: true })
+  expect(await left(installation)).toEqual(before)
+  await expect(
+    runservice.createRuns([aRequest({ a: {} }, { ids: '3-', group: '/user/u1/branch/main' })]),
+  ).rejects.toMatchObject({ code: 'user_not_found' })
+})
+
 test('runs that are cold go as well', async () => {
   const installation = await anInstallation({ storage: true })
   await anExecutor(installation)
