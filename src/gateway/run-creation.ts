@@ -38,6 +38,9 @@ export type PlannedRuns = {
 
 type Secrets = Pick<Configstore, 'resolveVariables' | 'openSecrets' | 'projectCredentials'>
 
+/** Of a run; rows are small. */
+const messageCharactersMax = 4_000
+
 /** Names the secret in the environment of tasks; no variable's reference is like it. */
 const deployKeyRef = 'project/deploykey'
 
@@ -97,11 +100,18 @@ function commonOf(
       ...(repository.sshHostKey === undefined ? {} : { sshHostKey: repository.sshHostKey }),
       ...(deployKey === undefined ? {} : { sshPrivateKey: { secret: deployKeyRef } }),
     }),
-    annotations: { ...runAnnotations({ owner, event, ...origin }), ...annotations },
+    annotations: { ...runAnnotations({ owner, event: shown(event), ...origin }), ...annotations },
     // Shared with projects of the same owner only, whatever others call theirs.
     ...(project.cacheGroup === undefined ? {} : { cacheGroup: `${project.owner.id}-${project.cacheGroup}` }),
     trust,
   }
+}
+
+/** A message is as long as somebody likes, and every list of runs has it. */
+function shown(event: GitEvent): GitEvent {
+  const { message } = event
+  if (message.length <= messageCharactersMax) return event
+  return { ...event, message: `${message.slice(0, messageCharactersMax).toWellFormed()}...` }
 }
 
 /** Only where the project says so, and never for a fork. */

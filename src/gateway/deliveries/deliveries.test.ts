@@ -157,6 +157,20 @@ test('what failed is done when it comes again', async () => {
   expect(await project.runs()).toHaveLength(1)
 })
 
+test('a definition of very many runs, with a message of any length, makes each of them once', async () => {
+  const project = await hooked()
+  const [one] = (JSON.parse(definition('x')) as { runs: object[] }).runs
+  const names = Array.from({ length: 60 }, (_, i) => `run${i}`)
+  const left = names.map((name) => ({ ...one, name: `not-${name}`, when: { branch: 'x' } }))
+  const content = JSON.stringify({ runs: [...names.map((name) => ({ ...one, name })), ...left] })
+  const sha = project.repository.push(main, 'long '.repeat(20_000), { '.slipway/config.json': content })
+  await project.webhook('push', { ...pushOf(main, sha), head_commit: null })
+  expect((await project.deliveries())[0]).toMatchObject({ state: 'created', message: '60 runs were created' })
+  const made = await project.runs()
+  expect(made.map(({ name }) => name).toSorted()).toEqual(names.toSorted())
+  expect(made[0]!.annotations.message!.length).toBeLessThan(5_000)
+})
+
 test('a delivery is done again on request', async () => {
   const project = await hooked()
   await push(project)

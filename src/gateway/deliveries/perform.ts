@@ -4,9 +4,11 @@ import type { Configstore } from '../../configstore/api.ts'
 import type { Project } from '../../configstore/types.ts'
 import type { RepositoryEvent } from '../../gitsource/repository-event.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
 import type { GitEvent } from '../../pipeline/event.ts'
 import { runGroup } from '../../pipeline/group.ts'
-import type { Runservice } from '../../runservice/api.ts'
+import type { NewRunRequest, Runservice } from '../../runservice/api.ts'
+import type { Run } from '../../runservice/types.ts'
 import { type FetchedDefinition, fetchDefinition } from '../fetch-definition.ts'
 import type { ProjectRepository, ProjectSources } from '../project-sources.ts'
 import { planRunsOf, type RunTrigger } from '../run-creation.ts'
@@ -23,6 +25,12 @@ export type PerformComponents = {
 }
 
 export type LookResult = { readonly isFirst: boolean; readonly changed: number }
+
+/** Of a run besides what its request says, at most. */
+const runBytes = 2_000
+/** In the outcome, which is one row. */
+const idsListed = 500
+const notCreatedListed = 50
 
 type Performing = {
   readonly delivery: DeliveryRow
@@ -113,8 +121,9 @@ async function performEvent(
       components.configstore,
     )
     const { requests, notCreated } = plan
-    if (requests.length === 0) return { kind: 'nothing', message: whyNothing(notCreated), notCreated }
-    const runs = await components.runservice.createRuns(requests, { transactionId: delivery.id })
+    if (requests.length === 0)
+      return { kind: 'nothing', message: whyNothing(notCreated), notCreated: listed(notCreated) }
+    const runs = await createOnce(requests, delivery.id, components)
     const isNewer = event.kind === 'pull_request' && delivery.body.redeliveryOf === undefined
     if (isNewer && project.cancelSuperseded)
       await endRuns(
@@ -123,8 +132,51 @@ async function performEvent(
         components,
       )
     const count = runs.length === 1 ? '1 run was created' : `${runs.length} runs were created`
-    return { kind: 'created', message: count, runIds: runs.map(({ id }) => id), notCreated }
+    return {
+      kind: 'created',
+      message: count,
+      runIds: runs.map(({ id }) => id).slice(0, idsListed),
+      notCreated: listed(notCreated),
+    }
   }
+}
+
+/** One transaction, unless there are so many that its result could not be remembered; each of those is made once. */
+async function createOnce(
+  requests: readonly NewRunRequest[],
+  transactionId: string,
+  { runservice }: PerformComponents,
+): Promise<readonly Run[]> {
+  const created: Run[] = []
+  for (const [index, part] of partsOf(requests).entries())
+    created.push(
+      ...(await runservice.createRuns(part, {
+        transactionId: index === 0 ? transactionId : `${transactionId}/${index}`,
+      })),
+    )
+  return created
+}
+
+function partsOf(requests: readonly NewRunRequest[]): readonly (readonly NewRunRequest[])[] {
+  const parts: NewRunRequest[][] = []
+  let bytes = Number.POSITIVE_INFINITY
+  for (const request of requests) {
+    const { name, group, annotations, setupErrors } = request
+    const size = runBytes + Buffer.byteLength(JSON.stringify({ name, group, annotations, setupErrors }))
+    if (bytes + size > limits.transactionResultBytes.value) {
+      parts.push([])
+      bytes = 0
+    }
+    bytes += size
+    parts.at(-1)!.push(request)
+  }
+  return parts
+}
+
+function listed(notCreated: NonNullable<DeliveryOutcome['notCreated']>): NonNullable<DeliveryOutcome['notCreated']> {
+  return notCreated
+    .slice(0, notCreatedListed)
+    .map(({ name, message }) => ({ name, message: message.slice(0, 300).toWellFormed() }))
 }
 
 async function closePullRequest(

@@ -8,6 +8,7 @@ import { silentLogger } from '../../lib/log.ts'
 import { openTestGateway, type TestGateway } from '../gateway-fixture.ts'
 import { FakeRepository, fakeSources } from '../repository-fixture.ts'
 import { withDefinition } from './deliveries-fixture.ts'
+import { forgetProjects } from './forget-projects.ts'
 import { Inbox } from './inbox.ts'
 import { lookAt } from './look.ts'
 import { type PollerComponents, pollOnce } from './poller.ts'
@@ -168,6 +169,25 @@ test('a look that was overtaken by another one does not tell what is old as new'
   const rows = database.view((tx) => tx.list('delivery', { index: 'byProject', prefix: [project.id] }))
   expect(rows).toHaveLength(1)
   expect(rows[0]!.body.commitSha).not.toBe(second)
+})
+
+test('what was seen of a project goes when the project is gone', async () => {
+  const [{ project, repository }, other] = [await polled(), await polled()]
+  repository.push('refs/heads/main', 'x')
+  other.repository.push('refs/heads/main', 'x')
+  await poller()()
+  const { database, configstore } = gateway
+  const seen = ({ id }: Project) =>
+    database.view((tx) => [
+      tx.get('lookedat', id) !== undefined,
+      tx.count('seenref', { index: 'byProject', prefix: [id] }),
+    ])
+  await configstore.deleteProject({ project: project.id })
+  await forgetProjects({ configstore, database })
+  expect([seen(project), seen(other.project)]).toEqual([
+    [false, 0],
+    [true, 1],
+  ])
 })
 
 test('a thousand branches are remembered by transactions of a bounded size', async () => {

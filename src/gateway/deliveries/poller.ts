@@ -10,6 +10,7 @@ import type { Logger } from '../../lib/log.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import type { ProjectSources } from '../project-sources.ts'
 import type { GatewaySchema } from '../rows.ts'
+import { forgetProjects } from './forget-projects.ts'
 import { add, type Inbox } from './inbox.ts'
 import { lookAt } from './look.ts'
 
@@ -17,7 +18,7 @@ import { lookAt } from './look.ts'
 export type PollLock = AsyncDisposable & { readonly lost: AbortSignal }
 
 export type PollerComponents = {
-  readonly configstore: Pick<Configstore, 'findProjects'>
+  readonly configstore: Pick<Configstore, 'findProjects' | 'resolveProjectAccess'>
   readonly database: Database<GatewaySchema>
   readonly inbox: Inbox
   readonly sources: ProjectSources
@@ -53,7 +54,12 @@ type Times = Map<string, { readonly dueAt: number; readonly failures: number }>
 
 async function pollWhile(components: PollerComponents, signal: AbortSignal): Promise<void> {
   const times: Times = new Map()
+  let forgottenAt = Number.NEGATIVE_INFINITY
   while (!signal.aborted) {
+    if (components.clock.now() - forgottenAt >= limits.cleaningMs.value) {
+      await forgetProjects(components)
+      forgottenAt = components.clock.now()
+    }
     await pollOnce(components, times, signal)
     await components.clock.sleep(roundMs, signal).catch(() => {})
   }

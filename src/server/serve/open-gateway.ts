@@ -9,8 +9,9 @@ import { type GatewaySchema, gatewayRowTypes } from '../../gateway/rows.ts'
 import { findWebUi, mountWebUi } from '../../gateway/web-ui.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
 import type { Runservice } from '../../runservice/api.ts'
+import { startCleaning } from '../cleaning-rounds.ts'
 import type { Installation, Mount } from './open-server.ts'
-import { projectSources } from './project-sources.ts'
+import { cleanRepositories, projectSources } from './project-sources.ts'
 import { serverMaintenance } from './server-maintenance.ts'
 
 export type GatewayParts = {
@@ -30,6 +31,8 @@ export async function openGatewayComponent(
   const { gateway, url, tracing } = settings
   const database = await databases.open<GatewaySchema>('gateway', { types: gatewayRowTypes })
   installation.watch('gateway', database)
+  const directory = join(settings.dataDir, 'repositories')
+  const cleaning = startCleaning(() => cleanRepositories(directory, clock), { clock, logger })
   mounts.push((app) => {
     mountGateway(
       app,
@@ -46,7 +49,7 @@ export async function openGatewayComponent(
         database,
         configstore,
         runservice,
-        sources: projectSources({ directory: join(settings.dataDir, 'repositories') }, { configstore, clock }),
+        sources: projectSources({ directory }, { configstore, clock }),
         tryPollLock: (signal) => databases.coordination.tryLock('git-polling', signal),
         maintenance: serverMaintenance(databases, keys.sealing, opened),
         clock,
@@ -57,7 +60,12 @@ export async function openGatewayComponent(
     )
     mountWebUi(app, findWebUi())
   })
-  return database
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await cleaning[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    },
+  }
 }
 
 /** Whether this instance can read all it serves. */

@@ -1,18 +1,23 @@
 // The repositories of projects for the gateway of this process: with git itself, by their URLs. What was fetched is kept below the
-// data directory, one folder for each project and URL.
+// data directory, one folder for each project and URL, and is made anew now and then so that it does not grow for ever.
 
 import { createHash } from 'node:crypto'
+import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Configstore } from '../../configstore/api.ts'
 import type { ProjectSources } from '../../gateway/project-sources.ts'
 import { PlainGit } from '../../gitsource/plain-git.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { tryFileLock } from '../../lib/file-lock.ts'
 import { repositoryOf } from './project-repository.ts'
 
 export type ProjectSourcesComponents = {
   readonly configstore: Pick<Configstore, 'projectCredentials' | 'getRemoteSource'>
   readonly clock: Clock
 }
+
+/** What was fetched is commits and folders without contents: a week of it is little, and little to fetch again. */
+const cacheAgeMs = 7 * 24 * 60 * 60 * 1000
 
 export function projectSources(
   { directory }: { readonly directory: string },
@@ -32,5 +37,16 @@ export function projectSources(
         skipSshHostKeyCheck: access.skipSshHostKeyCheck ?? false,
       }
     },
+  }
+}
+
+/** Removes what was begun a week ago and nobody fetches into now; the next one who needs it begins anew. */
+export async function cleanRepositories(directory: string, clock: Clock): Promise<void> {
+  for (const name of await readdir(directory).catch(() => [])) {
+    const folder = join(directory, name)
+    const { birthtimeMs } = await stat(folder)
+    if (clock.now() - birthtimeMs < cacheAgeMs) continue
+    using lock = tryFileLock(join(folder, 'lock'))
+    if (lock !== undefined) await rm(folder, { recursive: true, force: true })
   }
 }
