@@ -70,6 +70,17 @@ test('executors, their tokens and the queue are managed from another process as 
   expect(await remote.listExecutors()).toEqual([])
 })
 
+test('runs of a deleted project are deleted from another process as from here', async () => {
+  const { local, remote, executor } = await both()
+  const [run] = await remote.createRuns([aRequest({ a: {} })])
+  const order = await executor.order('a')
+  const owner = { type: 'project', id: 'p1' } as const
+  expect(await remote.deleteRunsOf({ owner }, never)).toEqual({ deleted: 1, isDone: true })
+  await executor.message('gone', ({ executorTaskId }) => executorTaskId === order.executorTaskId)
+  expect(await local.loadRun(run!.id)).toBeUndefined()
+  await expect(remote.createRuns([aRequest({ a: {} })])).rejects.toMatchObject({ code: 'project_not_found' })
+})
+
 test('errors keep their code, and a wrong token opens nothing', async () => {
   const { remote, url } = await both()
   await expect(remote.stopRun('none')).rejects.toMatchObject({ code: 'run_not_found' })
