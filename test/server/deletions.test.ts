@@ -1,10 +1,12 @@
 // What deletions take along elsewhere, seen from a real server; and keys, changed by the command line.
 
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
 import { definition } from '../cli/command.ts'
+import { startEtcd } from '../support/etcd.ts'
+import { ProcessGroup } from './process-group.ts'
 import { TestServer } from './test-server.ts'
 
 async function createProject(client: ApiClient, name: string): Promise<string> {
@@ -38,6 +40,16 @@ const logsOf = (server: TestServer, taskIds: readonly string[]) => {
     .filter((name) => taskIds.some((id) => name.includes(id)))
 }
 
+/** Whether some step is in `sleep SECONDS`. */
+const isSleeping = (seconds: string) =>
+  readdirSync('/proc').some((name) => {
+    try {
+      return /^\d+$/.test(name) && readFileSync(`/proc/${name}/cmdline`, 'utf8') === `sleep\0${seconds}\0`
+    } catch {
+      return false // It ended meanwhile.
+    }
+  })
+
 test.each([
   ['at once', undefined],
   ['also when the server is killed meanwhile', 'SIGKILL'],
@@ -53,7 +65,9 @@ test.each([
   }
   const kept = await startRun(client, other, 'echo hello')
   await finish(client, kept.id)
-  const running = await startRun(client, deleted, 'sleep 300')
+  const seconds = `3${new URL(server.url).port}` // of no other test
+  const running = await startRun(client, deleted, `sleep ${seconds}`)
+  await expect.poll(() => isSleeping(seconds), { timeout: 20_000 }).toBe(true)
   const taskIds = [...runs, running].flatMap(({ tasks }) => tasks.map(({ id }) => id))
   expect(logsOf(server, taskIds)).not.toEqual([])
   // So many that a server which is killed at once has not removed them all.
@@ -71,6 +85,7 @@ test.each([
   await expect.poll(() => logsOf(server, taskIds), { timeout: 100_000 }).toEqual([])
   await expect.poll(async () => (await client.call('listExecutors')).items[0]?.slotsUsed, { timeout: 10_000 }).toBe(0)
   await expect.poll(() => server.output, { timeout: 10_000 }).toContain('runs of what was deleted are removed')
+  await expect.poll(() => isSleeping(seconds), { timeout: 20_000 }).toBe(false)
   expect((await client.call('getRun', { params: { runId: kept.id } })).result).toBe('success')
   expect(
     logsOf(
@@ -79,6 +94,19 @@ test.each([
     ),
   ).not.toEqual([])
   expect(await client.call('listQueue')).toMatchObject({ total: 0 })
+})
+
+test('configstore and runservice are processes of their own', { timeout: 120_000 }, async () => {
+  await using etcd = await startEtcd()
+  await using group = await ProcessGroup.start({ gateways: 1, configstores: 1, runservices: 1, executors: 1 }, etcd)
+  const client = group.client(0)
+  const projectRef = await createProject(client, 'deleted')
+  const run = await startRun(client, projectRef, 'sleep 300')
+  const slotsUsed = async () => (await client.call('listExecutors')).items[0]?.slotsUsed
+  expect(await slotsUsed()).toBe(1)
+  await client.call('deleteProject', { params: { projectRef } })
+  await expect.poll(slotsUsed, { timeout: 60_000 }).toBe(0)
+  await expect(client.call('getRun', { params: { runId: run.id } })).rejects.toMatchObject({ code: 'run_not_found' })
 })
 
 test('the data key is changed and the old one removed, while secrets stay what they are', {
