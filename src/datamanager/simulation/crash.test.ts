@@ -79,7 +79,7 @@ test('the files as they are after a commit, checkpoints included, open as exactl
     let walBytes = 0
     for (let number = 0; number < 42; number++) {
       await db.do((tx) => {
-        for (let row = 0; row < 5; row++)
+        for (let row = 0; row < 30; row++)
           tx.put('line', `${row}-${number % 7}`, { caller: row, number, text: String(number).repeat(25_000) })
       })
       if (number % 6 === 0 || number > 38) {
