@@ -40,8 +40,9 @@ export async function workOnDeliveries(components: WorkerComponents, signal: Abo
   const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   while (!signal.aborted) {
     const { woken } = inbox
+    const free = atOnce - running.size
+    let canTake = free > 0
     try {
-      const free = atOnce - running.size
       const claimed = free === 0 ? [] : await inbox.claim(holder, { most: free, leaseMs })
       for (const delivery of claimed) {
         const work: Promise<void> = workOn(delivery, holder, components, signal).finally(() => {
@@ -52,10 +53,11 @@ export async function workOnDeliveries(components: WorkerComponents, signal: Abo
       }
       if (claimed.length > 0) continue
     } catch (error) {
+      canTake = false
       if (!isExpected(error)) logger.warn('deliveries cannot be taken', { error })
     }
     const waiting = new AbortController()
-    const ms = Math.min(Math.max(inbox.nextDueAt() - clock.now(), 10), lookMs)
+    const ms = canTake ? Math.min(Math.max(inbox.nextDueAt() - clock.now(), 10), lookMs) : lookMs
     const slept = clock.sleep(ms, waiting.signal).catch(() => {})
     await Promise.race([woken, slept, stopped])
     waiting.abort()
