@@ -57,6 +57,7 @@ export async function openPage(
     await route.abort()
   })
   const page = await context.newPage()
+  page.setDefaultTimeout(10_000)
   page.on('pageerror', (error) => complaints.push(`${error}`))
   page.on('console', (message) => {
     // The browser itself reports each answer that is an error; those are part of some tests.

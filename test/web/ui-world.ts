@@ -1,5 +1,8 @@
 // A server with something to see: projects with runs that succeeded, failed, wait for approval, run, and could not be set up.
 
+import { execFileSync } from 'node:child_process'
+import { readdirSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { ApiClient } from '../../src/contract/client.ts'
 import { GitServer, TestServer } from '../server/test-server.ts'
 
@@ -18,6 +21,7 @@ export class UiWorld implements AsyncDisposable {
 
   /** Logged in is `ann`, an administrator. */
   static async open(): Promise<UiWorld> {
+    buildWebUi()
     await using undo = new AsyncDisposableStack()
     const server = undo.use(await TestServer.start())
     const git = undo.use(await GitServer.start({ 'README.md': '# Web\n' }))
@@ -90,4 +94,22 @@ export function definitionOf(name: string, tasks: Readonly<Record<string, TestTa
       },
     ],
   }
+}
+
+const root = resolve(import.meta.dirname, '../..')
+
+/** What is served is what the sources say: builds when a source is newer than what was built. */
+export function buildWebUi(): void {
+  const sources = readdirSync(join(root, 'web/src'), { recursive: true, encoding: 'utf8' }).map((name) =>
+    join('web/src', name),
+  )
+  const newest = Math.max(
+    ...[...sources, 'web/index.html', 'web/vite.config.ts'].map((name) => statSync(join(root, name)).mtimeMs),
+  )
+  const built = statSync(join(root, 'web/dist/index.html'), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  if (built < newest)
+    execFileSync(join(root, 'node_modules/.bin/vite'), ['build', 'web', '--logLevel', 'warn'], {
+      cwd: root,
+      stdio: 'ignore',
+    })
 }

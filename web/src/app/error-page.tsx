@@ -1,6 +1,6 @@
 import { type ErrorComponentProps, useRouter } from '@tanstack/react-router'
 import { LinkButton } from '../ui/button.tsx'
-import { Empty, Problem } from '../ui/load-state.tsx'
+import { Problem } from '../ui/load-state.tsx'
 import { usePageTitle } from './page-head.ts'
 
 /** A page that failed as a whole: the frame around it stays. */
@@ -22,10 +22,12 @@ export function PageError({ error, reset }: ErrorComponentProps) {
 export function NotFound() {
   usePageTitle('Not found')
   return (
-    <main id="main" className="page">
-      <Empty title="There is nothing here" action={<LinkButton to="/">Go home</LinkButton>}>
-        The address may be mistyped, or what was here has been removed or moved.
-      </Empty>
+    <main id="main" className="page stack">
+      <h1>There is nothing here</h1>
+      <p className="soft">The address may be mistyped, or what was here has been removed or moved.</p>
+      <div>
+        <LinkButton to="/">Go home</LinkButton>
+      </div>
     </main>
   )
 }

@@ -4,14 +4,14 @@ import './shell.css'
 import { Link, Outlet, useRouterState } from '@tanstack/react-router'
 import { lazy, Suspense, useEffect, useRef, useState } from 'react'
 import { useConnection, useLiveRuns } from '../api/live.ts'
-import { useIdentity, useSessionActions } from '../api/session.ts'
+import { useIdentity } from '../api/session.ts'
 import type { Identity } from '../api/types.ts'
-import { LoginForm } from '../features/session/login-form.tsx'
 import { Button, LinkButton } from '../ui/button.tsx'
-import { Dialog, Menu, MenuItem, MenuLine } from '../ui/dialogs.tsx'
 import { Icon } from '../ui/icon.tsx'
-import { setTheme, themes, useTheme } from './theme.ts'
+import { setTheme, themes, themeWords, useTheme } from './theme.ts'
 
+const UserMenu = lazy(async () => ({ default: (await import('./user-menu.tsx')).UserMenu }))
+const LoginDialog = lazy(async () => ({ default: (await import('../features/session/login-dialog.tsx')).LoginDialog }))
 const Palette = lazy(async () => ({ default: (await import('./palette.tsx')).Palette }))
 
 export function Shell() {
@@ -91,9 +91,10 @@ function TopBar({ identity }: { readonly identity: Identity | undefined }) {
             ) : null}
           </nav>
           <ConnectionNote />
-          <Button className="button find" aria-label="Go to a project, run or page" onClick={() => setFinding(true)}>
+          <Button className="button find" onClick={() => setFinding(true)}>
             <Icon name="search" />
             <span className="words">Go to…</span>
+            <span className="visually-hidden">Go to a project, run or page</span>
             <kbd>⌃K</kbd>
           </Button>
           {isFinding ? (
@@ -101,7 +102,7 @@ function TopBar({ identity }: { readonly identity: Identity | undefined }) {
               <Palette onClose={() => setFinding(false)} />
             </Suspense>
           ) : null}
-          <UserMenu name={identity.user?.name ?? 'administrator'} />
+          <UserMenuButton name={identity.user?.name ?? 'administrator'} />
         </>
       ) : identity === undefined ? null : (
         <span className="row find">
@@ -126,8 +127,6 @@ function ConnectionNote() {
   )
 }
 
-const themeWords = { system: 'As the system', light: 'Light', dark: 'Dark' } as const
-
 function ThemeButton() {
   const theme = useTheme()
   const next = themes[(themes.indexOf(theme) + 1) % themes.length]!
@@ -141,31 +140,29 @@ function ThemeButton() {
   )
 }
 
-function UserMenu({ name }: { readonly name: string }) {
-  const { logout } = useSessionActions()
-  const theme = useTheme()
-  return (
-    <Menu
-      trigger={
-        <Button kind="quiet" className="button who" aria-label={`Menu of ${name}`}>
-          <Icon name="person" />
-          <span className="words">{name}</span>
-          <Icon name="down" />
-        </Button>
-      }
+/** The menu is loaded when one is about to open it. */
+function UserMenuButton({ name }: { readonly name: string }) {
+  const [isWanted, setWanted] = useState(false)
+  const button = (
+    <Button
+      kind="quiet"
+      className="button who"
+      aria-haspopup="menu"
+      onPointerEnter={() => void import('./user-menu.tsx')}
+      onFocus={() => void import('./user-menu.tsx')}
+      onClick={() => setWanted(true)}
     >
-      <MenuItem link={<Link to="/users/$user/runs" params={{ user: name }} />}>My direct runs</MenuItem>
-      <MenuItem link={<Link to="/organizations" />}>Organizations</MenuItem>
-      <MenuItem link={<Link to="/account/$section" params={{ section: 'tokens' }} />}>Account</MenuItem>
-      <MenuLine />
-      {themes.map((choice) => (
-        <MenuItem key={choice} onSelect={() => setTheme(choice)}>
-          {themeWords[choice]} theme{choice === theme ? ' ✓' : ''}
-        </MenuItem>
-      ))}
-      <MenuLine />
-      <MenuItem onSelect={() => void logout()}>Log out</MenuItem>
-    </Menu>
+      <Icon name="person" />
+      <span className="visually-hidden">Menu of</span>
+      <span className="words">{name}</span>
+      <Icon name="down" />
+    </Button>
+  )
+  if (!isWanted) return button
+  return (
+    <Suspense fallback={button}>
+      <UserMenu name={name} />
+    </Suspense>
   )
 }
 
@@ -174,10 +171,11 @@ function LoginAgain({ isLoggedIn, isKnown }: { readonly isLoggedIn: boolean; rea
   const wasLoggedIn = useRef(false)
   if (isLoggedIn) wasLoggedIn.current = true
   const hasEnded = wasLoggedIn.current && isKnown && !isLoggedIn
-  return (
-    <Dialog isOpen={hasEnded} onOpenChange={() => undefined} title="Your session has ended" isClosable={false}>
-      <p>Log in again; this page stays as it is.</p>
-      <LoginForm />
-    </Dialog>
-  )
+  const [hasBeen, setHasBeen] = useState(false)
+  if (hasEnded && !hasBeen) setHasBeen(true)
+  return hasBeen ? (
+    <Suspense fallback={null}>
+      <LoginDialog isOpen={hasEnded} />
+    </Suspense>
+  ) : null
 }

@@ -130,9 +130,11 @@ export function Dialog({ isOpen, onOpenChange, title, children, isClosable = tru
   )
 }
 
-export function Menu({ trigger, children }: { readonly trigger: ReactElement; readonly children: ReactNode }) {
+type MenuProps = { readonly trigger: ReactElement; readonly children: ReactNode; readonly isOpenFirst?: boolean }
+
+export function Menu({ trigger, children, isOpenFirst = false }: MenuProps) {
   return (
-    <BaseMenu.Root modal={false}>
+    <BaseMenu.Root modal={false} defaultOpen={isOpenFirst}>
       <BaseMenu.Trigger render={trigger} />
       <BaseMenu.Portal>
         <BaseMenu.Positioner className="menu-positioner" sideOffset={4} align="end">

@@ -2,7 +2,7 @@
 
 import './logs.css'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type MouseEvent, memo, useEffect, useMemo, useRef, useState } from 'react'
+import { type MouseEvent, memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { addressOf } from '../../../../src/contract/client.ts'
 import { routes } from '../../../../src/contract/routes.ts'
 import { Button } from '../../ui/button.tsx'
@@ -36,10 +36,6 @@ export function LogViewer({ runId, taskId, log, label, lines: chosenText, onLine
   const [isWrapped, setWrapped] = useState(false)
   const chosen = parseRange(chosenText)
   const scroller = useRef<HTMLDivElement>(null)
-  const { isAtEnd, setAtEnd, onScroll } = useTail(scroller, {
-    revision,
-    startsAtEnd: chosen === undefined && !isComplete,
-  })
   const count = lines.count
   const rows = useVirtualizer({
     count,
@@ -47,12 +43,25 @@ export function LogViewer({ runId, taskId, log, label, lines: chosenText, onLine
     estimateSize: () => lineHeightPx,
     overscan: 30,
   })
+  const { isAtEnd, setAtEnd, handlers } = useTail(scroller, {
+    height: rows.getTotalSize(),
+    revision,
+    startsAtEnd: chosen === undefined && !isComplete,
+  })
   const goTo = (index: number) => {
     setAtEnd(false)
     rows.scrollToIndex(index, { align: 'center' })
   }
   const search = useSearch(lines, { revision, goTo })
   useChosenOnce(chosen, count, goTo)
+  const [wantsError, setWantsError] = useState(false)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `revision` says that lines came
+  useEffect(() => {
+    if (!wantsError) return
+    const at = lines.findError()
+    if (at !== undefined) goTo(at)
+    if (at !== undefined || isComplete) setWantsError(false)
+  }, [wantsError, revision, isComplete])
 
   if (isNoLog(error))
     return <div className="panel log-note">There is no log: the step was never begun, or its log was removed.</div>
@@ -101,13 +110,7 @@ export function LogViewer({ runId, taskId, log, label, lines: chosenText, onLine
           onClick={() => search.step(1)}
         />
         <span className="grow" />
-        <Button
-          size="small"
-          onClick={() => {
-            const at = lines.findError()
-            if (at !== undefined) goTo(at)
-          }}
-        >
+        <Button size="small" onClick={() => setWantsError(true)}>
           First error
         </Button>
         <Button size="small" aria-pressed={isWrapped} onClick={() => setWrapped(!isWrapped)}>
@@ -128,7 +131,7 @@ export function LogViewer({ runId, taskId, log, label, lines: chosenText, onLine
       {connection === 'lost' && !isComplete ? (
         <Stale>The connection is lost. The log goes on where it was, by itself.</Stale>
       ) : null}
-      <section className="log-scroll" ref={scroller} tabIndex={0} aria-label={label} onScroll={onScroll}>
+      <section className="log-scroll" ref={scroller} tabIndex={0} aria-label={label} {...handlers}>
         {count === 0 ? (
           isComplete ? (
             <p className="log-note">The step wrote nothing.</p>
@@ -216,28 +219,60 @@ function classesOf(style: Style): string {
   return names.join(' ')
 }
 
-/** Whether one is at the end and stays there. Scrolling up leaves it, scrolling to the end comes back. */
+/**
+ * Whether one is at the end and stays there. Only what a person does leaves the end (wheel, keys, touch, the scroll bar): positions
+ * alone would not tell that from lines that came. Scrolling back to the end takes it up again.
+ */
 function useTail(
   scroller: React.RefObject<HTMLDivElement | null>,
-  { revision, startsAtEnd }: { readonly revision: number; readonly startsAtEnd: boolean },
+  {
+    height,
+    revision,
+    startsAtEnd,
+  }: {
+    /** Of all lines, as the virtual list has them drawn; it may take up new ones a moment later. */
+    readonly height: number
+    readonly revision: number
+    readonly startsAtEnd: boolean
+  },
 ) {
   const [isAtEnd, setAtEnd] = useState(startsAtEnd)
   const lastTop = useRef(0)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `revision` says that lines came
-  useEffect(() => {
-    const element = scroller.current
-    if (isAtEnd && element !== null) element.scrollTop = element.scrollHeight
-  }, [isAtEnd, revision, scroller])
-  const onScroll = () => {
-    const element = scroller.current
-    if (element === null) return
-    const isUp = element.scrollTop < lastTop.current
-    lastTop.current = element.scrollTop
-    const isNear = element.scrollHeight - element.scrollTop - element.clientHeight < atEndPx
-    if (isNear && !isUp) setAtEnd(true)
-    else if (isUp && !isNear) setAtEnd(false)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: they say that lines came; the last line may grow without another one
+  useLayoutEffect(() => {
+    const toEnd = () => {
+      const element = scroller.current
+      if (isAtEnd && element !== null) element.scrollTop = element.scrollHeight
+    }
+    toEnd()
+    // Once more when the virtual list has taken up its new size.
+    const frame = requestAnimationFrame(toEnd)
+    return () => cancelAnimationFrame(frame)
+  }, [isAtEnd, height, revision, scroller])
+  const leave = () => setAtEnd(false)
+  return {
+    isAtEnd,
+    setAtEnd,
+    handlers: {
+      onScroll: () => {
+        const element = scroller.current
+        if (element === null) return
+        const isDown = element.scrollTop > lastTop.current
+        lastTop.current = element.scrollTop
+        if (isDown && element.scrollHeight - element.scrollTop - element.clientHeight < atEndPx) setAtEnd(true)
+      },
+      onWheel: (event: React.WheelEvent) => {
+        if (event.deltaY < 0) leave()
+      },
+      onTouchMove: leave,
+      onKeyDown: (event: React.KeyboardEvent) => {
+        if (['ArrowUp', 'PageUp', 'Home'].includes(event.key)) leave()
+      },
+      onPointerDown: (event: React.PointerEvent) => {
+        if (event.target === scroller.current) leave()
+      },
+    },
   }
-  return { isAtEnd, setAtEnd, onScroll }
 }
 
 /** When the address names lines, they are brought into sight as soon as they are there; once. */

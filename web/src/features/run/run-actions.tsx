@@ -2,7 +2,7 @@
 
 import { useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import { ApiError } from '../../../../src/contract/client.ts'
 import { call } from '../../api/client.ts'
 import { runKey } from '../../api/live.ts'
@@ -143,37 +143,41 @@ function tasks(count: number): string {
   return count === 1 ? '1 task' : `${count} tasks`
 }
 
-export function ApproveButton({
-  runId,
-  taskId,
-  name,
-}: {
-  readonly runId: string
-  readonly taskId: string
-  readonly name: string
-}) {
+type Approved = { readonly runId: string; readonly taskId: string; readonly name: string }
+
+/**
+ * A question that stays open when the task it is about begins meanwhile, because somebody else approved it: the answer explains that.
+ * `ask` opens it; `dialog` stands once on the page.
+ */
+export function useApproval(): { readonly ask: ((task: Approved) => void) | undefined; readonly dialog: ReactNode } {
   const queryClient = useQueryClient()
   const identity = useIdentity()
-  if (identity === undefined || identity.kind === 'anonymous') return null
+  const [asked, setAsked] = useState<Approved>()
+  const [isOpen, setOpen] = useState(false)
   const approve = async () => {
+    if (asked === undefined) return
+    const { runId, taskId } = asked
     try {
       await call('approveTask', { params: { runId, taskId } })
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 409)
-        await queryClient.invalidateQueries({ queryKey: runKey(runId) })
-      throw error
+    } finally {
+      void queryClient.invalidateQueries({ queryKey: runKey(runId) })
+      void queryClient.invalidateQueries({ queryKey: ['task', runId, taskId] })
     }
-    await queryClient.invalidateQueries({ queryKey: runKey(runId) })
-    await queryClient.invalidateQueries({ queryKey: ['task', runId, taskId] })
   }
-  return (
+  const dialog = (
     <Confirm
-      trigger={<Button kind="primary">Approve</Button>}
-      title={`Approve ${name}?`}
+      isOpen={isOpen}
+      onOpenChange={setOpen}
+      title={`Approve ${asked?.name ?? ''}?`}
       action="Approve"
       onConfirm={approve}
     >
       <p>The task begins as soon as an executor is free. An approval cannot be taken back; a run can be stopped.</p>
     </Confirm>
   )
+  const ask = (task: Approved) => {
+    setAsked(task)
+    setOpen(true)
+  }
+  return { ask: identity === undefined || identity.kind === 'anonymous' ? undefined : ask, dialog }
 }

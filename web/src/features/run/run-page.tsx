@@ -1,6 +1,6 @@
 import './run.css'
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
-import type { Run } from '../../api/types.ts'
+import type { Run, TaskSummary } from '../../api/types.ts'
 import { titleMark, usePageTitle, useStateIcon } from '../../app/page-head.ts'
 import { addressOfPath, pathOfAddress } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
@@ -23,7 +23,7 @@ import {
   stateWords,
 } from '../runs/run-state.ts'
 import { Graph } from './graph/graph.tsx'
-import { ApproveButton, RunActions } from './run-actions.tsx'
+import { RunActions, useApproval } from './run-actions.tsx'
 import { SetupErrors } from './setup-errors.tsx'
 import { TaskList } from './task-list.tsx'
 import { Timeline } from './timeline/timeline.tsx'
@@ -154,6 +154,8 @@ const viewWords = { graph: 'Graph', timeline: 'Timeline', tasks: 'Tasks' } as co
 function RunBody({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
   const { view = 'graph' } = useSearch({ strict: false }) as { readonly view?: (typeof views)[number] }
   const navigate = useNavigate()
+  const { ask, dialog } = useApproval()
+  const onApprove = ask && ((task: TaskSummary) => ask({ runId: run.id, taskId: task.id, name: task.name }))
   const approvals = run.tasks.filter((task) => stateOfTask(task) === 'approval')
   if (run.setupErrors.length > 0) return <SetupErrors errors={run.setupErrors} />
   return (
@@ -166,12 +168,17 @@ function RunBody({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }
             {approvals.map((task) => (
               <li key={task.id} className="row">
                 <span className="grow">{task.name}</span>
-                <ApproveButton runId={run.id} taskId={task.id} name={task.name} />
+                {onApprove === undefined ? null : (
+                  <Button kind="primary" onClick={() => onApprove(task)}>
+                    Approve
+                  </Button>
+                )}
               </li>
             ))}
           </ul>
         </Panel>
       )}
+      {dialog}
       <WhatBroke run={run} owner={owner} />
       <Panel
         title={`${run.tasks.length} ${run.tasks.length === 1 ? 'task' : 'tasks'}`}
@@ -196,7 +203,7 @@ function RunBody({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }
         ) : view === 'timeline' ? (
           <Timeline run={run} owner={owner} />
         ) : (
-          <TaskList run={run} owner={owner} />
+          <TaskList run={run} owner={owner} onApprove={onApprove} />
         )}
       </Panel>
     </>

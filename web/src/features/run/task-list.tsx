@@ -1,9 +1,9 @@
 import type { Run, TaskSummary } from '../../api/types.ts'
+import { Button } from '../../ui/button.tsx'
 import { StateMark } from '../../ui/state-mark.tsx'
 import { Duration } from '../../ui/time.tsx'
 import { type OwnerRef, TaskLink } from '../runs/run-link.tsx'
 import { stateOfTask, stateWords } from '../runs/run-state.ts'
-import { ApproveButton } from './run-actions.tsx'
 
 const conditionWords: Readonly<Record<string, string>> = {
   on_success: '',
@@ -11,8 +11,15 @@ const conditionWords: Readonly<Record<string, string>> = {
   on_skipped: 'if skipped',
 }
 
+type Props = {
+  readonly run: Run
+  readonly owner: OwnerRef
+  /** Undefined where nobody may. */
+  readonly onApprove: ((task: TaskSummary) => void) | undefined
+}
+
 /** Every task with why it waits, was skipped or failed, and what it depends on. */
-export function TaskList({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
+export function TaskList({ run, owner, onApprove }: Props) {
   const names = new Map(run.tasks.map(({ id, name }) => [id, name]))
   const sorted = [...run.tasks].sort((a, b) => a.level - b.level)
   return (
@@ -31,7 +38,11 @@ export function TaskList({ run, owner }: { readonly run: Run; readonly owner: Ow
               <span className="faint">
                 <Duration of={task} />
               </span>
-              {state === 'approval' ? <ApproveButton runId={run.id} taskId={task.id} name={task.name} /> : null}
+              {state === 'approval' && onApprove !== undefined ? (
+                <Button kind="primary" size="small" onClick={() => onApprove(task)}>
+                  Approve
+                </Button>
+              ) : null}
             </div>
             <div className="after">
               {task.reason === undefined ? stateWords[state] : <span className="reason">{task.reason.message}</span>}

@@ -5,13 +5,14 @@ import { useEffect, useRef } from 'react'
 import type { Run, Task } from '../../api/types.ts'
 import { titleMark, usePageTitle, useStateIcon } from '../../app/page-head.ts'
 import { pathOfAddress } from '../../app/project-address.ts'
+import { Button } from '../../ui/button.tsx'
 import { Icon } from '../../ui/icon.tsx'
 import { Loaded } from '../../ui/load-state.tsx'
 import { Page } from '../../ui/page.tsx'
 import { StateMark, StateText } from '../../ui/state-mark.tsx'
 import { Ago, Duration } from '../../ui/time.tsx'
 import { LogViewer } from '../logs/log-viewer.tsx'
-import { ApproveButton } from '../run/run-actions.tsx'
+import { useApproval } from '../run/run-actions.tsx'
 import { OwnerCrumbs } from '../run/run-page.tsx'
 import { type RunAddress, useRun } from '../runs/queries.ts'
 import { stateOfTask } from '../runs/run-state.ts'
@@ -32,6 +33,7 @@ function TaskPage({ address, taskId }: { readonly address: RunAddress; readonly 
   const run = query.data
   const task = run?.tasks.find(({ id }) => id === taskId)
   const state = task === undefined ? undefined : stateOfTask(task)
+  const { ask, dialog } = useApproval()
   usePageTitle(state === undefined ? undefined : titleMark(state), task?.name, `#${address.number} ${run?.name ?? ''}`)
   useStateIcon(state)
   return (
@@ -50,11 +52,14 @@ function TaskPage({ address, taskId }: { readonly address: RunAddress; readonly 
         )
       }
       actions={
-        run !== undefined && task !== undefined && state === 'approval' ? (
-          <ApproveButton runId={run.id} taskId={task.id} name={task.name} />
+        run !== undefined && task !== undefined && state === 'approval' && ask !== undefined ? (
+          <Button kind="primary" onClick={() => ask({ runId: run.id, taskId: task.id, name: task.name })}>
+            Approve
+          </Button>
         ) : null
       }
     >
+      {dialog}
       <Loaded query={query} what="this task" lines={8}>
         {(data) => <TaskBody run={data} taskId={taskId} toldAt={query.dataUpdatedAt} />}
       </Loaded>

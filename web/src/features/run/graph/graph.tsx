@@ -288,7 +288,7 @@ function Node({
       transform={`translate(${x} ${y})`}
       role="link"
       tabIndex={0}
-      aria-label={`${name}: ${stateWords[state]}, ${sub}`}
+      aria-label={`${cut(name, charactersMax.name)} ${cut(sub, charactersMax.sub)} ${stateWords[state]}`}
       onClick={onOpen}
       onKeyDown={(event) => {
         if (event.key === 'Enter') onOpen()
@@ -298,13 +298,13 @@ function Node({
       onFocus={() => onLit(id)}
       onBlur={() => onLit(undefined)}
     >
-      <title>{`${name}: ${stateWords[state]}, ${sub}`}</title>
+      <title>{`${name} ${sub} ${stateWords[state]}`}</title>
       <rect width={nodeWidth} height={nodeHeight} rx={5} />
       <g transform={`translate(12 ${nodeHeight / 2 - 8})`}>
         <StateShape state={state} />
       </g>
       <text x={38} y={20}>
-        {cut(name, charactersMax.name)}
+        {`${cut(name, charactersMax.name)} `}
       </text>
       <text x={38} y={36} className="sub">
         {cut(sub, charactersMax.sub)}
