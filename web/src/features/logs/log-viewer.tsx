@@ -2,7 +2,7 @@
 
 import './logs.css'
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type MouseEvent, memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
+import { type MouseEvent, memo, useEffect, useMemo, useRef, useState } from 'react'
 import { addressOf } from '../../../../src/contract/client.ts'
 import { routes } from '../../../../src/contract/routes.ts'
 import { Button } from '../../ui/button.tsx'
@@ -43,11 +43,7 @@ export function LogViewer({ runId, taskId, log, label, lines: chosenText, onLine
     estimateSize: () => lineHeightPx,
     overscan: 30,
   })
-  const { isAtEnd, setAtEnd, handlers } = useTail(scroller, {
-    height: rows.getTotalSize(),
-    revision,
-    startsAtEnd: chosen === undefined && !isComplete,
-  })
+  const { content, isAtEnd, setAtEnd, handlers } = useTail(scroller, chosen === undefined)
   const goTo = (index: number) => {
     setAtEnd(false)
     rows.scrollToIndex(index, { align: 'center' })
@@ -139,7 +135,7 @@ export function LogViewer({ runId, taskId, log, label, lines: chosenText, onLine
             <Loading what="the log" lines={6} />
           )
         ) : null}
-        <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
+        <div ref={content} style={{ height: rows.getTotalSize(), position: 'relative' }}>
           {rows.getVirtualItems().map(({ index, start }) => {
             const line = index + 1
             const isChosen = chosen !== undefined && line >= chosen.first && line <= chosen.last
@@ -223,34 +219,29 @@ function classesOf(style: Style): string {
  * Whether one is at the end and stays there. Only what a person does leaves the end (wheel, keys, touch, the scroll bar): positions
  * alone would not tell that from lines that came. Scrolling back to the end takes it up again.
  */
-function useTail(
-  scroller: React.RefObject<HTMLDivElement | null>,
-  {
-    height,
-    revision,
-    startsAtEnd,
-  }: {
-    /** Of all lines, as the virtual list has them drawn; it may take up new ones a moment later. */
-    readonly height: number
-    readonly revision: number
-    readonly startsAtEnd: boolean
-  },
-) {
-  const [isAtEnd, setAtEnd] = useState(startsAtEnd)
+function useTail(scroller: React.RefObject<HTMLDivElement | null>, startsAtEnd: boolean) {
+  const content = useRef<HTMLDivElement>(null)
+  const [isAtEnd, setShown] = useState(startsAtEnd)
+  // What counts is the height on the page, which changes when the virtual list draws, not when lines come: so it is observed there.
+  const stays = useRef(startsAtEnd)
   const lastTop = useRef(0)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: they say that lines came; the last line may grow without another one
-  useLayoutEffect(() => {
-    const toEnd = () => {
-      const element = scroller.current
-      if (isAtEnd && element !== null) element.scrollTop = element.scrollHeight
-    }
-    toEnd()
-    // Once more when the virtual list has taken up its new size.
-    const frame = requestAnimationFrame(toEnd)
-    return () => cancelAnimationFrame(frame)
-  }, [isAtEnd, height, revision, scroller])
+  const setAtEnd = (to: boolean) => {
+    stays.current = to
+    setShown(to)
+    if (to && scroller.current !== null) scroller.current.scrollTop = scroller.current.scrollHeight
+  }
+  useEffect(() => {
+    const [frame, inner] = [scroller.current, content.current]
+    if (frame === null || inner === null) return
+    const observer = new ResizeObserver(() => {
+      if (stays.current) frame.scrollTop = frame.scrollHeight
+    })
+    observer.observe(inner)
+    return () => observer.disconnect()
+  }, [scroller])
   const leave = () => setAtEnd(false)
   return {
+    content,
     isAtEnd,
     setAtEnd,
     handlers: {
