@@ -4,7 +4,7 @@
 
 import { hash } from 'node:crypto'
 import { collectBytes } from '../../lib/bytes.ts'
-import { SlipwayError } from '../../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import type { ObjectKey } from '../../objectstorage/object-storage.ts'
 import type { EncodedRecord, RecordHash } from '../change-log.ts'
 import type { Position } from '../database.ts'
@@ -90,7 +90,7 @@ export async function* readShipped(
   for await (const { key } of place.ost.list({ prefix, after, ...options })) {
     const newest = positionOfKey(key)
     if (newest === undefined || newest <= position) continue
-    for (const record of decodeShipped(await collectBytes(place.ost.read(key, options)), newest)) {
+    for (const record of decodeShipped(await readListed(place, key, options), newest)) {
       if (record.position <= position) continue
       if (record.position !== position + 1)
         throw new SlipwayError(
@@ -109,6 +109,22 @@ export async function* readShipped(
       newestHash = record.hash
       yield record
     }
+  }
+}
+
+/** What was listed may be collected before it is read: it was no longer needed by whoever begins at a newer snapshot. */
+async function readListed(
+  place: StoragePlace,
+  key: string,
+  options: { readonly signal?: AbortSignal },
+): Promise<Buffer> {
+  try {
+    return await collectBytes(place.ost.read(key, options))
+  } catch (cause) {
+    if (!isSlipwayError(cause, 'object_not_found')) throw cause
+    throw new SlipwayError('history_collected', `shipped records up to ${positionOfKey(key)} were collected just now`, {
+      cause,
+    })
   }
 }
 
