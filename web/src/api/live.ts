@@ -3,6 +3,7 @@
 import { type InfiniteData, type QueryClient, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useSyncExternalStore } from 'react'
 import type { ApiRoutes } from '../../../src/contract/routes.ts'
+import { isLive } from '../features/runs/run-state.ts'
 import { applyRunToList, applyRunToRun, applyTaskToList, type RunFilter } from './apply-run-change.ts'
 import { events } from './client.ts'
 import { type Connection, followEvents } from './follow-events.ts'
@@ -110,7 +111,9 @@ function applyChanges(queryClient: QueryClient, changes: readonly RunChangeEvent
             (list) => list && applyRunToList(list, run, filter),
           )
         }
-        queryClient.setQueryData<Run>(runKey(run.id), (open) => open && applyRunToRun(open, run))
+        // How it ended, with its tasks and what can be done now, only the run itself tells.
+        if (isLive(run)) queryClient.setQueryData<Run>(runKey(run.id), (open) => open && applyRunToRun(open, run))
+        else void queryClient.invalidateQueries({ queryKey: runKey(run.id) })
         break
       }
       case 'task': {
