@@ -121,6 +121,7 @@ export class Installation {
   readonly #crashAt: number
   readonly #oldFiles: string[] = []
   readonly #writers = new Map<string, Life>()
+  readonly #madeAt = new Map<string, number>()
   #files = 0
   #underway = 0
 
@@ -415,7 +416,9 @@ export class Installation {
         const found = this.bucket.stat(key)
         const answer = request.act()
         if (call === 'put') this.#writers.set(key, life)
-        if (call === 'delete' && found) this.#deleted(life, key, found.modifiedAt)
+        // A put that comes twice makes nothing new: names are never used again.
+        if (call === 'put' && !found) this.#madeAt.set(key, this.clock.now())
+        if (call === 'delete' && found) this.#deleted(life, key, this.#madeAt.get(key) ?? found.modifiedAt)
         return answer
       }
       const answer = await this.network.call(life, call, key, { ...request, act })
@@ -424,15 +427,12 @@ export class Installation {
     }
   }
 
-  #deleted(life: Life, key: string, modifiedAt: number): void {
+  #deleted(life: Life, key: string, madeAt: number): void {
     const now = this.clock.now()
     this.deletedAt.set(key, now)
     // Whoever gives up a snapshot removes its files at once; everybody else waits.
     if (key.includes('/data/') && this.#writers.get(key) !== life)
-      this.check(
-        now - modifiedAt >= snapshotSettings.graceMs,
-        `${key} was collected ${now - modifiedAt} ms after it was made`,
-      )
+      this.check(now - madeAt >= snapshotSettings.graceMs, `${key} was collected ${now - madeAt} ms after it was made`)
     if (key.includes('/bucket/log/')) this.#collected('records of the log')
     else if (key.includes('/log/')) this.#collected('shipped records')
     else if (key.includes('/data/')) this.coverage.reached('collected: data files')
