@@ -25,16 +25,21 @@ test('every package that ends up in the bundle is there with its licence', { tim
   expect(readdirSync(directory.path)).toEqual(
     expect.arrayContaining(['main.js', 'snapshot-worker.js', 'checkpoint-worker.js']),
   )
-  // What main.js loads at once, directly or through others.
-  const output = (path: string) => Object.entries(metafile.outputs).find(([name]) => name.endsWith(`/${path}`))
-  const eager = new Set<string>()
-  const visit = (name: string, { imports, inputs }: (typeof metafile.outputs)[string]) => {
-    if (eager.has(name)) return
-    eager.add(name)
-    for (const input of Object.keys(inputs)) expect(input).not.toContain('node_modules/fastify/')
-    for (const { path, kind } of imports)
-      if (kind === 'import-statement')
-        visit(path, metafile.outputs[path] ?? { imports: [], inputs: {}, exports: [], bytes: 0 })
+  // What every command loads, and what `slipway run` loads besides, directly or through others.
+  const { outputs } = metafile
+  const inputsOf = (start: string, seen = new Set<string>()): string[] => {
+    if (seen.has(start)) return []
+    seen.add(start)
+    const { imports, inputs } = outputs[start] ?? { imports: [], inputs: {} }
+    const eager = imports.filter(({ kind }) => kind === 'import-statement')
+    return [...Object.keys(inputs), ...eager.flatMap(({ path }) => inputsOf(path, seen))]
   }
-  visit(...output('main.js')!)
+  const outputWith = (input: string) => Object.keys(outputs).find((name) => input in (outputs[name]?.inputs ?? {}))!
+  const heavy = /node_modules\/(fastify|typebox)\//
+  for (const entry of ['src/main.ts', 'src/cli/run/run-command.ts']) {
+    const inputs = inputsOf(outputWith(entry))
+    expect(inputs).toContain(entry)
+    expect(inputs.filter((input) => heavy.test(input))).toEqual([])
+  }
+  expect(inputsOf(outputWith('src/main.ts')).filter((input) => input.includes('node_modules/yaml/'))).toEqual([])
 })

@@ -5,7 +5,8 @@ import { systemClock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
-import { type HttpServerComponents, openHttpServer, requestSignal } from './http-server.ts'
+import { type HttpServerComponents, openHttpServer } from './http-server.ts'
+import { requestSignal } from './request-signal.ts'
 
 const listen = { host: '127.0.0.1', port: 0 }
 const open = (mount: HttpServerComponents['mount'], logger: Logger = silentLogger) =>

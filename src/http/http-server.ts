@@ -2,11 +2,12 @@
 // bodies and headers, a stop that lets running requests end.
 
 import { randomUUID } from 'node:crypto'
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { errorMessage, isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import { errorResponse } from './error-response.ts'
+import { endRequests, trackRequests } from './request-signal.ts'
 
 export type HttpServerSettings = {
   /** Port 0 takes a free one. */
@@ -61,8 +62,7 @@ export async function openHttpServer(
     url: `http://${shownHost}:${actual}`,
     port: actual,
     [Symbol.asyncDispose]: async () => {
-      for (const controller of stoppers.get(app) ?? [])
-        controller.abort(new SlipwayError('service_unavailable', 'the server stops'))
+      endRequests(app, new SlipwayError('service_unavailable', 'the server stops'))
       const late = setTimeout(() => app.server.closeAllConnections(), settings.stopMs ?? limits.httpStopMs.value)
       try {
         await app.close()
@@ -72,9 +72,6 @@ export async function openHttpServer(
     },
   }
 }
-
-/** Controllers of requests that run, so that a stop ends them. */
-const stoppers = new WeakMap<FastifyInstance, Set<AbortController>>()
 
 /** The application without a listener: for tests with `inject`. */
 export function createHttpApp({ logger, trustProxy }: { logger: Logger; trustProxy: boolean }): FastifyInstance {
@@ -91,7 +88,7 @@ export function createHttpApp({ logger, trustProxy }: { logger: Logger; trustPro
     routerOptions: { maxParamLength: limits.requestHeaderBytes.value, ignoreTrailingSlash: false },
     ajv: { customOptions: { coerceTypes: 'array', removeAdditional: false, allErrors: false, useDefaults: true } },
   })
-  stoppers.set(app, new Set())
+  trackRequests(app)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
   })
@@ -135,28 +132,4 @@ function asSlipwayError(error: FastifyError | Error): unknown {
   if (typeof status === 'number' && status >= 400 && status < 500)
     return new SlipwayError('request_invalid', `the request cannot be read: ${error.message}`)
   return error
-}
-
-/**
- * Aborted when the caller goes away or the server stops. For handlers that stream or wait; a mutation does not look at it, so
- * that a caller's impatience does not decide whether it is known what happened.
- */
-export function requestSignal(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController()
-  const running = stoppersOf(reply.server)
-  running?.add(controller)
-  reply.raw.once('close', () => {
-    running?.delete(controller)
-    if (!reply.raw.writableFinished) controller.abort(new SlipwayError('cancelled', 'the caller went away'))
-  })
-  return controller.signal
-}
-
-/** A plugin's instance inherits from the one it was registered in. */
-function stoppersOf(app: FastifyInstance): Set<AbortController> | undefined {
-  for (let object: object | null = app; object !== null; object = Object.getPrototypeOf(object) as object | null) {
-    const found = stoppers.get(object as FastifyInstance)
-    if (found !== undefined) return found
-  }
-  return undefined
 }

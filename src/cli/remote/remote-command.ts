@@ -1,7 +1,7 @@
 // How a command with a server is declared: its own options, those all of them have, and errors in words.
 
 import { type Command, Option } from 'commander'
-import { type ApiClient, ApiError } from '../../contract/client.ts'
+import type { ApiClient } from '../../contract/client.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import type { Io } from '../io.ts'
 import type { ConnectOptions } from './connect.ts'
@@ -51,6 +51,8 @@ async function wording<T>(call: () => Promise<T>, url: string): Promise<T> {
   try {
     return await call()
   } catch (error) {
+    // Loaded by whoever called: commands without a server do not wait for the contract.
+    const { ApiError } = await import('../../contract/client.ts')
     if (!(error instanceof ApiError)) throw error
     const hint = hints[error.code] ?? ''
     const trace =

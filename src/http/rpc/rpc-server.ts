@@ -7,7 +7,7 @@ import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
 import { errorResponse } from '../error-response.ts'
-import { requestSignal } from '../http-server.ts'
+import { requestSignal } from '../request-signal.ts'
 import { marker, type RpcMethods, type StreamLine } from './rpc.ts'
 
 export type RpcServerSettings<T> = {

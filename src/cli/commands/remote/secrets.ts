@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import { parseDocument } from 'yaml'
 import type { BodyOf, ResponseOf } from '../../../contract/route.ts'
 import type { ApiRoutes } from '../../../contract/routes.ts'
 import { errorMessage, SlipwayError } from '../../../lib/errors.ts'
@@ -11,11 +10,11 @@ import type { Io } from '../../io.ts'
 import { type Column, printItem, printList } from '../../remote/print.ts'
 import { readStdin } from '../../remote/read-secret.ts'
 import type { AddRemote } from '../../remote/remote-command.ts'
-import { parseVariableValues } from '../../remote/variable-values.ts'
 
 type Secret = ResponseOf<ApiRoutes['createProjectSecret']>
 type Variable = ResponseOf<ApiRoutes['createProjectVariable']>
 type SecretData = BodyOf<ApiRoutes['createProjectSecret']>['data']
+type VariableValues = BodyOf<ApiRoutes['createProjectVariable']>['values']
 
 /** Where it hangs: exactly one. */
 type Place = { readonly project?: string; readonly group?: string }
@@ -62,7 +61,7 @@ export function addSecretCommands(program: Command, add: AddRemote): void {
   add(
     withFile(secret.command('create <name>').summary('make a secret')),
     async ({ client, io, format }, options: Place & { file: string }, name: string) => {
-      const body = { name, data: parseSecretData(await readFile(options.file, io), options.file) }
+      const body = { name, data: await readSecretData(options.file, io) }
       const created = await at(options, {
         project: (projectRef) => client.call('createProjectSecret', { params: { projectRef }, body }),
         group: (projectGroupRef) => client.call('createProjectGroupSecret', { params: { projectGroupRef }, body }),
@@ -77,9 +76,7 @@ export function addSecretCommands(program: Command, add: AddRemote): void {
     async ({ client, io, format }, options: Place & { file?: string; name?: string }, secretName: string) => {
       const body = {
         ...(options.name === undefined ? {} : { name: options.name }),
-        ...(options.file === undefined
-          ? {}
-          : { data: parseSecretData(await readFile(options.file, io), options.file) }),
+        ...(options.file === undefined ? {} : { data: await readSecretData(options.file, io) }),
       }
       const updated = await at(options, {
         project: (projectRef) => client.call('updateProjectSecret', { params: { projectRef, secretName }, body }),
@@ -118,7 +115,7 @@ function addVariableCommands(program: Command, add: AddRemote): void {
   add(
     withFile(variable.command('create <name>').summary('make a variable')),
     async ({ client, io, format }, options: Place & { file: string }, name: string) => {
-      const body = { name, values: parseVariableValues(await readFile(options.file, io), options.file) }
+      const body = { name, values: await readVariableValues(options.file, io) }
       const created = await at(options, {
         project: (projectRef) => client.call('createProjectVariable', { params: { projectRef }, body }),
         group: (projectGroupRef) => client.call('createProjectGroupVariable', { params: { projectGroupRef }, body }),
@@ -133,9 +130,7 @@ function addVariableCommands(program: Command, add: AddRemote): void {
     async ({ client, io, format }, options: Place & { file?: string; name?: string }, variableName: string) => {
       const body = {
         ...(options.name === undefined ? {} : { name: options.name }),
-        ...(options.file === undefined
-          ? {}
-          : { values: parseVariableValues(await readFile(options.file, io), options.file) }),
+        ...(options.file === undefined ? {} : { values: await readVariableValues(options.file, io) }),
       }
       const updated = await at(options, {
         project: (projectRef) => client.call('updateProjectVariable', { params: { projectRef, variableName }, body }),
@@ -197,13 +192,12 @@ async function readFile(file: string, io: Io): Promise<string> {
   }
 }
 
-/** Values are texts as they are written: 1.10 stays 1.10. Errors: `usage`, which quotes nothing of a value. */
-function parseSecretData(text: string, file: string): SecretData {
-  const document = parseDocument(text, { schema: 'failsafe', uniqueKeys: true, prettyErrors: false })
-  if (document.errors.length > 0) throw new SlipwayError('usage', `${file} is not YAML: ${document.errors[0]!.code}`)
-  const data = document.toJS({ maxAliasCount: 0 }) as unknown
-  const isMapping = typeof data === 'object' && data !== null && !Array.isArray(data)
-  if (!isMapping || Object.values(data).some((value) => typeof value !== 'string'))
-    throw new SlipwayError('usage', `${file} is not a mapping of keys to texts`)
-  return data as SecretData
+// What reads YAML is loaded when there is some: no other command waits for it.
+
+async function readSecretData(file: string, io: Io): Promise<SecretData> {
+  return (await import('../../remote/secret-data.ts')).parseSecretData(await readFile(file, io), file)
+}
+
+async function readVariableValues(file: string, io: Io): Promise<VariableValues> {
+  return (await import('../../remote/variable-values.ts')).parseVariableValues(await readFile(file, io), file)
 }
