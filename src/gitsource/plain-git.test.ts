@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -107,6 +107,17 @@ test('a link in place of the definition is not followed', async () => {
   symlinkSync('/etc/hostname', join(source.repository.dir, '.slipway/config.json'))
   const sha = source.repository.commit('link')
   expect(await source.open().readFiles({ sha, ref: undefined }, '.slipway', ['config.json'], signal)).toEqual([])
+})
+
+test('a read that is broken off is an error, never a commit without a definition', async () => {
+  await using source = await served()
+  const git = source.open()
+  const commit = { sha: source.commit, ref: 'refs/heads/main' }
+  await git.getCommit(commit.sha, commit.ref, signal)
+  const aborted = AbortSignal.abort(new Error('enough'))
+  await expect(git.readFiles(commit, '.slipway', ['config.yml'], aborted)).rejects.toThrow()
+  rmSync(join(source.cache.path, 'repository.git/objects'), { recursive: true })
+  await expect(git.readFiles(commit, '.slipway', ['config.yml'], signal)).rejects.toMatchObject({ code: 'git_failed' })
 })
 
 test('a definition above its limit is refused', async () => {

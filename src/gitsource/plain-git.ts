@@ -63,12 +63,13 @@ export class PlainGit implements GitSource {
     signal: AbortSignal,
   ): Promise<readonly SourceFile[]> {
     await this.#fetch(commit, signal)
-    const tree = await this.#local(['ls-tree', '-z', `${commit.sha}:${folder}`], signal).catch(() => '')
+    // By path, not as `COMMIT:FOLDER`: a folder that is missing is then an empty list, and everything else that goes wrong an error.
+    const tree = await this.#local(['ls-tree', '-z', commit.sha, '--', `${folder}/`], signal)
     const files: SourceFile[] = []
     for (const entry of tree.split('\0')) {
-      const [, mode, id, name] = /^(\d+) blob ([0-9a-f]+)\t(.*)$/s.exec(entry) ?? []
-      if (name === undefined || mode === '120000' || !names.includes(name)) continue
-      files.push({ path: `${folder}/${name}`, text: await this.#readBlob(id!, `${folder}/${name}`, signal) })
+      const [, mode, id, path] = /^(\d+) blob ([0-9a-f]+)\t(.*)$/s.exec(entry) ?? []
+      if (path === undefined || mode === '120000' || !names.includes(path.slice(folder.length + 1))) continue
+      files.push({ path, text: await this.#readBlob(id!, path, signal) })
     }
     return files
   }

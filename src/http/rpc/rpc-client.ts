@@ -2,7 +2,7 @@
 
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { request as requestTls } from 'node:https'
-import { type ErrorCode, errorCodes, errorMessage, invariant, SlipwayError } from '../../lib/errors.ts'
+import { type ErrorCode, errorCodes, errorMessage, invariant, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { marker, type RpcMethods, type StreamLine } from './rpc.ts'
 
@@ -50,8 +50,13 @@ class Connection {
 
   async call(method: string, args: readonly unknown[]): Promise<unknown> {
     const response = await this.#send(method, args)
-    const text = await readText(response)
-    return (JSON.parse(text) as { result?: unknown }).result
+    try {
+      return (JSON.parse(await readText(response)) as { result?: unknown }).result
+    } catch (cause) {
+      if (isSlipwayError(cause)) throw cause
+      // It acted, or it would not have begun to answer; what it answered nobody knows.
+      throw new SlipwayError('outcome_unknown', `the answer of ${method} was cut: ${errorMessage(cause)}`, { cause })
+    }
   }
 
   async *items(method: string, args: readonly unknown[]): AsyncGenerator<unknown> {

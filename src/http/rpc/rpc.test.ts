@@ -213,6 +213,19 @@ test('an answer that is lost is outcome_unknown, not tried again', async () => {
   broken.close()
 })
 
+test('an answer that is cut in its middle is outcome_unknown', async () => {
+  const cut = createServer((socket) => {
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"result":', () => socket.destroy())
+    })
+  })
+  await new Promise<void>((resolve) => cut.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${(cut.address() as AddressInfo).port}`
+  await using client = createRpcClient<Sample>({ urls: [url], prefix, methods, token })
+  await expect(client.greet({ names: [] }, {})).rejects.toMatchObject({ code: 'outcome_unknown' })
+  cut.close()
+})
+
 test('a call that carries too much is refused', async () => {
   await using sample = await openSample()
   const response = await fetch(`${sample.server.url}${prefix}/nothing`, {
