@@ -1,7 +1,7 @@
 // `slipway run`: the runs of the definition, on this machine, from the working tree as it is.
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { driverChoices } from '../../server/local/driver-choice.ts'
+import { driverChoices } from '../../server/drivers/driver-choice.ts'
 import { addEventOptions } from '../event-options.ts'
 import type { Io } from '../io.ts'
 import { approveModes } from '../run/approve-mode.ts'

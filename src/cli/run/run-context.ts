@@ -1,7 +1,7 @@
 // What a `slipway run` was asked for, and what it has at hand.
 
 import type { Clock } from '../../lib/clock.ts'
-import type { DriverChoice } from '../../server/local/driver-choice.ts'
+import type { DriverChoice } from '../../server/drivers/driver-choice.ts'
 import type { StateDirectory } from '../../server/local/state-directory.ts'
 import type { EventOptions } from '../event-options.ts'
 import type { Io } from '../io.ts'

@@ -8,16 +8,13 @@
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePercent, readDiskSpace } from '../../executor/drivers/host/disk-watch.ts'
-import { Executor } from '../../executor/executor.ts'
-import { GitMirrors } from '../../executor/git/mirrors.ts'
-import { openJournal } from '../../executor/journal.ts'
 import { RemoteExecutorApi } from '../../executor/remote/remote-api.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { errorMessage, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { tryFileLock } from '../../lib/file-lock.ts'
 import type { Logger } from '../../lib/log.ts'
-import { openDrivers } from '../local/open-drivers.ts'
+import { createExecutor } from '../drivers/create-executor.ts'
+import { openDrivers } from '../drivers/open-drivers.ts'
 import type { ExecutorProcessSettings } from './executor-settings.ts'
 
 export type ExecutorProcessComponents = {
@@ -68,25 +65,17 @@ export async function runExecutorProcess(
     { clock, logger, notice: (line) => logger.info(line) },
   )
   for (const driver of drivers) owned.use(driver)
-  const executor = new Executor(
+  const executor = createExecutor(
+    dataDir,
     {
       id,
       labels: settings.labels,
       taskLimit: settings.tasks,
       allowPrivileged: settings.allowPrivileged,
       pull: settings.pull,
-      keepFailed: false,
       version,
     },
-    {
-      api,
-      drivers,
-      mirrors: new GitMirrors({ dir: join(dataDir, 'mirrors') }, { clock }),
-      journal: openJournal(join(dataDir, 'journal')),
-      freeDiskPercent: () => freePercent(readDiskSpace(dataDir)),
-      clock,
-      logger,
-    },
+    { api, drivers, clock, logger },
   )
   logger.info('executor ready', {
     executorId: id,

@@ -10,7 +10,7 @@ import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Retention } from '../../runservice/api.ts'
 import type { Caches } from '../../runservice/caches.ts'
-import { openDrivers } from './open-drivers.ts'
+import { openDrivers } from '../drivers/open-drivers.ts'
 import { databaseOf, openRunservice } from './open-runservice.ts'
 import {
   endOf,

@@ -12,6 +12,8 @@ import type { Logger } from '../../lib/log.ts'
 import type { RunserviceHost } from '../../runservice/api.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
+import type { DriverChoice } from '../drivers/driver-choice.ts'
+import { openDrivers } from '../drivers/open-drivers.ts'
 import {
   cleanAfterKilled,
   cleanCaches,
@@ -21,8 +23,6 @@ import {
   localRetention,
   removeOldInvocations,
 } from './cleaning.ts'
-import type { DriverChoice } from './driver-choice.ts'
-import { openDrivers } from './open-drivers.ts'
 import { openRunservice } from './open-runservice.ts'
 import { type Invocation, markDrivers, markEnd, type StateDirectory } from './state-directory.ts'
 

@@ -1,13 +1,10 @@
 // The executor in the server's own process. It speaks to the runservice directly where that is here, else as any other.
 
 import { join } from 'node:path'
-import { freePercent, readDiskSpace } from '../../executor/drivers/host/disk-watch.ts'
-import { Executor } from '../../executor/executor.ts'
-import { GitMirrors } from '../../executor/git/mirrors.ts'
-import { openJournal } from '../../executor/journal.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
 import type { RunserviceHost } from '../../runservice/api.ts'
-import { openDrivers } from '../local/open-drivers.ts'
+import { createExecutor } from '../drivers/create-executor.ts'
+import { openDrivers } from '../drivers/open-drivers.ts'
 import type { Settings } from '../settings/read-settings.ts'
 import type { Installation } from './open-server.ts'
 
@@ -39,17 +36,10 @@ export async function openExecutorComponent(
       { clock, logger, notice: (line) => logger.info(line) },
     )
     for (const opened of drivers) undo.use(opened)
-    const executor = new Executor(
-      { id: executorId, labels, taskLimit: tasks, allowPrivileged, pull: 'if_missing', keepFailed: false, version },
-      {
-        api: runservice.executorApi(executorId),
-        drivers,
-        mirrors: new GitMirrors({ dir: join(dir, 'mirrors') }, { clock }),
-        journal: openJournal(join(dir, 'journal')),
-        freeDiskPercent: () => freePercent(readDiskSpace(dir)),
-        clock,
-        logger,
-      },
+    const executor = createExecutor(
+      dir,
+      { id: executorId, labels, taskLimit: tasks, allowPrivileged, pull: 'if_missing', version },
+      { api: runservice.executorApi(executorId), drivers, clock, logger },
     )
     const stopping = new AbortController()
     const running = executor

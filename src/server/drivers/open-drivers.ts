@@ -1,4 +1,4 @@
-// Which drivers a local run has: the one asked for, or the best there is.
+// Which drivers an executor has: the one asked for, or the best there is.
 
 import type { Driver } from '../../executor/driver.ts'
 import { findHelperBinary, hostArch } from '../../executor/helper/helper-binary.ts'

@@ -1,4 +1,4 @@
-// `--driver`: which drivers a local run may have.
+// `--driver`: which drivers an executor may have.
 
 export const driverChoices = ['auto', 'docker', 'host'] as const
 export type DriverChoice = (typeof driverChoices)[number]
