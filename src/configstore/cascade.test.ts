@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest'
 import { limits } from '../lib/limits.ts'
 import { newSealingKey } from '../lib/sealing.ts'
+import { until } from '../lib/until-fixture.ts'
 import {
   aDirectory,
   aGroup,
@@ -150,8 +151,7 @@ test.each([
   await aLargeTree(world)
   await act(world)
   expect(rowsLeft(world).project).toBeGreaterThan(0)
-  for (let turn = 0; turn < 10_000 && rowsLeft(world).removal !== 0; turn++)
-    await new Promise((resolve) => setImmediate(resolve))
+  await until(() => rowsLeft(world).removal === 0)
   expect(rowsLeft(world)).toMatchObject({ project: 0, removal: 0 })
 })
 

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest'
 import { SlipwayError } from '../lib/errors.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
+import { until } from '../lib/until-fixture.ts'
 import { aProject, aUser, openWorld, type World } from './configstore-fixture.ts'
 import { type TaskWorkerComponents, workOnTasks } from './task-worker.ts'
 import type { CascadeTask } from './types.ts'
@@ -31,14 +32,6 @@ function aWorker(
       await working
     },
   }
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let turn = 0; turn < 5000; turn++) {
-    if (await condition()) return
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  throw new Error(`never so: ${condition}`)
 }
 
 const left = async ({ configstore }: World) => (await configstore.listTasks()).items

@@ -207,6 +207,12 @@ const errors = {
   log_not_complete: error('conflict', 'The log is still being written.'),
   // command line
   usage: error('invalid', 'The command was called in a wrong way.'),
+  // gitsource
+  provider_unavailable: error('unavailable', 'The provider of the repository does not answer, or asks to come later.'),
+  provider_unauthorized: error('forbidden', 'The provider does not take the token: link the account again.'),
+  provider_refused: error('conflict', 'The provider refuses to do this; the message has its words.'),
+  oauth2_refused: error('forbidden', 'The provider does not take the code or token of its login: begin again.'),
+  remote_repository_not_found: error('notfound', 'The provider has no such repository, or hides it from this account.'),
   commit_not_found: error('notfound', 'The repository has no such commit, or the ref does not contain it.'),
   git_failed: error('invalid', 'Git could not do it; the message has what it said.'),
   not_a_repository: error('invalid', 'The directory is not in a git repository.'),

@@ -166,7 +166,7 @@ export function aRequest(
 
 /** Resolves when `condition` holds; looks again in every turn of the event loop. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = performance.now() + 10_000; !(await condition()); ) {
+  for (const deadline = performance.now() + 50_000; !(await condition()); ) {
     if (performance.now() > deadline) throw new Error(`never so: ${condition}`)
     await nextTurn()
   }

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { until } from '../../src/lib/until-fixture.ts'
 import type { NewRunRequest, Runservice, RunView } from '../../src/runservice/api.ts'
 import { aConfigTask } from '../../src/runservice/scheduler/run-fixture.ts'
 import { type Cluster, type ExecutorProcess, startCluster } from './cluster.ts'
@@ -44,11 +45,6 @@ async function ended(runservice: Runservice, runId: string): Promise<RunView> {
 
 async function logOf(runservice: Runservice, taskId: string): Promise<string> {
   return Buffer.concat(await Array.fromAsync(runservice.readLog(taskId, 0))).toString()
-}
-
-async function until(condition: () => boolean | Promise<boolean>, what = String(condition)): Promise<void> {
-  for (const deadline = Date.now() + 30_000; !(await condition()); await new Promise((next) => setTimeout(next, 20)))
-    if (Date.now() > deadline) throw new Error(`never so: ${what}`)
 }
 
 async function connected(runservice: Runservice, ...executors: readonly ExecutorProcess[]): Promise<void> {

@@ -22,6 +22,7 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../../lib/until-fixture.ts'
 import type { Pod, StepCommand, StepExit } from '../driver.ts'
 import { createHelperPod, type HelperPodOptions } from './client.ts'
 import { findHelperBinary, hostArch } from './helper-binary.ts'
@@ -114,13 +115,6 @@ async function execute(pod: Pod, script: string | undefined, more: Partial<StepC
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  for (let waited = 0; !isSo(); waited += 5) {
-    if (waited > 5_000) throw new Error('waited for too long')
-    await delay(5)
-  }
 }
 
 function ended(child: ChildProcess): Promise<void> {

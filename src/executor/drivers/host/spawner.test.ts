@@ -1,9 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../lib/clock.ts'
 import { identifyProcess, killProcess } from '../../../lib/process-identity.ts'
+import { until } from '../../../lib/until-fixture.ts'
 import { findHelperBinary, hostArch } from '../../helper/helper-binary.ts'
 import { Spawner, type Spawning } from './spawner.ts'
 
@@ -45,13 +46,6 @@ async function ready(spawning: Spawning): Promise<readonly number[]> {
 const parentOf = (pid: number) => Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
 
 const isRunning = (pid: number) => identifyProcess(pid) !== undefined
-
-async function until(holds: () => boolean): Promise<void> {
-  for (let waits = 0; !holds() && waits < 500; waits++) await systemClock.sleep(10)
-  expect(holds()).toBe(true)
-}
-
-vi.setConfig({ testTimeout: 10_000 })
 
 test('a sandbox tells its processes, waits to be released, and is ready then', async () => {
   const place = await aSpawner()
