@@ -1,4 +1,7 @@
 import { defineConfig } from 'vitest/config'
+import { FlakyReporter } from './test/support/flaky-reporter.ts'
+
+const { CI, SLIPWAY_TEST_REPORT: report } = process.env
 
 // Unit tests stand beside the code, test/ is end to end. Files share a worker (isolate: false is 4 times faster), so no
 // module may hold state.
@@ -10,5 +13,12 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Who works here sees a flaky test fail; there it is named, and the others count.
+    retry: CI === undefined ? 0 : 1,
+    reporters: [
+      'default',
+      new FlakyReporter(),
+      ...(report === undefined ? [] : ([['json', { outputFile: report }]] as [['json', { outputFile: string }]])),
+    ],
   },
 })

