@@ -223,12 +223,18 @@ export type ErrorCode = keyof typeof errors
 /** Every error code with its kind and one line of meaning; docs/errors.md is generated from it. */
 export const errorCodes: Readonly<Record<ErrorCode, ErrorEntry>> = errors
 
-export type SlipwayErrorOptions = { readonly cause?: unknown; readonly currentVersion?: number }
+export type SlipwayErrorOptions = {
+  readonly cause?: unknown
+  readonly currentVersion?: number
+  readonly retryAt?: number
+}
 
 export class SlipwayError extends Error {
   readonly code: ErrorCode
   /** With `version_conflict`: the version there is now. */
   readonly currentVersion?: number
+  /** With `provider_unavailable`: when it is worth trying again, in milliseconds since 1970, if the provider said so. */
+  readonly retryAt?: number
 
   /** `message`: what was attempted, on what, and what to do. Never a secret, token or environment value. */
   constructor(code: ErrorCode, message: string, options: SlipwayErrorOptions = {}) {
@@ -236,6 +242,7 @@ export class SlipwayError extends Error {
     this.name = 'SlipwayError'
     this.code = code
     if (options.currentVersion !== undefined) this.currentVersion = options.currentVersion
+    if (options.retryAt !== undefined) this.retryAt = options.retryAt
   }
 
   get kind(): ErrorKind {

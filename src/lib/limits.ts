@@ -195,6 +195,22 @@ export const limits = {
 
   // gitsource
   gitRefs: limit(100_000, 'count', 'A repository with more branches and tags cannot be listed.'),
+  providerAnswerBytes: limit(32 * MiB, 'bytes', 'A larger answer of a provider of repositories is not read.'),
+  providerAttemptMs: limit(20 * seconds, 'milliseconds', 'A provider that has not answered by then is asked again.'),
+  providerRequestMs: limit(
+    1 * minutes,
+    'milliseconds',
+    'A request to a provider fails after this time, repetitions and waits included.',
+  ),
+  providerAttempts: limit(4, 'count', 'A provider that failed to answer as often fails with `provider_unavailable`.'),
+  providerWaitMs: limit(
+    10 * seconds,
+    'milliseconds',
+    'A provider that asks to come back within this time is waited for; if later, the request fails.',
+  ),
+  providerRedirects: limit(5, 'count', 'A provider that sends on more often is not followed.'),
+  providerPages: limit(1000, 'count', 'A list of a provider that has more pages cannot be read.'),
+  providerMessageCharacters: limit(300, 'characters', 'A longer message of a provider is cut.'),
 
   // runservice
   executorLeaseMs: limit(90 * seconds, 'milliseconds', 'An executor that nobody was connected to for so long is lost.'),
