@@ -440,6 +440,9 @@ const steps: readonly Step[] = [
   ['bob', 'getBadge', { params: web }],
   ['ann', 'readLog', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
   ['ann', 'followLog', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
+  ['ann', 'getLogSummary', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
+  ['ann', 'readLogLines', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
+  ['ann', 'searchLog', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
   ['ann', 'deleteLog', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
 
   // Executors
@@ -520,6 +523,9 @@ const elsewhere: readonly RouteId[] = [
   'getUserRun',
   'readLog',
   'followLog',
+  'getLogSummary',
+  'readLogLines',
+  'searchLog',
   'deleteLog',
 ]
 

@@ -6,11 +6,13 @@ import type { RunOwner } from '../pipeline/group.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
 import type { ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
 import type { ExecutorAdmin } from './executors/executor-admin.ts'
+import type { LogExtent, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
 import type { Reason } from './reasons.ts'
 import type { RunChanges, RunRow } from './run-changes.ts'
 import type { CreateRunRequest } from './scheduler/create-run.ts'
 import type { Run, RunEvent, RunPhase, RunResult, RunTask } from './types.ts'
 
+export type { LogExtent, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
 export type { ChangedTask, RunChanges, RunRow } from './run-changes.ts'
 export type { CreateRunRequest } from './scheduler/create-run.ts'
 
@@ -117,6 +119,12 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   readLog(runTaskId: string, log: LogName, fromByte?: number): AsyncIterable<Uint8Array>
   /** As `readLog`, then what is added until the log is complete. */
   followLog(runTaskId: string, log: LogName, fromByte: number, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** How much of a log is stored; of one that is not there, nothing. */
+  logExtent(runTaskId: string, log: LogName, signal?: AbortSignal): Promise<LogExtent>
+  /** Stored lines of a log with their times. None when there is none. */
+  readLogLines(runTaskId: string, log: LogName, query: LogLinesQuery, signal?: AbortSignal): Promise<LogLinesPage>
+  /** Which stored lines have a text, or look like errors: as far as it gets in a quarter of a second, then ask again. */
+  searchLog(runTaskId: string, log: LogName, query: LogSearch, signal?: AbortSignal): Promise<LogMatches>
   /** Removes a log, for good; its followers end. Nothing happens when there is none. */
   deleteLog(runTaskId: string, log: LogName): Promise<void>
 

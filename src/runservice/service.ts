@@ -31,8 +31,10 @@ import type { CreateExecutorToken, QueueOptions } from './executors/executor-adm
 import { ExecutorRows } from './executors/executor-rows.ts'
 import { Executors } from './executors/executors.ts'
 import { findRuns } from './find-runs.ts'
+import type { LogExtent, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
 import { SharedLogs, serveInstanceLogs } from './logs/shared-logs.ts'
+import { deleteLeftFound } from './order-secrets.ts'
 import { cleanRemovedOwners, isOfRemovedOwner } from './removed-owners.ts'
 import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
@@ -50,6 +52,7 @@ import {
   type NewRunIds,
 } from './scheduler/create-run.ts'
 import { renameTask, restartRun } from './scheduler/restart-run.ts'
+import type { SecretResolver } from './secret-resolver.ts'
 import {
   type Affected,
   type GraphCache,
@@ -92,8 +95,10 @@ export type RunserviceComponents = {
   readonly logger: Logger
   /** Where clone steps of a run fetch from. */
   readonly cloneSource: (config: RunConfigRow) => CloneSource
-  /** How clone steps log in there; asked each time an order is sent. None by default. */
+  /** How clone steps log in there; asked each time an order with one is sent. None by default. */
   readonly cloneAccess?: (config: RunConfigRow) => Promise<GitAccessOptions | undefined>
+  /** Where secrets are kept that are not sealed with their run. None by default. */
+  readonly secretResolver?: SecretResolver
   /** Where instances meet. Without it executors are in this process, and none is ever declared lost. */
   readonly coordination?: Coordination
 }
@@ -105,6 +110,8 @@ const listLimitDefault = 25
 const orphanAgeMs = 24 * 60 * 60 * 1000
 /** An executor that comes back later than that after it was removed is not known any more. */
 const removedTokenAgeMs = 30 * 24 * 60 * 60 * 1000
+/** Sealed values of orders that are looked at in one round of cleaning. */
+const leftSecretsMax = 1000
 /** A project that was served longer ago counts as one that never was. */
 const turnAgeMs = 24 * 60 * 60 * 1000
 /** No request is on its way for so long. */
@@ -325,6 +332,23 @@ class LocalRunservice implements RunserviceHost {
     return bytesOf((this.#sharedLogs ?? this.#logs).follow({ runTaskId, log }, fromByte, signal))
   }
 
+  async logExtent(runTaskId: string, log: LogName, signal?: AbortSignal): Promise<LogExtent> {
+    return await this.#logs.extent({ runTaskId, log }, signal)
+  }
+
+  async readLogLines(
+    runTaskId: string,
+    log: LogName,
+    query: LogLinesQuery,
+    signal?: AbortSignal,
+  ): Promise<LogLinesPage> {
+    return await this.#logs.lines({ runTaskId, log }, query, signal)
+  }
+
+  async searchLog(runTaskId: string, log: LogName, query: LogSearch, signal?: AbortSignal): Promise<LogMatches> {
+    return await this.#logs.search({ runTaskId, log }, query, signal)
+  }
+
   async deleteLog(runTaskId: string, log: LogName): Promise<void> {
     await this.#logs.delete({ runTaskId, log })
   }
@@ -413,6 +437,7 @@ class LocalRunservice implements RunserviceHost {
     await cleanOrphanedArchives({ database, ost }, now - orphanAgeMs, signal)
     await new Uploads(ost).clean(now - orphanAgeMs, signal)
     await this.#executors.clean(now - removedTokenAgeMs)
+    await database.do((tx) => deleteLeftFound(tx, leftSecretsMax))
     if (retention.eventsMs !== 0) await cleanEvents(database, now - retention.eventsMs, signal)
     await cleanTurns(database, now - turnAgeMs)
     await cleanRemovedOwners(database, now - removedOwnerAgeMs)
@@ -500,8 +525,12 @@ class LocalRunservice implements RunserviceHost {
     }
   }
 
+  /** For another run of the same definition. What is kept elsewhere is looked up anew, also where the first version sealed it. */
   #secretsOf(tx: Tx, run: Run): PlainSecrets {
-    return openSecrets(tx, run.runConfigId, this.#settings)
+    const { secretResolver: resolver } = this.#components
+    const secrets = openSecrets(tx, run.runConfigId, this.#settings)
+    if (resolver === undefined) return secrets
+    return Object.fromEntries(Object.entries(secrets).filter(([ref]) => !resolver.isKept(ref, run.group)))
   }
 
   #now(): number {

@@ -4,7 +4,10 @@ import { Type } from 'typebox'
 import { defineRoute } from '../route.ts'
 import { Id, listOf, object, ProjectRef, paging, sorting, UserRef } from '../schemas/common.ts'
 import {
+  LogLines,
+  LogMatches,
   LogName,
+  LogSummary,
   NewRun,
   NewRuns,
   Run,
@@ -245,6 +248,55 @@ export const runRoutes = {
     query: object({ fromByte: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })) }),
     responses: { 200: Type.String() },
     stream: { kind: 'events', events: { log: object({ text: Type.String() }), end: object({}) } },
+    errors: ['run_not_found', 'task_not_found', 'log_not_found'],
+  }),
+  getLogSummary: defineRoute({
+    method: 'GET',
+    path: '/runs/:runId/tasks/:taskId/logs/:log/summary',
+    tag,
+    summary: 'How much is stored of a log, and where it looks like errors.',
+    auth: 'optional',
+    params: logParams,
+    responses: { 200: LogSummary },
+    errors: ['run_not_found', 'task_not_found', 'log_not_found'],
+  }),
+  readLogLines: defineRoute({
+    method: 'GET',
+    path: '/runs/:runId/tasks/:taskId/logs/:log/lines',
+    tag,
+    summary: 'Stored lines of a log with their times: from a line on, or the last ones.',
+    auth: 'optional',
+    params: logParams,
+    query: object({
+      fromLine: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'From 0; 0 when not given.' }),
+      ),
+      tailLines: Type.Optional(
+        Type.Integer({ minimum: 1, maximum: 5000, description: 'Instead of `fromLine`: so many at the end.' }),
+      ),
+      count: Type.Optional(
+        Type.Integer({ minimum: 1, maximum: 5000, description: 'At most so many; fewer when they are long.' }),
+      ),
+    }),
+    responses: { 200: LogLines },
+    errors: ['run_not_found', 'task_not_found', 'log_not_found'],
+  }),
+  searchLog: defineRoute({
+    method: 'GET',
+    path: '/runs/:runId/tasks/:taskId/logs/:log/search',
+    tag,
+    summary: 'Stored lines that have a text, or that look like errors, as far as it gets in a quarter of a second.',
+    auth: 'optional',
+    params: logParams,
+    query: object({
+      text: Type.Optional(
+        Type.String({ minLength: 1, maxLength: 500, description: 'Without it, lines that look like errors.' }),
+      ),
+      isCaseSensitive: Type.Optional(Type.Boolean()),
+      fromLine: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
+      limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 5000 })),
+    }),
+    responses: { 200: LogMatches },
     errors: ['run_not_found', 'task_not_found', 'log_not_found'],
   }),
   deleteLog: defineRoute({

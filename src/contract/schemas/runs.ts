@@ -123,6 +123,51 @@ export const LogName = Type.String({
   description: '`setup`, or the number of a step from 0.',
 })
 
+const lineNumber = Type.Integer({ minimum: 0, description: 'From 0.' })
+const extent = {
+  sizeBytes: Type.Integer({ minimum: 0, description: 'Of what is stored.' }),
+  lineCount: Type.Integer({ minimum: 0, description: 'An unfinished last line included.' }),
+  isComplete: Type.Boolean({ description: 'Nothing will be added.' }),
+}
+
+export const LogSummary = object(
+  {
+    ...extent,
+    errorLines: Type.Array(lineNumber, { description: 'The first lines that look like errors.' }),
+    /** Lines before it were looked at; absent when all were. */
+    errorsBefore: Type.Optional(lineNumber),
+  },
+  'LogSummary',
+)
+
+export const LogLines = object(
+  {
+    ...extent,
+    fromLine: lineNumber,
+    fromByte: Type.Integer({ minimum: 0, description: 'Where the first of these lines begins.' }),
+    endByte: Type.Integer({ minimum: 0, description: 'Where the next line begins, or an unfinished one goes on.' }),
+    lines: Type.Array(Type.String()),
+    times: Type.Array(object({ lines: Type.Integer({ minimum: 1 }), at: Time }), {
+      description: 'When they began: so many in a row at that time.',
+    }),
+    style: Type.String({ description: 'Colours (SGR) that were set before and are not reset.' }),
+    cutLines: Type.Array(Type.Integer({ minimum: 0 }), {
+      description: 'Of `lines`, by place: those of which only a part is here, because they are very long.',
+    }),
+  },
+  'LogLines',
+)
+
+export const LogMatches = object(
+  {
+    lines: Type.Array(lineNumber),
+    nextLine: Type.Optional(
+      Type.Integer({ minimum: 0, description: 'Not all was looked at: ask again from this line.' }),
+    ),
+  },
+  'LogMatches',
+)
+
 export const NewRun = object({
   branch: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
   tag: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),

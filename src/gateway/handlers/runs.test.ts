@@ -323,6 +323,30 @@ runs:
     expect(textOf(tail)).toBe(text.slice(-3))
   })
 
+  test('a log is read and searched by its lines', async () => {
+    const { id, task } = await deployment()
+    await post(`/runs/${id}/tasks/${task}/approve`)
+    const text = Array.from({ length: 300 }, (_, n) => (n === 250 ? 'error: at last\n' : `line ${n}\n`)).join('')
+    await using _ = await execute({ setup: '', steps: [text, ''] })
+    const client = gateway.client(token)
+    const params = { runId: id, taskId: task, log: '0' }
+    for await (const event of client.events('followLog', { params })) if (event.event === 'end') break
+    const extent = { sizeBytes: text.length, lineCount: 300, isComplete: true }
+    expect(await client.call('getLogSummary', { params })).toEqual({ ...extent, errorLines: [250] })
+    const page = await client.call('readLogLines', { params, query: { fromLine: 249, count: 2 } })
+    expect(page).toMatchObject({ ...extent, fromLine: 249, lines: ['line 249', 'error: at last'], cutLines: [] })
+    expect(page.times.reduce((sum, { lines }) => sum + lines, 0)).toBe(2)
+    expect(text.slice(page.fromByte, page.endByte)).toBe('line 249\nerror: at last\n')
+    expect(await client.call('readLogLines', { params, query: { tailLines: 1 } })).toMatchObject({ fromLine: 299 })
+    expect(await client.call('searchLog', { params, query: { text: 'LINE 29', limit: 2 } })).toEqual({
+      lines: [29, 290],
+      nextLine: 291,
+    })
+    expect(await client.call('searchLog', { params, query: { text: 'LINE 29', isCaseSensitive: true } })).toEqual({
+      lines: [],
+    })
+  })
+
   test('a run is watched until it has ended', async () => {
     const { id, task } = await deployment()
     const phases: string[] = []

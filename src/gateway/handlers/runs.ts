@@ -20,8 +20,16 @@ import type { RunOwner } from '../run-owner.ts'
 import { logTexts } from '../streams/log-text.ts'
 import type { RunChangesFeed, RunFilter } from '../streams/run-changes.ts'
 import type { SharedLogs } from '../streams/shared-logs.ts'
-import { runListView, runRowView, runSummaryView, runView, taskStateView, taskView } from '../views/runs.ts'
-import { accessOf, userOf } from './common.ts'
+import {
+  logLinesView,
+  runListView,
+  runRowView,
+  runSummaryView,
+  runView,
+  taskStateView,
+  taskView,
+} from '../views/runs.ts'
+import { accessOf, defined, userOf } from './common.ts'
 
 type Ids =
   | 'listProjectRuns'
@@ -41,6 +49,9 @@ type Ids =
   | 'approveTask'
   | 'readLog'
   | 'followLog'
+  | 'getLogSummary'
+  | 'readLogLines'
+  | 'searchLog'
   | 'deleteLog'
 
 export type RunHandlersComponents = {
@@ -57,6 +68,8 @@ type RunChangeEvents = AsyncIterable<EventOf<ApiRoutes['watchAllRuns']>>
 
 /** How long a permission to hear of an owner's runs is believed, milliseconds. */
 const permissionMs = 30_000
+/** Enough to go through by hand. */
+const summaryErrorsMax = 100
 
 export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> {
   const { configstore, runservice, metrics, clock } = components
@@ -158,6 +171,35 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
       const { run, log } = logOf(params, runOf(context))
       const from = lastByteOf(context) ?? query.fromByte ?? 0
       return followLog({ run, log, taskId: params.taskId, from, signal: context.signal }, components)
+    },
+
+    getLogSummary: async ({ params }, context) => {
+      const { log } = logOf(params, runOf(context))
+      const [extent, errors] = await Promise.all([
+        runservice.logExtent(params.taskId, log, context.signal),
+        runservice.searchLog(params.taskId, log, { limit: summaryErrorsMax }, context.signal),
+      ])
+      const { sizeBytes, lineCount, isComplete } = extent
+      return {
+        ...{ sizeBytes, lineCount, isComplete, errorLines: [...errors.lines] },
+        ...(errors.nextLine === undefined ? {} : { errorsBefore: errors.nextLine }),
+      }
+    },
+
+    readLogLines: async ({ params, query }, context) => {
+      const { log } = logOf(params, runOf(context))
+      const { fromLine = 0, tailLines, count } = query
+      const start = tailLines === undefined ? { fromLine } : { tailLines }
+      const limit = count === undefined ? {} : { count }
+      const page = await runservice.readLogLines(params.taskId, log, { ...start, ...limit }, context.signal)
+      metrics.countLogBytes(page.endByte - page.fromByte)
+      return logLinesView(page)
+    },
+
+    searchLog: async ({ params, query }, context) => {
+      const { log } = logOf(params, runOf(context))
+      const { lines, nextLine } = await runservice.searchLog(params.taskId, log, defined(query), context.signal)
+      return { lines: [...lines], ...(nextLine === undefined ? {} : { nextLine }) }
     },
 
     deleteLog: async ({ params }, context) => {

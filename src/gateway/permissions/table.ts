@@ -129,6 +129,9 @@ export const permissions = {
   approveTask: { ...owners('run', 'run'), asUser: true },
   readLog: readers('run', 'anonymous'),
   followLog: readers('run', 'anonymous'),
+  getLogSummary: readers('run', 'anonymous'),
+  readLogLines: readers('run', 'anonymous'),
+  searchLog: readers('run', 'anonymous'),
   deleteLog: owners('run', 'admin'),
 
   listRemoteSources: everybody(),

@@ -1,6 +1,6 @@
 // What the API shows of runs and tasks.
 
-import type { RunEntry, RunRow, RunView } from '../../runservice/api.ts'
+import type { LogLinesPage, RunEntry, RunRow, RunView } from '../../runservice/api.ts'
 import type { Reason } from '../../runservice/reasons.ts'
 import { classOfReason, describeReason } from '../../runservice/reasons.ts'
 import type { Run, RunTask, TaskStep } from '../../runservice/types.ts'
@@ -137,5 +137,14 @@ function stepStateView({ phase, exitStatus, startedAt, endedAt, reason }: TaskSt
     ...optionalTime('startedAt', startedAt),
     ...optionalTime('endedAt', endedAt),
     ...optionalReason(reason),
+  }
+}
+
+export function logLinesView({ lines, times, cutLines, ...page }: LogLinesPage) {
+  return {
+    ...page,
+    lines: [...lines],
+    times: times.map((run) => ({ lines: run.lines, at: timeText(run.at) })),
+    cutLines: [...cutLines],
   }
 }

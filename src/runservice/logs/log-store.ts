@@ -23,6 +23,17 @@ import {
   offsetOfLine,
   verifyFrame,
 } from './frame.ts'
+import {
+  extentOf,
+  type LogExtent,
+  type LogLinesPage,
+  type LogLinesQuery,
+  type LogMatches,
+  type LogSearch,
+  readLines,
+  type StoredFrames,
+  searchLines,
+} from './log-lines.ts'
 
 export type LogKey = { readonly runTaskId: string; readonly log: LogName }
 
@@ -63,6 +74,12 @@ export interface LogStore {
   trailer(key: LogKey, signal?: AbortSignal): Promise<LogTrailer | undefined>
   /** What is stored, from `start` to the end. */
   read(key: LogKey, start: LogStart, signal?: AbortSignal): AsyncIterable<LogChunk>
+  /** How much is stored. */
+  extent(key: LogKey, signal?: AbortSignal): Promise<LogExtent>
+  /** Stored lines with their times. */
+  lines(key: LogKey, query: LogLinesQuery, signal?: AbortSignal): Promise<LogLinesPage>
+  /** Stored lines with a text, or that look like errors, as far as it gets in a quarter of a second. */
+  search(key: LogKey, query: LogSearch, signal?: AbortSignal): Promise<LogMatches>
   /** The indexes of the stored frames, in order: times, error lines. */
   indexes(key: LogKey, signal?: AbortSignal): AsyncIterable<FrameIndex>
   /** From that byte on, each byte once: what is stored, then what is offered, until the log is finished. */
@@ -95,14 +112,19 @@ const logsRemembered = 4096
 const trailerName = 'end'
 /** About a MiB each. */
 const framesKept = 8
+/** Some KiB each. */
+const indexesKept = 512
+/** Frames are merged once, when a log is finished. */
+const mergedMeanwhileMax = 3
 
 type DecodedFrame = Awaited<ReturnType<typeof decodeFrame>>
 
 class ObjectLogStore implements LogStore {
   readonly #ost: ObjectStorage
   readonly #logs = new Map<string, OpenLog>()
-  /** Frames that followers read lately, by key. */
+  /** Frames that were read lately, by key. */
   readonly #frames = new Map<string, Promise<DecodedFrame | undefined>>()
+  readonly #indexes = new Map<string, FrameIndex>()
 
   constructor(ost: ObjectStorage) {
     this.#ost = ost
@@ -172,6 +194,19 @@ class ObjectLogStore implements LogStore {
       endByte = firstByte + index.sizeBytes
       yield index
     }
+  }
+
+  async extent(key: LogKey, signal?: AbortSignal): Promise<LogExtent> {
+    return await this.#withFrames(folderOf(key), extentOf, signal)
+  }
+
+  async lines(key: LogKey, query: LogLinesQuery, signal?: AbortSignal): Promise<LogLinesPage> {
+    return await this.#withFrames(folderOf(key), (stored) => readLines(stored, query), signal)
+  }
+
+  async search(key: LogKey, query: LogSearch, signal?: AbortSignal): Promise<LogMatches> {
+    const now = () => performance.now()
+    return await this.#withFrames(folderOf(key), (stored) => searchLines(stored, query, now, signal), signal)
   }
 
   async *follow(key: LogKey, fromByte: number, signal: AbortSignal): AsyncGenerator<LogChunk> {
@@ -388,6 +423,47 @@ class ObjectLogStore implements LogStore {
     return index.firstByte + offsetOfLine(index, bytes, line)
   }
 
+  /** `act` with the frames as they are now; again when some were merged meanwhile. */
+  async #withFrames<T>(
+    folder: string,
+    act: (stored: StoredFrames) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const { frames, hasTrailer } = await this.#list(folder, signal)
+      const next = new Map(frames.map((firstByte, at) => [firstByte, frames[at + 1]]))
+      try {
+        return await act({
+          frames,
+          isComplete: hasTrailer,
+          readIndex: (firstByte) => this.#readKeptIndex(folder, firstByte, { next: next.get(firstByte), signal }),
+          readFrame: async (firstByte) => {
+            const frame = await this.#readKeptFrame(folder, firstByte, next.get(firstByte))
+            if (frame === undefined) throw missing(folder, firstByte)
+            return frame
+          },
+        })
+      } catch (error) {
+        const isMerged = isSlipwayError(error, 'log_corrupt') || isSlipwayError(error, 'object_not_found')
+        if (!isMerged || attempt === mergedMeanwhileMax) throw error
+      }
+    }
+  }
+
+  async #readKeptIndex(
+    folder: string,
+    firstByte: number,
+    { next, signal }: { readonly next: number | undefined; readonly signal: AbortSignal | undefined },
+  ): Promise<FrameIndex> {
+    const key = frameKey(folder, firstByte)
+    const kept = this.#indexes.get(key)
+    // One frame is replaced by a merged one, which ends elsewhere; of the last one it is not known where it ends.
+    if (kept !== undefined && firstByte + kept.sizeBytes === next) return kept
+    const index = await this.#readIndex(folder, firstByte, signal)
+    keepNewest(this.#indexes, key, index, indexesKept)
+    return index
+  }
+
   async #readIndex(folder: string, firstByte: number, signal: AbortSignal | undefined): Promise<FrameIndex> {
     for (let end = indexReadBytes; ; ) {
       const options = { range: { start: 0, end }, ...signalOption(signal) }
@@ -406,18 +482,23 @@ class ObjectLogStore implements LogStore {
   ): Promise<DecodedFrame | undefined> {
     const log = this.#logs.get(folder)
     if (log === undefined || log.followers < 2) return await this.#readFrameAlone(folder, firstByte, signal)
+    return await this.#readKeptFrame(folder, firstByte, next ?? log.position?.bytes)
+  }
+
+  /** `end`: where it ends at least; of the last frame of a log that is not known, so it is read anew. */
+  async #readKeptFrame(
+    folder: string,
+    firstByte: number,
+    end = Number.POSITIVE_INFINITY,
+  ): Promise<DecodedFrame | undefined> {
     const key = frameKey(folder, firstByte)
     const keeping = this.#frames.get(key)
     const kept = keeping && (await keeping)
     // One that was merged since has the bytes of those behind it as well: what is kept ends too early then.
-    const end = next ?? log.position?.bytes ?? Number.POSITIVE_INFINITY
     if (kept !== undefined && firstByte + kept.index.sizeBytes >= end) return kept
     // For others, too: nobody's leaving breaks it off.
     const reading = this.#readFrameAlone(folder, firstByte, undefined)
-    this.#frames.delete(key)
-    this.#frames.set(key, reading)
-    const oldest = this.#frames.keys().next().value
-    if (this.#frames.size > framesKept && oldest !== undefined) this.#frames.delete(oldest)
+    keepNewest(this.#frames, key, reading, framesKept)
     reading.catch(() => this.#frames.delete(key))
     return await reading
   }
@@ -626,6 +707,13 @@ function positionAfter(index: FrameIndex | undefined, hasTrailer = false): LogPo
 
 function signalOption(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
   return signal === undefined ? {} : { signal }
+}
+
+function keepNewest<T>(kept: Map<string, T>, key: string, value: T, most: number): void {
+  kept.delete(key)
+  kept.set(key, value)
+  const oldest = kept.keys().next().value
+  if (kept.size > most && oldest !== undefined) kept.delete(oldest)
 }
 
 function missing(folder: string, offset: number): SlipwayError {
