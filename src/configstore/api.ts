@@ -30,6 +30,7 @@ import type {
   RemoteSourceType,
   Secret,
   TokenScope,
+  Trouble,
   User,
   UserToken,
   VariableValue,
@@ -45,6 +46,17 @@ export type CallContext = {
   readonly signal?: AbortSignal
   /** Who asked, for the log. */
   readonly actor?: string
+}
+
+/** Names the deploy key among the secrets of a project: its private half, or nothing where tasks do not get it (any more). */
+export const deployKeyRef = 'project/deploykey'
+
+export type OpenedSecrets = {
+  readonly values: Readonly<Record<string, string>>
+  /** Of the secrets they came from. */
+  readonly versions: Readonly<Record<string, number>>
+  /** How people call them: secret and value. A configstore of version 0.1 tells none. */
+  readonly names?: Readonly<Record<string, string>>
 }
 
 /** What a change answers: what it made, and the position from which on it is seen by all. */
@@ -149,7 +161,33 @@ export interface Configstore extends AsyncDisposable {
     context?: CallContext,
   ): Promise<Written>
   /** In clear. Also of an account that was deleted, while a task still needs it. `linked_account_not_found`. */
-  linkedAccountCredentials(input: { readonly id: string }, context?: CallContext): Promise<AccountCredentials>
+  linkedAccountCredentials(
+    input: { readonly id: string },
+    context?: CallContext,
+  ): Promise<AccountCredentials & { readonly trouble?: Trouble }>
+  /**
+   * Lets one at a time renew the tokens of an account, for providers take a refresh token only once. `claimed`: the caller does, for
+   * `leaseMs` (at most 5 minutes); `held`: another one does, ask again; `renewed`: there are other tokens by now. Also of an
+   * account that was deleted while a task needs it. Errors: `linked_account_not_found`.
+   */
+  claimTokenRefresh(
+    input: { readonly id: string; readonly holder: string; readonly leaseMs: number } & KnownTokens,
+    context?: CallContext,
+  ): Promise<Written<{ readonly outcome: TokenClaim }>>
+  /**
+   * What came of tokens: newer ones, or what is wrong with them (none: they are right again). Kept only while the tokens are still
+   * those that the caller knew; a claim of `holder` ends. Errors: `linked_account_not_found`.
+   */
+  noteTokens(
+    input: {
+      readonly id: string
+      readonly holder?: string
+      readonly tokens?: AccountCredentials
+      /** For people; the empty text removes it. */
+      readonly trouble?: string
+    } & KnownTokens,
+    context?: CallContext,
+  ): Promise<Written<{ readonly isKept: boolean }>>
 
   // organizations
 
@@ -272,13 +310,13 @@ export interface Configstore extends AsyncDisposable {
     context?: CallContext,
   ): Promise<Written>
   /**
-   * Values in clear of references that `resolveVariables` gave, as they are now; what is gone is left out. `versions`: of
-   * the secrets they came from.
+   * Values in clear of references that `resolveVariables` gave, as they are now; what is gone is left out. With `project`
+   * (its id) also what is not at or above it any more, and for a fork everything, unless the project passes its variables.
    */
   openSecrets(
-    input: { readonly refs: readonly string[] },
+    input: { readonly refs: readonly string[]; readonly project?: string; readonly isFork?: boolean },
     context?: CallContext,
-  ): Promise<{ readonly values: Readonly<Record<string, string>>; readonly versions: Readonly<Record<string, number>> }>
+  ): Promise<OpenedSecrets>
 
   /** Errors: `name_invalid`, `variable_exists`, `variable_invalid`. */
   createVariable(
@@ -400,6 +438,11 @@ export type AccountCredentials = {
   readonly refreshToken?: string
   readonly accessTokenExpiresAt?: number
 }
+
+/** SHA-256, hex, of the access token that the caller knew. */
+export type KnownTokens = { readonly accessTokenHash: string }
+
+export type TokenClaim = 'claimed' | 'held' | 'renewed'
 
 export type NewLinkedAccount = AccountCredentials & {
   /** Id or name. */
@@ -590,6 +633,8 @@ export const configstoreMethods = {
   updateLinkedAccount: 'call',
   deleteLinkedAccount: 'call',
   linkedAccountCredentials: 'call',
+  claimTokenRefresh: 'call',
+  noteTokens: 'call',
   createOrganization: 'call',
   getOrganization: 'call',
   listOrganizations: 'call',

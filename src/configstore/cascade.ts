@@ -4,6 +4,7 @@
 import { limits } from '../lib/limits.ts'
 import { purgeRetired } from './linked-accounts.ts'
 import type { ProjectRow, RemovalRow, Tx } from './row-types.ts'
+import { picked } from './store.ts'
 import { putTask } from './tasks.ts'
 
 type Place = { readonly type: RemovalRow['type']; readonly id: string }
@@ -53,14 +54,17 @@ export function removeProject(tx: Tx, project: ProjectRow, now: number): void {
 }
 
 /** Runs, caches, webhook and deploy key are elsewhere: tasks remove them. */
-function deleteProjectRow(tx: Tx, { id, source, remoteHookId, remoteDeployKeyId }: ProjectRow, now: number): void {
+function deleteProjectRow(tx: Tx, project: ProjectRow, now: number): void {
+  const { id } = project
   tx.delete('project', id)
   putTask(tx, { kind: 'delete_runs', owner: { type: 'project', id } }, now)
+  cleanRemote(tx, project, now)
+}
+
+/** What was set up at the provider, or may have been, goes by a task. */
+export function cleanRemote(tx: Tx, { id, source, ...project }: ProjectRow, now: number): void {
   if (source.kind !== 'remotesource') return
-  const remote = {
-    ...(remoteHookId === undefined ? {} : { remoteHookId }),
-    ...(remoteDeployKeyId === undefined ? {} : { remoteDeployKeyId }),
-  }
+  const remote = picked(project, ['remoteHookId', 'remoteDeployKeyId', 'remoteHookUrl'])
   putTask(tx, { kind: 'clean_remote', projectId: id, source, ...remote }, now)
 }
 

@@ -19,7 +19,6 @@ type Operations = Pick<
   | 'findLinkedAccount'
   | 'updateLinkedAccount'
   | 'deleteLinkedAccount'
-  | 'linkedAccountCredentials'
 >
 
 export function linkedAccountOperations(store: Store): Operations {
@@ -34,15 +33,18 @@ export function linkedAccountOperations(store: Store): Operations {
     listLinkedAccounts: ({ user: ref }, context) =>
       store.read(context, (tx) => {
         const user = getUser(tx, ref)
-        return { items: tx.list('linkedaccount', { index: 'byUser', prefix: [user.id] }).map(({ body }) => body) }
+        const rows = tx.list('linkedaccount', { index: 'byUser', prefix: [user.id] })
+        return { items: rows.map(({ body }) => viewAccount(body)) }
       }),
 
-    getLinkedAccount: ({ id }, context) => store.read(context, (tx) => getAccount(tx, id)),
+    getLinkedAccount: ({ id }, context) => store.read(context, (tx) => viewAccount(getAccount(tx, id))),
 
     findLinkedAccount: ({ remoteSource, remoteUserId }, context) =>
       store.read(context, (tx) => {
         const account = findIdentity(tx, getRemoteSource(tx, remoteSource).id, remoteUserId)
-        return account === undefined ? {} : given({ account, user: tx.get('user', account.userId) })
+        return account === undefined
+          ? {}
+          : given({ account: viewAccount(account), user: tx.get('user', account.userId) })
       }),
 
     updateLinkedAccount: async ({ user: ref, id, credentials, expectedVersion, ...input }, context) => {
@@ -57,18 +59,11 @@ export function linkedAccountOperations(store: Store): Operations {
         const next = changed(account, identity, now)
         if (credentials === undefined) {
           tx.put('linkedaccount', id, next)
-          return next
+          return viewAccount(next)
         }
-        putCredentials(tx, store.keyring, id, credentials)
-        // The tokens are others even where nothing that is shown has changed.
-        const renewed = {
-          ...without(next, ['accessTokenExpiresAt']),
-          ...expiryOf(credentials),
-          updatedAt: now,
-          version: account.version + 1,
-        }
-        tx.put('linkedaccount', id, renewed)
-        return renewed
+        return viewAccount(
+          replaceTokens(tx, { keyring: store.keyring, now }, { ...next, version: account.version }, credentials),
+        )
       })
     },
 
@@ -80,17 +75,6 @@ export function linkedAccountOperations(store: Store): Operations {
         retire(tx, account)
         purgeRetired(tx)
         return {}
-      }),
-
-    linkedAccountCredentials: ({ id }, context) =>
-      store.read(context, (tx) => {
-        const account = tx.get('linkedaccount', id)
-        if (account === undefined) throw notFound('linked_account_not_found', 'linked account', id)
-        return given({
-          accessToken: store.keyring.find(tx, 'linkedaccount', id, 'accessToken'),
-          refreshToken: store.keyring.find(tx, 'linkedaccount', id, 'refreshToken'),
-          accessTokenExpiresAt: account.accessTokenExpiresAt,
-        })
       }),
   }
 }
@@ -189,6 +173,29 @@ export function getAccount(tx: Reading, id: string, owner?: User): LinkedAccount
 function findIdentity(tx: Reading, remoteSourceId: string, remoteUserId: string): LinkedAccountRow | undefined {
   const prefix = [remoteSourceId, remoteUserId]
   return tx.list('linkedaccount', { index: 'byIdentity', prefix, limit: 1 })[0]?.body
+}
+
+/** The tokens are others even where nothing that is shown has changed; whatever was wrong with those before is over. */
+export function replaceTokens(
+  tx: Tx,
+  { keyring, now }: Pick<Store, 'keyring'> & { readonly now: number },
+  account: LinkedAccountRow,
+  credentials: AccountCredentials,
+): LinkedAccountRow {
+  putCredentials(tx, keyring, account.id, credentials)
+  const next = {
+    ...without(account, ['accessTokenExpiresAt', 'trouble', 'refresh']),
+    ...expiryOf(credentials),
+    updatedAt: now,
+    version: account.version + 1,
+  }
+  tx.put('linkedaccount', account.id, next)
+  return next
+}
+
+/** As other rooms see it. */
+export function viewAccount({ refresh: _, ...account }: LinkedAccountRow): LinkedAccount {
+  return account
 }
 
 function putCredentials(tx: Tx, keyring: Keyring, id: string, { accessToken, refreshToken }: AccountCredentials): void {

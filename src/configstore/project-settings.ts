@@ -26,7 +26,7 @@ function problemOf({ source, forkRuns, cacheGroup = '', ...texts }: Settings): s
   if (forkRuns !== undefined && !forkRunPolicies.includes(forkRuns))
     return `forkRuns is one of ${forkRunPolicies.join(', ')}`
   if (cacheGroup !== '' && !isName(cacheGroup)) return `${JSON.stringify(cacheGroup)} is no name for a cache group`
-  for (const name of ['defaultBranch', 'remoteHookId', 'remoteDeployKeyId'] as const)
+  for (const name of ['defaultBranch', 'remoteHookId', 'remoteDeployKeyId', 'remoteHookUrl', 'sourceTrouble'] as const)
     if (!isText(texts[name] ?? '')) return `${name} is too long`
   return source && sourceProblem(source)
 }

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { SlipwayError } from '../lib/errors.ts'
 import type { Configstore, NewProject, ProjectSecrets, ProjectUpdate } from './api.ts'
-import { removeProject } from './cascade.ts'
+import { cleanRemote, removeProject } from './cascade.ts'
 import { checkName } from './names.ts'
 import { pageOf } from './paging.ts'
 import { checkNameFree, destinationOf } from './project-groups.ts'
@@ -91,7 +91,9 @@ export function projectOperations(store: Store): Operations {
           now,
         )
         if (JSON.stringify(next.source) !== JSON.stringify(row.source)) checkSource(tx, next.source)
-        const written = without(next, emptyTexts(next))
+        const isElsewhere = repositoryOf(next) !== repositoryOf(row)
+        if (isElsewhere && setUpThere.some((name) => row[name] !== undefined)) cleanRemote(tx, row, now)
+        const written = without(next, [...emptyTexts(next), ...(isElsewhere ? setUpThere : [])])
         tx.put('project', row.id, written)
         return viewed(tx, written)
       })
@@ -181,6 +183,8 @@ const settable = [
   'defaultBranch',
   'remoteHookId',
   'remoteDeployKeyId',
+  'remoteHookUrl',
+  'sourceTrouble',
 ] as const satisfies readonly (keyof ProjectSettings)[]
 
 /** What is given, in the form of the row: what the owner grants holds only for that owner. */
@@ -203,9 +207,17 @@ function patchOf(
   }) as Partial<ProjectRow>
 }
 
+/** What a project has at the provider of its repository. */
+const setUpThere = ['remoteHookId', 'remoteDeployKeyId', 'remoteHookUrl', 'sourceTrouble'] as const
+
+/** Names the repository at its provider, whoever looks at it and however it is called. */
+function repositoryOf({ source }: ProjectRow): string {
+  return source.kind === 'remotesource' ? `${source.remoteSourceId}/${source.repositoryId}` : ''
+}
+
 /** Texts that were removed by giving the empty one. */
 function emptyTexts(row: ProjectRow): readonly (keyof ProjectRow)[] {
-  const texts = (['defaultBranch', 'remoteHookId', 'remoteDeployKeyId'] as const).filter((name) => row[name] === '')
+  const texts = (['defaultBranch', ...setUpThere] as const).filter((name) => row[name] === '')
   return row.cacheGroup?.value === '' ? [...texts, 'cacheGroup'] : texts
 }
 

@@ -31,6 +31,8 @@ export type UserTokenRow = UserToken & {
 export type LinkedAccountRow = LinkedAccount & {
   /** Deleted; stays, hidden, while a task needs its tokens. */
   readonly isRetired?: true
+  /** Who renews its tokens, and until when nobody else does. */
+  readonly refresh?: { readonly holder: string; readonly until: number }
 }
 
 /** Names of both ends stand in it, so that lists by name are ranges of an index; a rename rewrites them. */

@@ -8,6 +8,7 @@ import type { Logger } from '../lib/log.ts'
 import { newSealingKey } from '../lib/sealing.ts'
 import { newUuid } from '../lib/uuid.ts'
 import { accessOperations } from './access.ts'
+import { accountTokenOperations } from './account-tokens.ts'
 import type { Configstore } from './api.ts'
 import { continueRemoval } from './cascade.ts'
 import { type InstallationKeys, Keyring } from './keyring.ts'
@@ -54,6 +55,7 @@ export async function openConfigstore(
     ...userOperations(store),
     ...tokenOperations(store),
     ...linkedAccountOperations(store),
+    ...accountTokenOperations(store),
     ...organizationOperations(store),
     ...memberOperations(store),
     ...projectGroupOperations(store),
@@ -96,6 +98,7 @@ function keyOperations(store: Store): Pick<Configstore, 'keyStatus' | 'rotateKey
 /** Operations that change nothing anybody decided. */
 const upkeep: ReadonlySet<string> = new Set([
   'noteTokenUse',
+  'claimTokenRefresh',
   'claimTasks',
   'renewTask',
   'completeTask',

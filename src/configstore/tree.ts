@@ -123,7 +123,7 @@ export class Tree {
     }
   }
 
-  #isSourceBroken({ source }: ProjectRow): boolean {
+  #isSourceBroken({ source, sourceTrouble }: ProjectRow): boolean {
     switch (source.kind) {
       case 'none':
         return false
@@ -131,7 +131,8 @@ export class Tree {
         return source.remoteSourceId !== undefined && this.tx.get('remotesource', source.remoteSourceId) === undefined
       case 'remotesource': {
         const account = this.tx.get('linkedaccount', source.linkedAccountId)
-        return account === undefined || account.isRetired === true
+        const isUseless = account === undefined || account.isRetired === true || account.trouble !== undefined
+        return isUseless || sourceTrouble !== undefined
       }
     }
   }

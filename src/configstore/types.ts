@@ -52,7 +52,12 @@ export type LinkedAccount = Stored & {
   readonly remoteUserAvatarUrl?: string
   /** Undefined: does not expire, or there is none. */
   readonly accessTokenExpiresAt?: number
+  /** Why its tokens are of no use any more: whose account it is has to link it again. */
+  readonly trouble?: Trouble
 }
+
+/** What is wrong at a provider, for people. */
+export type Trouble = { readonly message: string; readonly since: number }
 
 export type Organization = Stored & {
   /** Unique among organizations; a user may have the same name. */
@@ -149,6 +154,10 @@ export type ProjectSettings = {
   /** At the provider: what to repair or remove. */
   readonly remoteHookId?: string
   readonly remoteDeployKeyId?: string
+  /** Address of the webhook there, as it was set up. */
+  readonly remoteHookUrl?: string
+  /** Why it cannot be worked with at the provider: it was deleted, or is not set up. For people. */
+  readonly sourceTrouble?: string
 }
 
 export type Project = Stored &
@@ -160,7 +169,7 @@ export type Project = Stored &
     readonly groupId: string
     /** `forkRuns` with the default decided. */
     readonly effectiveForkRuns: Exclude<ForkRunPolicy, 'default'>
-    /** Its linked account or remote source is gone: an owner has to give it another. */
+    /** Its linked account or remote source is gone or of no use, or its repository is: an owner has to do something about it. */
     readonly isSourceBroken: boolean
     /** OpenSSH form; its private half is told only by `projectCredentials`. */
     readonly deployKeyPublic?: string
@@ -279,6 +288,7 @@ export type CascadeWork =
       readonly source: Extract<ProjectSource, { readonly kind: 'remotesource' }>
       readonly remoteHookId?: string
       readonly remoteDeployKeyId?: string
+      readonly remoteHookUrl?: string
     }
 export const cascadeKinds = ['delete_runs', 'clean_remote'] as const
 export type CascadeKind = CascadeWork['kind']

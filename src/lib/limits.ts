@@ -191,6 +191,11 @@ export const limits = {
     'milliseconds',
     'After that a webhook or deploy key of a deleted project stays at its provider.',
   ),
+  tokenRefreshLeaseMs: limit(
+    5 * minutes,
+    'milliseconds',
+    'Who renews the tokens of a linked account keeps others from it for at most so long.',
+  ),
   taskErrorCharacters: limit(1000, 'characters', 'A longer error of a task is cut.'),
 
   // gitsource
