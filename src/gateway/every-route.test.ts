@@ -443,6 +443,7 @@ const steps: readonly Step[] = [
   ['ann', 'getLogSummary', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
   ['ann', 'readLogLines', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
   ['ann', 'searchLog', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
+  ['ann', 'findLogGroups', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
   ['ann', 'deleteLog', () => ({ params: { ...task(), log: '0' } }), 'log_not_found'],
 
   // Executors
@@ -526,6 +527,7 @@ const elsewhere: readonly RouteId[] = [
   'getLogSummary',
   'readLogLines',
   'searchLog',
+  'findLogGroups',
   'deleteLog',
 ]
 

@@ -6,13 +6,13 @@ import type { RunOwner } from '../pipeline/group.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
 import type { ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
 import type { ExecutorAdmin } from './executors/executor-admin.ts'
-import type { LogExtent, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
+import type { LogExtent, LogGroups, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
 import type { Reason } from './reasons.ts'
 import type { RunChanges, RunRow } from './run-changes.ts'
 import type { CreateRunRequest } from './scheduler/create-run.ts'
 import type { Run, RunEvent, RunPhase, RunResult, RunTask } from './types.ts'
 
-export type { LogExtent, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
+export type { LogExtent, LogGroups, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
 export type { ChangedTask, RunChanges, RunRow } from './run-changes.ts'
 export type { CreateRunRequest } from './scheduler/create-run.ts'
 
@@ -125,6 +125,8 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   readLogLines(runTaskId: string, log: LogName, query: LogLinesQuery, signal?: AbortSignal): Promise<LogLinesPage>
   /** Which stored lines have a text, or look like errors: as far as it gets in a quarter of a second, then ask again. */
   searchLog(runTaskId: string, log: LogName, query: LogSearch, signal?: AbortSignal): Promise<LogMatches>
+  /** What the output of a log says of its parts, from a line on; as far as it gets, as `searchLog`. */
+  logGroups(runTaskId: string, log: LogName, fromLine: number, signal?: AbortSignal): Promise<LogGroups>
   /** Removes a log, for good; its followers end. Nothing happens when there is none. */
   deleteLog(runTaskId: string, log: LogName): Promise<void>
 

@@ -51,6 +51,7 @@ test('a run is created, watched, shown, approved and ended from another process 
   expect(await textOf(remote.followLog('a-id', 0, 2, never))).toBe('id\n')
   expect(await remote.logExtent('a-id', 0, never)).toEqual({ sizeBytes: 5, lineCount: 1, isComplete: true })
   expect(await remote.readLogLines('a-id', 0, { tailLines: 9 }, never)).toMatchObject({ lines: ['said'], endByte: 5 })
+  expect(await remote.logGroups('a-id', 0, 0)).toEqual({ begins: [], ends: [], commands: [] })
   expect(await remote.searchLog('a-id', 0, { text: 'SAID' })).toEqual({ lines: [0] })
   expect(await remote.findRuns()).toEqual(JSON.parse(JSON.stringify(await local.findRuns())))
   expect(await remote.loadRun('none')).toBeUndefined()

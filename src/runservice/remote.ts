@@ -29,6 +29,7 @@ const methods: Required<RpcMethods<Methods>> = {
   logExtent: 'call',
   readLogLines: 'call',
   searchLog: 'call',
+  logGroups: 'call',
   deleteLog: 'call',
   listEvents: 'call',
   registerEventConsumer: 'call',

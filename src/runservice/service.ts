@@ -31,10 +31,10 @@ import type { CreateExecutorToken, QueueOptions } from './executors/executor-adm
 import { ExecutorRows } from './executors/executor-rows.ts'
 import { Executors } from './executors/executors.ts'
 import { findRuns } from './find-runs.ts'
-import type { LogExtent, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
+import type { LogExtent, LogGroups, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
 import { SharedLogs, serveInstanceLogs } from './logs/shared-logs.ts'
-import { deleteLeftFound } from './order-secrets.ts'
+import { cleanLeftFound } from './order-secrets.ts'
 import { cleanRemovedOwners, isOfRemovedOwner } from './removed-owners.ts'
 import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
@@ -110,8 +110,6 @@ const listLimitDefault = 25
 const orphanAgeMs = 24 * 60 * 60 * 1000
 /** An executor that comes back later than that after it was removed is not known any more. */
 const removedTokenAgeMs = 30 * 24 * 60 * 60 * 1000
-/** Sealed values of orders that are looked at in one round of cleaning. */
-const leftSecretsMax = 1000
 /** A project that was served longer ago counts as one that never was. */
 const turnAgeMs = 24 * 60 * 60 * 1000
 /** No request is on its way for so long. */
@@ -349,6 +347,10 @@ class LocalRunservice implements RunserviceHost {
     return await this.#logs.search({ runTaskId, log }, query, signal)
   }
 
+  async logGroups(runTaskId: string, log: LogName, fromLine: number, signal?: AbortSignal): Promise<LogGroups> {
+    return await this.#logs.groups({ runTaskId, log }, fromLine, signal)
+  }
+
   async deleteLog(runTaskId: string, log: LogName): Promise<void> {
     await this.#logs.delete({ runTaskId, log })
   }
@@ -437,7 +439,7 @@ class LocalRunservice implements RunserviceHost {
     await cleanOrphanedArchives({ database, ost }, now - orphanAgeMs, signal)
     await new Uploads(ost).clean(now - orphanAgeMs, signal)
     await this.#executors.clean(now - removedTokenAgeMs)
-    await database.do((tx) => deleteLeftFound(tx, leftSecretsMax))
+    await cleanLeftFound(database)
     if (retention.eventsMs !== 0) await cleanEvents(database, now - retention.eventsMs, signal)
     await cleanTurns(database, now - turnAgeMs)
     await cleanRemovedOwners(database, now - removedOwnerAgeMs)

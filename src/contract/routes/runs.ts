@@ -4,6 +4,7 @@ import { Type } from 'typebox'
 import { defineRoute } from '../route.ts'
 import { Id, listOf, object, ProjectRef, paging, sorting, UserRef } from '../schemas/common.ts'
 import {
+  LogGroups,
   LogLines,
   LogMatches,
   LogName,
@@ -297,6 +298,17 @@ export const runRoutes = {
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 5000 })),
     }),
     responses: { 200: LogMatches },
+    errors: ['run_not_found', 'task_not_found', 'log_not_found'],
+  }),
+  findLogGroups: defineRoute({
+    method: 'GET',
+    path: '/runs/:runId/tasks/:taskId/logs/:log/groups',
+    tag,
+    summary: 'Lines by which the output of a log says that it has parts, as far as it gets in a quarter of a second.',
+    auth: 'optional',
+    params: logParams,
+    query: object({ fromLine: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })) }),
+    responses: { 200: LogGroups },
     errors: ['run_not_found', 'task_not_found', 'log_not_found'],
   }),
   deleteLog: defineRoute({

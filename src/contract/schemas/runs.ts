@@ -109,6 +109,8 @@ export const Task = object(
     setupStep: Step,
     steps: Type.Array(Step),
     executorId: Type.Optional(Type.String()),
+    /** Secrets it was handed out with, in the versions they then had: for those who may change the project. */
+    usedSecrets: Type.Optional(Type.Array(object({ name: Type.String(), version: Type.Integer({ minimum: 0 }) }))),
     /** Secrets that stood in its output, masked: for those who may change the project. */
     printedSecrets: Type.Optional(
       Type.Array(object({ secret: Type.String(), log: Type.String(), line: Type.Integer({ minimum: 0 }) })),
@@ -147,6 +149,7 @@ export const LogLines = object(
     fromByte: Type.Integer({ minimum: 0, description: 'Where the first of these lines begins.' }),
     endByte: Type.Integer({ minimum: 0, description: 'Where the next line begins, or an unfinished one goes on.' }),
     lines: Type.Array(Type.String()),
+    isLastUnfinished: Type.Boolean({ description: 'The last of them has no newline yet.' }),
     times: Type.Array(object({ lines: Type.Integer({ minimum: 1 }), at: Time }), {
       description: 'When they began: so many in a row at that time.',
     }),
@@ -158,14 +161,26 @@ export const LogLines = object(
   'LogLines',
 )
 
+const nextLine = Type.Optional(
+  Type.Integer({ minimum: 0, description: 'Not all was looked at: ask again from this line.' }),
+)
+
 export const LogMatches = object(
   {
     lines: Type.Array(lineNumber),
-    nextLine: Type.Optional(
-      Type.Integer({ minimum: 0, description: 'Not all was looked at: ask again from this line.' }),
-    ),
+    nextLine,
   },
   'LogMatches',
+)
+
+export const LogGroups = object(
+  {
+    begins: Type.Array(lineNumber, { description: '`##[group]Title`, `::group::Title`, `section_start:...`.' }),
+    ends: Type.Array(lineNumber),
+    commands: Type.Array(lineNumber, { description: 'Commands that a shell tells (`set -x`): `+ make all`.' }),
+    nextLine,
+  },
+  'LogGroups',
 )
 
 export const NewRun = object({

@@ -342,6 +342,7 @@ runs:
       lines: [29, 290],
       nextLine: 291,
     })
+    expect(await client.call('findLogGroups', { params })).toEqual({ begins: [], ends: [], commands: [] })
     expect(await client.call('searchLog', { params, query: { text: 'LINE 29', isCaseSensitive: true } })).toEqual({
       lines: [],
     })

@@ -52,6 +52,7 @@ type Ids =
   | 'getLogSummary'
   | 'readLogLines'
   | 'searchLog'
+  | 'findLogGroups'
   | 'deleteLog'
 
 export type RunHandlersComponents = {
@@ -200,6 +201,14 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
       const { log } = logOf(params, runOf(context))
       const { lines, nextLine } = await runservice.searchLog(params.taskId, log, defined(query), context.signal)
       return { lines: [...lines], ...(nextLine === undefined ? {} : { nextLine }) }
+    },
+
+    findLogGroups: async ({ params, query }, context) => {
+      const { log } = logOf(params, runOf(context))
+      const groups = await runservice.logGroups(params.taskId, log, query.fromLine ?? 0, context.signal)
+      const { begins, ends, commands, nextLine } = groups
+      const lists = { begins: [...begins], ends: [...ends], commands: [...commands] }
+      return { ...lists, ...(nextLine === undefined ? {} : { nextLine }) }
     },
 
     deleteLog: async ({ params }, context) => {

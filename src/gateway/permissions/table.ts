@@ -132,6 +132,7 @@ export const permissions = {
   getLogSummary: readers('run', 'anonymous'),
   readLogLines: readers('run', 'anonymous'),
   searchLog: readers('run', 'anonymous'),
+  findLogGroups: readers('run', 'anonymous'),
   deleteLog: owners('run', 'admin'),
 
   listRemoteSources: everybody(),

@@ -42,6 +42,7 @@ test('a range of lines, with where they begin and when', async () => {
       fromByte: 4,
       endByte: 14,
       lines: ['two', 'three'],
+      isLastUnfinished: false,
       times: [
         { lines: 1, at: 1000 },
         { lines: 1, at: 2000 },
@@ -54,6 +55,7 @@ test('a range of lines, with where they begin and when', async () => {
       fromByte: 14,
       endByte: 24,
       lines: ['four', 'unfin'],
+      isLastUnfinished: true,
       times: [{ lines: 2, at: 3000 }],
     })
     expect(await store.lines(key, { fromLine: 5 })).toMatchObject({ lines: [], fromLine: 5, endByte: 24 })
@@ -158,6 +160,18 @@ test('lines that look like errors are found, without reading what has none', asy
       expect(await store.search(key, { fromLine: 4 })).toEqual({ lines: [4] })
     },
   )
+})
+
+test('groups that the output has, and the commands a shell tells, wherever frames end', async () => {
+  const pieces = [
+    '::group::In',
+    'stall\n+ npm ci\nadded 3\n::endgroup',
+    '::\n\x1b[1m##[group]Test\x1b[0m\n + no\n##[endgroup]\n+ end',
+  ]
+  await withLog(pieces, async (store) => {
+    expect(await store.groups(key, 0)).toEqual({ begins: [0, 4], ends: [3, 6], commands: [1, 7] })
+    expect(await store.groups(key, 4)).toEqual({ begins: [4], ends: [6], commands: [7] })
+  })
 })
 
 test('a log is read right while its frames are merged', async () => {

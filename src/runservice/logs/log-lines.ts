@@ -39,6 +39,8 @@ export type LogLinesPage = LogExtent & {
   readonly endByte: number
   /** Without their newlines. The last one of the log may be unfinished. */
   readonly lines: readonly string[]
+  /** The last of them has no newline yet. */
+  readonly isLastUnfinished: boolean
   /** When they began: so many in a row at that time, milliseconds since 1970. */
   readonly times: readonly LineTimes[]
   /** Colours and weights (SGR) that were set before and not reset, as a terminal would be told of them. */
@@ -61,6 +63,17 @@ export type LogMatches = {
   /** Numbers of the lines, ascending. */
   readonly lines: readonly number[]
   /** Not all was looked at: ask again from this line. Absent when what is stored was searched to its end. */
+  readonly nextLine?: number
+}
+
+/** What output says of its own parts: lines that begin and end a group, and commands that a shell tells (`set -x`). */
+export type LogGroups = {
+  /** `##[group]Title`, `::group::Title`, `section_start:...`; line numbers, ascending. */
+  readonly begins: readonly number[]
+  readonly ends: readonly number[]
+  /** `+ make all`. */
+  readonly commands: readonly number[]
+  /** As of `LogMatches`. */
   readonly nextLine?: number
 }
 
@@ -94,8 +107,8 @@ export async function readLines(stored: StoredFrames, query: LogLinesQuery): Pro
   const count = Math.max(1, Math.min(query.count ?? logLinesMax, logLinesMax))
   const fromLine = Math.min(wanted, extent.lineCount)
   if (wanted >= extent.lineCount) {
-    const end = { fromByte: extent.sizeBytes, endByte: extent.sizeBytes, lines: [], times: [], style: '', cutLines: [] }
-    return { ...extent, fromLine, ...end }
+    const place = { fromLine, fromByte: extent.sizeBytes, endByte: extent.sizeBytes }
+    return { ...extent, ...place, lines: [], isLastUnfinished: false, times: [], style: '', cutLines: [] }
   }
   const page = new PageOfLines(fromLine, count)
   let at = await frameOfLine(stored, fromLine)
@@ -166,6 +179,7 @@ class PageOfLines {
   }
 
   end() {
+    const isLastUnfinished = this.#isOpen
     if (this.#isOpen) {
       const last = Buffer.concat(this.#open)
       const partial = last.length - wholeCharacters(last)
@@ -178,6 +192,7 @@ class PageOfLines {
       fromByte: this.#fromByte ?? this.#endByte,
       endByte: this.#endByte,
       lines: this.#lines,
+      isLastUnfinished,
       times: this.#times,
       style: this.#style,
       cutLines: this.#cutLines,
@@ -253,49 +268,109 @@ export async function searchLines(
   const limit = Math.max(1, Math.min(query.limit ?? logMatchesMax, logMatchesMax))
   const finder = text === undefined ? errorFinder : textFinder(text, query.isCaseSensitive === true)
   const found: number[] = []
-  if (stored.frames.length === 0 || text === '') return { lines: found }
+  const visit = (all: string, firstLine: number) => {
+    for (const line of finder(all, firstLine)) {
+      found.push(line)
+      if (found.length === limit) return line + 1
+    }
+    return undefined
+  }
+  // Errors are known by the index: a frame without any is not read, unless a line goes on in it.
+  const isSkipped = (index: FrameIndex) => text === undefined && index.errorLines.length === 0 && index.newlines > 0
+  const nextLine = text === '' ? undefined : await scan(stored, { fromLine, visit, isSkipped, now, signal })
+  return { lines: found, ...(nextLine === undefined ? {} : { nextLine }) }
+}
+
+const groupMark = /^(?:(##\[group\]|::group::|section_start:)|(##\[endgroup\]|::endgroup::|section_end:)|\+ \S)/gm
+
+/** As `searchLines`. */
+export async function findGroups(
+  stored: StoredFrames,
+  fromLine: number,
+  now: () => number,
+  signal?: AbortSignal,
+): Promise<LogGroups> {
+  const begins: number[] = []
+  const ends: number[] = []
+  const commands: number[] = []
+  const visit = (all: string, firstLine: number) => {
+    let line = firstLine
+    let counted = 0
+    for (const { 1: begin, 2: end, index } of all.matchAll(groupMark)) {
+      for (let at = all.indexOf('\n', counted); at !== -1 && at < index; at = all.indexOf('\n', counted)) {
+        line++
+        counted = at + 1
+      }
+      const list = begin !== undefined ? begins : end !== undefined ? ends : commands
+      list.push(line)
+      if (begins.length + ends.length + commands.length === logMatchesMax) return line + 1
+    }
+    return undefined
+  }
+  const nextLine = await scan(stored, { fromLine, visit, isSkipped: () => false, now, signal })
+  return { begins, ends, commands, ...(nextLine === undefined ? {} : { nextLine }) }
+}
+
+type Scan = {
+  readonly fromLine: number
+  /** Whole lines from that line on; answers where to go on when there is enough. */
+  readonly visit: (text: string, firstLine: number) => number | undefined
+  readonly isSkipped: (index: FrameIndex) => boolean
+  readonly now: () => number
+  readonly signal: AbortSignal | undefined
+}
+
+/** Shows text from a line on, frame by frame. Answers where to go on when not all was looked at. */
+async function scan(
+  stored: StoredFrames,
+  { fromLine, visit, isSkipped, now, signal }: Scan,
+): Promise<number | undefined> {
+  const { frames } = stored
+  if (frames.length === 0) return undefined
   const until = now() + searchMs
   const first = await frameOfLine(stored, fromLine)
+  const read = readingAhead(stored)
   let open = ''
-  const ahead = new Map<number, ReturnType<StoredFrames['readFrame']>>()
-  const read = (at: number) => {
-    for (let next = at; next <= at + framesAhead && next < stored.frames.length; next++)
-      if (!ahead.has(next)) {
-        const reading = stored.readFrame(stored.frames[next]!)
-        reading.catch(() => {}) // Heard of when its turn has come.
-        ahead.set(next, reading)
+  for (let at = first; at < frames.length; at++) {
+    signal?.throwIfAborted()
+    const isLast = at + 1 === frames.length
+    if (open === '') {
+      const index = await stored.readIndex(frames[at]!)
+      if (isSkipped(index)) {
+        const endLine = index.firstLine + index.newlines
+        if (now() >= until && endLine > fromLine && !isLast) return endLine
+        continue
       }
+    }
+    const { index, bytes } = await read(at)
+    const isCut = at === first && fromLine > index.firstLine
+    const skipped = isCut ? offsetOfLine(index, bytes, fromLine) : 0
+    const all = open + shownText(bytes.subarray(skipped))
+    const lineEnd = isLast ? all.length : all.lastIndexOf('\n') + 1
+    const enough = visit(all.slice(0, lineEnd), isCut ? fromLine : index.firstLine)
+    if (enough !== undefined) return enough
+    open = all.slice(lineEnd).slice(-openLineCharactersMax)
+    const endLine = index.firstLine + index.newlines
+    // Not inside of a line: it would be searched from its beginning for ever.
+    if (now() >= until && endLine > fromLine && !isLast) return endLine
+  }
+  return undefined
+}
+
+/** Reads frames by their place, some of them before they are asked for. */
+function readingAhead({ frames, readFrame }: StoredFrames): (at: number) => ReturnType<StoredFrames['readFrame']> {
+  const ahead = new Map<number, ReturnType<StoredFrames['readFrame']>>()
+  return (at) => {
+    for (let next = at; next <= at + framesAhead && next < frames.length; next++) {
+      if (ahead.has(next)) continue
+      const reading = readFrame(frames[next]!)
+      reading.catch(() => {}) // Heard of when its turn has come.
+      ahead.set(next, reading)
+    }
     const reading = ahead.get(at)!
     ahead.delete(at)
     return reading
   }
-  for (let at = first; at < stored.frames.length; at++) {
-    signal?.throwIfAborted()
-    // Errors are known by the index: a frame without any is not read, unless a line goes on in it.
-    if (text === undefined && open === '') {
-      const index = await stored.readIndex(stored.frames[at]!)
-      if (index.errorLines.length === 0 && index.newlines > 0) {
-        if (now() < until) continue
-        return { lines: found, nextLine: index.firstLine + index.newlines }
-      }
-    }
-    const { index, bytes } = text === undefined ? await stored.readFrame(stored.frames[at]!) : await read(at)
-    const skipped = at === first && fromLine > index.firstLine ? offsetOfLine(index, bytes, fromLine) : 0
-    const firstLine = at === first ? Math.max(fromLine, index.firstLine) : index.firstLine
-    const all = open + shownText(bytes.subarray(skipped))
-    const lineEnd = at + 1 < stored.frames.length ? all.lastIndexOf('\n') + 1 : all.length
-    for (const line of finder(all.slice(0, lineEnd), firstLine)) {
-      if (line < fromLine) continue
-      found.push(line)
-      if (found.length === limit) return { lines: found, nextLine: line + 1 }
-    }
-    open = all.slice(lineEnd).slice(-openLineCharactersMax)
-    const endLine = index.firstLine + index.newlines
-    // Not inside of a line: it would be searched from its beginning for ever.
-    if (now() >= until && endLine > fromLine && at + 1 < stored.frames.length)
-      return { lines: found, nextLine: endLine }
-  }
-  return { lines: found }
 }
 
 const controls = /\x1b\[[0-9;:?<=>]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-Z^-~]/g

@@ -25,7 +25,9 @@ import {
 } from './frame.ts'
 import {
   extentOf,
+  findGroups,
   type LogExtent,
+  type LogGroups,
   type LogLinesPage,
   type LogLinesQuery,
   type LogMatches,
@@ -80,6 +82,8 @@ export interface LogStore {
   lines(key: LogKey, query: LogLinesQuery, signal?: AbortSignal): Promise<LogLinesPage>
   /** Stored lines with a text, or that look like errors, as far as it gets in a quarter of a second. */
   search(key: LogKey, query: LogSearch, signal?: AbortSignal): Promise<LogMatches>
+  /** Parts that the output says it has; as `search`. */
+  groups(key: LogKey, fromLine: number, signal?: AbortSignal): Promise<LogGroups>
   /** The indexes of the stored frames, in order: times, error lines. */
   indexes(key: LogKey, signal?: AbortSignal): AsyncIterable<FrameIndex>
   /** From that byte on, each byte once: what is stored, then what is offered, until the log is finished. */
@@ -207,6 +211,11 @@ class ObjectLogStore implements LogStore {
   async search(key: LogKey, query: LogSearch, signal?: AbortSignal): Promise<LogMatches> {
     const now = () => performance.now()
     return await this.#withFrames(folderOf(key), (stored) => searchLines(stored, query, now, signal), signal)
+  }
+
+  async groups(key: LogKey, fromLine: number, signal?: AbortSignal): Promise<LogGroups> {
+    const now = () => performance.now()
+    return await this.#withFrames(folderOf(key), (stored) => findGroups(stored, fromLine, now, signal), signal)
   }
 
   async *follow(key: LogKey, fromByte: number, signal: AbortSignal): AsyncGenerator<LogChunk> {
