@@ -16,6 +16,7 @@ import { Instances } from './instances.ts'
 import { claimLogKind } from './log/log-kind.ts'
 import type { LogDatabase } from './log-database.ts'
 import { InstallationMaintenance, type MaintainedDatabase } from './maintenance.ts'
+import { becomeOnlyHost } from './only-host.ts'
 import { openDatabase } from './open-database.ts'
 import { openLogDatabase } from './open-log-database.ts'
 import type { StoragePlace } from './snapshot/keys.ts'
@@ -50,6 +51,8 @@ export type InstallationDatabasesOptions = {
   readonly instanceId: string
   /** Of this build. */
   readonly version: string
+  /** Whether other machines can reach `storage`: an embedded log then makes sure that none of them works on it. Default false. */
+  readonly isStorageShared?: boolean
   /** Others must not see this process: it looks, or works on an installation that is stopped. */
   readonly isHidden?: boolean
   readonly logger?: Logger
@@ -79,7 +82,7 @@ export interface InstallationDatabases extends AsyncDisposable {
 
 /**
  * Connects, and makes the installation when there is none. Errors: `database_foreign` when directory, log and object storage
- * are not of one installation, those of openDatabaseBackend and of the storage.
+ * are not of one installation, `database_locked` of becomeOnlyHost, those of openDatabaseBackend and of the storage.
  */
 export async function openInstallationDatabases(
   options: InstallationDatabasesOptions,
@@ -89,7 +92,9 @@ export async function openInstallationDatabases(
   await using undo = new AsyncDisposableStack()
   const backend = undo.use(await openDatabaseBackend(settings, { storage, base, clock }, signal))
   const installation = await bindInstallation({ storage, base, directory, backend, now: clock.now() }, signal)
-  const { instanceId, version, isHidden = false, logger = silentLogger } = options
+  const { instanceId, version, isHidden = false, isStorageShared = false, logger = silentLogger } = options
+  if (isStorageShared && settings.log === 'embedded')
+    undo.use(await becomeOnlyHost({ storage, base, directory, clock, isHidden }, signal))
   const { coordination } = backend
   const instances = new Instances({ coordination, storage, base, clock, instanceId, version, logger })
   if (!isHidden) {

@@ -2,7 +2,7 @@
 // order of the imports (object storage, databases, services, front) and closes in the opposite one.
 
 import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Schema } from '../../datamanager/database.ts'
 import {
@@ -77,6 +77,7 @@ export async function openServer(settings: Settings, components: ServerComponent
       settings: settings.database,
       directory: databaseDirectory(settings),
       storage,
+      isStorageShared: isStorageShared(settings),
       clock,
       instanceId,
       version,
@@ -134,6 +135,11 @@ export async function openServer(settings: Settings, components: ServerComponent
     replaced: replaced.promise,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+/** Whether object storage is where other machines may reach it. */
+function isStorageShared({ objectStorage, dataDir }: Settings): boolean {
+  return objectStorage.type !== 'posix' || relative(dataDir, objectStorage.path).startsWith('..')
 }
 
 /** Where the files of its databases are. */
