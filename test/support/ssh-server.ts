@@ -18,7 +18,12 @@ export type SshServer = AsyncDisposable & {
   readonly otherHostKeyLine: string
 }
 
-export async function startSshServer(): Promise<SshServer> {
+/** `authorizedKeys`: another file of those who may log in, which may change; by default the one key. */
+export async function startSshServer({
+  authorizedKeys,
+}: {
+  readonly authorizedKeys?: string
+} = {}): Promise<SshServer> {
   const folder = temporaryDirectory('sshd')
   const port = await freePort()
   const path = (name: string) => join(folder.path, name)
@@ -29,7 +34,7 @@ export async function startSshServer(): Promise<SshServer> {
     `Port ${port}`,
     'ListenAddress 127.0.0.1',
     `HostKey ${path('host')}`,
-    `AuthorizedKeysFile ${path('authorized_keys')}`,
+    `AuthorizedKeysFile ${authorizedKeys ?? path('authorized_keys')}`,
     `PidFile ${path('pid')}`,
     'PasswordAuthentication no',
     'KbdInteractiveAuthentication no',

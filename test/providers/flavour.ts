@@ -1,0 +1,74 @@
+// What makes a provider server GitHub, GitLab, Gitea or Forgejo.
+
+import type { IncomingHttpHeaders } from 'node:http'
+import type { ProviderType } from '../../src/gitsource/provider.ts'
+import type { ProviderServer, ServerEvent, ServerUser } from './provider-server.ts'
+import type { ServerHook, ServerRepository } from './server-repository.ts'
+
+export type ApiCall = {
+  readonly server: ProviderServer
+  /** By name of the path's part, decoded. */
+  readonly params: Readonly<Record<string, string>>
+  readonly url: URL
+  readonly query: URLSearchParams
+  readonly body: unknown
+  readonly headers: IncomingHttpHeaders
+  /** Undefined: nobody, of a public route. */
+  readonly user?: ServerUser
+  readonly isPassword?: boolean
+}
+
+export type ApiAnswer = {
+  readonly status: number
+  /** JSON, or bytes. */
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export type ApiRoute = {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** `/repos/{owner}/{repo}/git/ref/{ref+}`: `+` takes the rest, with slashes. */
+  readonly path: string
+  /** Its path in the description, when that one has another or none. */
+  readonly describedAs?: string
+  /** Also without a token. */
+  readonly isPublic?: boolean
+  /** Undefined is 404. */
+  readonly handle: (call: ApiCall) => ApiAnswer | undefined | Promise<ApiAnswer | undefined>
+}
+
+export type ProviderFlavour = {
+  readonly type: ProviderType
+  /** `GitHub`. */
+  readonly name: string
+  /** `/api/v3`. */
+  readonly apiPath: string
+  /** OpenAPI or Swagger, reduced to the operations of `routes`. */
+  readonly description: object
+  readonly routes: readonly ApiRoute[]
+  readonly errorBody: (status: number, message: string) => unknown
+  /** Its way to say that there were too many requests. `now`: milliseconds since 1970. */
+  readonly rateLimited: (now: number, seconds: number) => ApiAnswer
+  /** The token that a request came with; not that of Basic. */
+  readonly tokenOf: (headers: IncomingHttpHeaders) => string | undefined
+  /** Undefined when the hook does not want to hear of it. */
+  readonly hookRequest: (
+    server: ProviderServer,
+    repository: ServerRepository,
+    hook: ServerHook,
+    event: ServerEvent,
+  ) => { readonly headers: Readonly<Record<string, string>>; readonly body: string } | undefined
+  readonly pullRequestRef: (number: number) => string
+  readonly oauth2: {
+    readonly authorizePath: string
+    readonly tokenPath: string
+    /** Undefined: tokens do not expire and there is nothing to refresh. */
+    readonly expiresInSeconds: number | undefined
+    /** Status of an answer with an error. */
+    readonly errorStatus: number
+    /** Whether `response_type=code` has to be there. */
+    readonly needsResponseType: boolean
+    /** What Slipway asks for; other scopes are a violation. */
+    readonly scope: string
+  }
+}

@@ -1,0 +1,305 @@
+// A repository of a provider server: a bare git repository with what a provider keeps about it.
+
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import type { ProviderServer, ServerUser } from './provider-server.ts'
+
+export type ServerKey = {
+  readonly id: number
+  readonly title: string
+  readonly key: string
+  readonly isReadOnly: boolean
+}
+
+export type ServerHook = {
+  readonly id: number
+  url: string
+  secret: string
+  /** As the provider calls them. */
+  events: readonly string[]
+  isActive: boolean
+  contentType: string
+}
+
+export type ServerStatus = {
+  readonly id: number
+  readonly sha: string
+  /** As the provider calls it. */
+  readonly state: string
+  readonly context: string
+  readonly description: string
+  readonly targetUrl: string
+}
+
+export type ServerPullRequest = {
+  readonly id: number
+  /** In the base repository. */
+  readonly number: number
+  readonly title: string
+  readonly user: ServerUser
+  /** Undefined once a fork was deleted. */
+  readonly head: { repository: ServerRepository | undefined; readonly branch: string; sha: string }
+  readonly base: { readonly branch: string }
+  isOpen: boolean
+  readonly labels: string[]
+}
+
+export type CommitRequest = {
+  readonly message?: string
+  /** By path; null removes one. */
+  readonly files: Readonly<Record<string, string | null>>
+  /** Default: the default branch. A new one begins at `from`, or at the default branch. */
+  readonly branch?: string
+  readonly from?: string
+  /** Who pushes it; default: the first administrator. */
+  readonly user?: ServerUser
+}
+
+/** A change of one ref, as pushed. */
+export type ServerPush = {
+  readonly ref: string
+  /** Zeros for a ref that is new or gone. */
+  readonly before: string
+  readonly after: string
+  readonly user: ServerUser
+}
+
+export const noSha = '0'.repeat(40)
+
+export class ServerRepository {
+  readonly id: number
+  path: string
+  readonly createdAt: string
+  readonly isPrivate: boolean
+  isArchived = false
+  defaultBranch: string
+  readonly dir: string
+  /** Who may change settings, and who may only read (when it is private). */
+  readonly administrators = new Set<ServerUser>()
+  readonly readers = new Set<ServerUser>()
+  readonly keys: ServerKey[] = []
+  readonly hooks: ServerHook[] = []
+  readonly statuses: ServerStatus[] = []
+  readonly pullRequests: ServerPullRequest[] = []
+  /** Where it was before it was renamed. */
+  readonly formerPaths: string[] = []
+  readonly parent: ServerRepository | undefined
+  readonly #server: ProviderServer
+
+  constructor(
+    server: ProviderServer,
+    {
+      path,
+      isPrivate,
+      defaultBranch,
+      parent,
+    }: {
+      readonly path: string
+      readonly isPrivate: boolean
+      readonly defaultBranch: string
+      readonly parent: ServerRepository | undefined
+    },
+  ) {
+    this.#server = server
+    this.id = server.nextId()
+    this.path = path
+    this.createdAt = server.nowText()
+    this.isPrivate = isPrivate
+    this.defaultBranch = defaultBranch
+    this.parent = parent
+    this.dir = join(server.root, `${this.id}.git`)
+    if (parent === undefined)
+      execFileSync('git', ['init', '--quiet', '--bare', `--initial-branch=${defaultBranch}`, this.dir])
+    else execFileSync('git', ['clone', '--quiet', '--bare', parent.dir, this.dir])
+  }
+
+  /** `acme/team` of `acme/team/web`. */
+  get owner(): string {
+    return this.path.slice(0, this.path.lastIndexOf('/'))
+  }
+
+  get name(): string {
+    return this.path.slice(this.path.lastIndexOf('/') + 1)
+  }
+
+  get webUrl(): string {
+    return `${this.#server.url}/${this.path}`
+  }
+
+  get cloneUrl(): string {
+    return `${this.webUrl}.git`
+  }
+
+  get sshUrl(): string {
+    return this.#server.sshUrlOf(this.path)
+  }
+
+  get isEmpty(): boolean {
+    return this.refs().size === 0
+  }
+
+  /** What git prints, trimmed. */
+  git(...args: string[]): string {
+    return this.#git(args).trim()
+  }
+
+  /** Commits by name of the ref; of annotated tags the tag object. */
+  refs(prefix = 'refs/'): ReadonlyMap<string, string> {
+    const lines = this.git('for-each-ref', '--format=%(refname) %(objectname)', prefix).split('\n')
+    return new Map(lines.filter((line) => line !== '').map((line) => line.split(' ') as [string, string]))
+  }
+
+  /** The commit, as if it had been pushed: hooks are sent. */
+  async commit(request: CommitRequest): Promise<string> {
+    const branch = request.branch ?? this.defaultBranch
+    const ref = `refs/heads/${branch}`
+    const known = this.refs('refs/heads/')
+    const before = known.get(ref)
+    const from = before ?? request.from ?? known.get(`refs/heads/${this.defaultBranch}`)
+    const message = request.message ?? 'A change'
+    const person = `Test <test@example.org> ${Math.floor(Date.now() / 1000)} +0000`
+    const input = [
+      `commit ${ref}\nauthor ${person}\ncommitter ${person}\ndata ${Buffer.byteLength(message)}\n${message}\n`,
+      from === undefined ? '' : `from ${from}\n`,
+      ...Object.entries(request.files).map(([path, text]) =>
+        text === null ? `D ${path}\n` : `M 100644 inline ${path}\ndata ${Buffer.byteLength(text)}\n${text}\n`,
+      ),
+    ]
+    this.#git(['fast-import', '--quiet'], input.join(''))
+    const after = this.git('rev-parse', ref)
+    await this.pushed([{ ref, before: before ?? noSha, after, user: request.user ?? this.anAdministrator() }])
+    return after
+  }
+
+  /** The name of the commit, or of the tag object when it is annotated. */
+  async tag(name: string, { isAnnotated = false, at = this.defaultBranch } = {}): Promise<string> {
+    const ref = `refs/tags/${name}`
+    const before = this.refs(ref).get(ref) ?? noSha
+    this.git('tag', '--force', ...(isAnnotated ? ['--annotate', '--message', `Tag ${name}`] : []), name, at)
+    const after = this.git('rev-parse', ref)
+    await this.pushed([{ ref, before, after, user: this.anAdministrator() }])
+    return after
+  }
+
+  async removeRef(ref: string): Promise<void> {
+    const before = this.git('rev-parse', ref)
+    this.git('update-ref', '-d', ref)
+    await this.pushed([{ ref, before, after: noSha, user: this.anAdministrator() }])
+  }
+
+  /** From a branch of this repository, or of a fork of it. */
+  async openPullRequest({
+    title = 'A change',
+    head,
+    branch,
+    base = this.defaultBranch,
+    user,
+  }: {
+    readonly title?: string
+    readonly head?: ServerRepository
+    readonly branch: string
+    readonly base?: string
+    readonly user?: ServerUser
+  }): Promise<ServerPullRequest> {
+    const from = head ?? this
+    const pullRequest: ServerPullRequest = {
+      id: this.#server.nextId(),
+      number: this.pullRequests.length + 1,
+      title,
+      user: user ?? from.anAdministrator(),
+      head: { repository: from, branch, sha: from.git('rev-parse', `refs/heads/${branch}`) },
+      base: { branch: base },
+      isOpen: true,
+      labels: [],
+    }
+    this.pullRequests.push(pullRequest)
+    this.#fetchHead(pullRequest)
+    await this.#server.sendHooks(this, { kind: 'pull_request', action: 'opened', pullRequest, user: pullRequest.user })
+    return pullRequest
+  }
+
+  async closePullRequest(pullRequest: ServerPullRequest): Promise<void> {
+    pullRequest.isOpen = false
+    await this.#server.sendHooks(this, { kind: 'pull_request', action: 'closed', pullRequest, user: pullRequest.user })
+  }
+
+  async reopenPullRequest(pullRequest: ServerPullRequest): Promise<void> {
+    pullRequest.isOpen = true
+    await this.#server.sendHooks(this, {
+      kind: 'pull_request',
+      action: 'reopened',
+      pullRequest,
+      user: pullRequest.user,
+    })
+  }
+
+  async labelPullRequest(pullRequest: ServerPullRequest, label: string): Promise<void> {
+    pullRequest.labels.push(label)
+    const user = this.anAdministrator()
+    await this.#server.sendHooks(this, { kind: 'pull_request', action: 'labelled', pullRequest, label, user })
+  }
+
+  /** What happens after refs have changed: hooks, and pull requests that follow their branch. */
+  async pushed(pushes: readonly ServerPush[]): Promise<void> {
+    for (const push of pushes) await this.#server.sendHooks(this, { kind: 'push', push })
+    for (const base of this.#server.repositories) {
+      for (const pullRequest of base.pullRequests) {
+        const { head } = pullRequest
+        const push = pushes.find(({ ref }) => ref === `refs/heads/${head.branch}`)
+        if (!pullRequest.isOpen || head.repository !== this || push === undefined || push.after === noSha) continue
+        head.sha = push.after
+        base.#fetchHead(pullRequest)
+        const event = {
+          kind: 'pull_request',
+          action: 'synchronised',
+          before: push.before,
+          pullRequest,
+          user: push.user,
+        } as const
+        await this.#server.sendHooks(base, event)
+      }
+    }
+  }
+
+  anAdministrator(): ServerUser {
+    const [first] = this.administrators
+    if (first === undefined) throw new Error(`${this.path} has no administrator`)
+    return first
+  }
+
+  canRead(user: ServerUser | undefined): boolean {
+    return !this.isPrivate || (user !== undefined && (this.administrators.has(user) || this.readers.has(user)))
+  }
+
+  canAdminister(user: ServerUser | undefined): boolean {
+    return user !== undefined && this.administrators.has(user)
+  }
+
+  statusesOf(sha: string): readonly ServerStatus[] {
+    return this.statuses.filter((status) => status.sha === sha)
+  }
+
+  #fetchHead({ number, head }: ServerPullRequest): void {
+    const ref = this.#server.flavour.pullRequestRef(number)
+    this.git('fetch', '--quiet', head.repository?.dir ?? this.dir, `+refs/heads/${head.branch}:${ref}`)
+  }
+
+  #git(args: readonly string[], input?: string): string {
+    return execFileSync('git', args, {
+      cwd: this.dir,
+      encoding: 'utf8',
+      input,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      maxBuffer: 64 * 1024 * 1024,
+      env: {
+        PATH: process.env.PATH,
+        GIT_CONFIG_NOSYSTEM: '1',
+        GIT_CONFIG_GLOBAL: '/dev/null',
+        GIT_AUTHOR_NAME: 'Test',
+        GIT_AUTHOR_EMAIL: 'test@example.org',
+        GIT_COMMITTER_NAME: 'Test',
+        GIT_COMMITTER_EMAIL: 'test@example.org',
+      },
+    })
+  }
+}
