@@ -8,10 +8,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runProcess } from '../../src/lib/process.ts'
+import { freePort } from './server-process.ts'
 
 export type CephServer = AsyncDisposable & {
   /** `http://localhost:PORT`; buckets also answer as `BUCKET.localhost`. */
@@ -29,7 +29,7 @@ const gatewayAttempts = 3
 export async function startCeph(folder: string): Promise<CephServer> {
   await using undo = new AsyncDisposableStack()
   const signal = AbortSignal.timeout(startMsMax)
-  const [monitor, monitorOld] = await freePorts(2)
+  const [monitor, monitorOld] = [await freePort(), await freePort()]
   const fsid = randomUUID()
   const storeId = randomUUID()
   const keyring = join(folder, 'keyring')
@@ -128,7 +128,7 @@ async function startGateway(
   signal: AbortSignal,
 ): Promise<number> {
   for (let attempt = 1; attempt <= gatewayAttempts; attempt++) {
-    const [port] = await freePorts(1)
+    const port = await freePort()
     const gateway = start('radosgw', '-f', '-n', 'client.rgw', '--rgw-frontends', `beast endpoint=127.0.0.1:${port}`)
     while (gateway.exitCode === null && gateway.pid !== undefined) {
       const answer = await fetch(`http://127.0.0.1:${port}`).then(
@@ -140,13 +140,4 @@ async function startGateway(
     }
   }
   throw new Error("Ceph's gateway did not start")
-}
-
-/** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }

@@ -1,19 +1,26 @@
 // A server that a test starts, kills, stops and starts again, with its data in a temporary directory.
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
+
+/** Below those that the system gives to connections and to whoever asks for any port: nobody takes it by chance. */
+const ports = { first: 12_000, count: 20_000 }
 
 /** A port of the loopback interface that was free a moment ago. */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = ports.first + randomInt(ports.count)
+    if (await isFree(port)) return port
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer()
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.once('error', reject)
-  server.listen(0, '127.0.0.1', resolve)
-  await promise
-  const address = server.address()
-  await new Promise((closed) => server.close(closed))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  server.once('error', () => resolve(false))
+  server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  return await promise
 }
 
 export type ServerCommand = {
