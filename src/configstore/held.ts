@@ -71,6 +71,11 @@ function* placesUpwards(holder: PlacedHolder): Generator<{ readonly id: string; 
     yield { id: place.group.id, path: place.path }
 }
 
+/** What secrets and variables may hang on to be seen by it: itself, and the groups above. */
+export function holderIdsUpwards(holder: PlacedHolder): ReadonlySet<string> {
+  return new Set([...placesUpwards(holder)].map(({ id }) => id))
+}
+
 /** Whether what hangs at `path` is at or above `other`. */
 export const isAtOrAbove = (path: string, other: string) => other === path || other.startsWith(`${path}/`)
 

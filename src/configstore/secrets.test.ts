@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { anEvent } from '../pipeline/run-config-fixture.ts'
+import { deployKeyRef } from './api.ts'
 import { aGroup, anOrganization, aProject, aUser, codeOf, openWorld, plain, type World } from './configstore-fixture.ts'
 
 const org = { type: 'projectgroup', ref: 'org/acme' } as const
@@ -118,7 +119,11 @@ test('a secret is renamed, and its values are replaced as a whole; each change o
     expectedVersion: 2,
   })
   expect(updated).toMatchObject({ name: 't', keys: ['a', 'c'], version: 3 })
-  expect(await configstore.openSecrets({ refs })).toEqual({ values: { [refs[0]!]: 'A2' }, versions: { [refs[0]!]: 3 } })
+  expect(await configstore.openSecrets({ refs })).toEqual({
+    values: { [refs[0]!]: 'A2' },
+    versions: { [refs[0]!]: 3 },
+    names: { [refs[0]!]: 't/a' },
+  })
   await configstore.createSecret({ parent: web, name: 'other', data: { a: 'A' } })
   const update = { parent: web, name: 't' }
   expect(await codeOf(configstore.updateSecret({ ...update, newName: 'other' }))).toBe('secret_exists')
@@ -153,6 +158,49 @@ test('a secret of what is still being removed opens nothing', async () => {
   const { id } = await configstore.getProjectGroup({ group: team.ref })
   await world.database.do((tx) => tx.delete('projectgroup', id)) // The first step of a deletion.
   expect((await configstore.openSecrets({ refs })).values).toEqual({})
+})
+
+test('for runs of a project only what is at or above it now is opened', async () => {
+  await using tree = await openTree()
+  const { configstore, project } = tree
+  await configstore.createSecret({ parent: web, name: 's', data: { a: 'A' } })
+  await configstore.createSecret({ parent: team, name: 't', data: { a: 'B' } })
+  await configstore.createSecret({ parent: org, name: 'o', data: { a: 'C' } })
+  const refs: string[] = []
+  for (const name of ['s', 't', 'o']) refs.push(...(await opened(configstore, name, ['a'])))
+  const valuesFor = async (ref: string) =>
+    Object.values((await configstore.openSecrets({ refs, project: ref })).values).sort()
+  expect(await valuesFor(project.id)).toEqual(['A', 'B', 'C'])
+  await configstore.updateProject({ project: project.id, group: org.ref })
+  expect(await valuesFor(project.id)).toEqual(['A', 'C'])
+  expect(await valuesFor('no-such-project')).toEqual([])
+  await configstore.deleteProject({ project: project.id })
+  expect(await valuesFor(project.id)).toEqual([])
+})
+
+test('runs of a fork get secrets only while the project passes them', async () => {
+  await using tree = await openTree()
+  const { configstore, project } = tree
+  await configstore.createSecret({ parent: web, name: 's', data: { a: 'A' } })
+  const refs = await opened(configstore, 's', ['a'])
+  const values = async (isFork: boolean) =>
+    Object.values((await configstore.openSecrets({ refs, project: project.id, isFork })).values)
+  expect([await values(false), await values(true)]).toEqual([['A'], []])
+  await configstore.updateProject({ project: project.id, passVariablesToForks: true })
+  expect(await values(true)).toEqual(['A'])
+})
+
+test('the deploy key is opened only where the project gives it to its tasks, and never for a fork', async () => {
+  await using tree = await openTree()
+  const { configstore, project } = tree
+  const deployKey = { privateKey: 'the-private-half', publicKey: 'public' }
+  await configstore.setProjectCredentials({ project: project.id, deployKey })
+  const open = async (isFork: boolean) =>
+    (await configstore.openSecrets({ refs: [deployKeyRef], project: project.id, isFork })).values[deployKeyRef]
+  expect(await open(false)).toBe('')
+  await configstore.updateProject({ project: project.id, deployKeyInTasks: true, passVariablesToForks: true })
+  expect([await open(false), await open(true)]).toEqual(['the-private-half', ''])
+  expect((await configstore.openSecrets({ refs: [deployKeyRef] })).values).toEqual({})
 })
 
 test('only secrets are opened: neither keys of projects nor what is no reference', async () => {

@@ -2,14 +2,14 @@
 
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
-import type { Configstore, SecretData } from './api.ts'
-import { checkRoom, findHeld, guardedHolder, isHolderThere, listHeld } from './held.ts'
+import { type Configstore, deployKeyRef, type SecretData } from './api.ts'
+import { checkRoom, findHeld, guardedHolder, holderIdsUpwards, isHolderThere, listHeld } from './held.ts'
 import { checkName } from './names.ts'
-import { notFound, type PlacedHolder } from './refs.ts'
+import { getHolder, notFound, type PlacedHolder } from './refs.ts'
 import type { Reading, SecretRow, Tx } from './row-types.ts'
 import { changed, checkVersion, given, newStored, type Store } from './store.ts'
 import { Tree } from './tree.ts'
-import type { Secret } from './types.ts'
+import type { Project, Secret } from './types.ts'
 
 type Operations = Pick<Configstore, 'createSecret' | 'listSecrets' | 'updateSecret' | 'deleteSecret' | 'openSecrets'>
 
@@ -63,17 +63,20 @@ export function secretOperations(store: Store): Operations {
         return {}
       }),
 
-    openSecrets: async ({ refs }, context) => {
+    openSecrets: async ({ refs, project, isFork = false }, context) => {
       if (refs.length > limits.secretsPerTask.value)
         throw new SlipwayError('limit_exceeded', `at most ${limits.secretsPerTask.value} secrets are opened at once`)
       return store.read(context, (tx) => {
+        const reader = project === undefined ? undefined : readerOf(tx, project, isFork)
         const found = refs.flatMap((ref) => {
-          const opened = open(tx, store, ref)
+          if (project !== undefined && reader === undefined) return []
+          const opened = ref === deployKeyRef ? openDeployKey(tx, store, reader) : open(tx, store, ref, reader)
           return opened === undefined ? [] : [{ ref, ...opened }]
         })
         return {
           values: Object.fromEntries(found.map(({ ref, value }) => [ref, value])),
           versions: Object.fromEntries(found.map(({ ref, version }) => [ref, version])),
+          names: Object.fromEntries(found.map(({ ref, name }) => [ref, name])),
         }
       })
     },
@@ -85,12 +88,37 @@ export function secretRef(secretId: string, key: string): string {
   return `${secretId}/${key}`
 }
 
-function open(tx: Reading, { keyring }: Store, ref: string): { value: string; version: number } | undefined {
+type Opened = { readonly value: string; readonly version: number; readonly name: string }
+
+/** A project for whose runs secrets are opened. */
+type SecretReader = { readonly project: Project; readonly isFork: boolean; readonly holderIds: ReadonlySet<string> }
+
+/** Undefined when there is no such project, or its secrets are not for such runs. */
+function readerOf(tx: Reading, projectId: string, isFork: boolean): SecretReader | undefined {
+  const tree = new Tree(tx)
+  const row = tx.get('project', projectId)
+  const project = row && tree.viewProject(row)
+  if (project === undefined || (isFork && !project.passVariablesToForks)) return undefined
+  return { project, isFork, holderIds: holderIdsUpwards(getHolder(tree, { type: 'project', ref: projectId })) }
+}
+
+function open(tx: Reading, { keyring }: Store, ref: string, reader: SecretReader | undefined): Opened | undefined {
   const slash = ref.indexOf('/')
+  const key = ref.slice(slash + 1)
   const secret = tx.get('secret', ref.slice(0, slash))
   if (secret === undefined || !isHolderThere(tx, secret.parent)) return undefined
-  const value = keyring.find(tx, 'secret', secret.id, ref.slice(slash + 1))
-  return value === undefined ? undefined : { value, version: secret.version }
+  if (reader !== undefined && !reader.holderIds.has(secret.parent.id)) return undefined
+  const value = keyring.find(tx, 'secret', secret.id, key)
+  return value === undefined ? undefined : { value, version: secret.version, name: `${secret.name}/${key}` }
+}
+
+/** Its variable is there always, and empty where the key is not for tasks. */
+function openDeployKey(tx: Reading, { keyring }: Store, reader: SecretReader | undefined): Opened | undefined {
+  if (reader === undefined) return undefined
+  const { id, version, deployKeyInTasks } = reader.project
+  const isGiven = deployKeyInTasks && !reader.isFork
+  const value = (isGiven ? keyring.find(tx, 'project', id, 'deployKey') : undefined) ?? ''
+  return { value, version, name: 'deploy key' }
 }
 
 /** Replaces all values. */

@@ -141,6 +141,7 @@ class TaskExecution {
     try {
       // An executor before us may have made it, in part or whole; nothing has run in it yet.
       if (isBegun) await this.#removePod()
+      for (const note of this.#order.notes ?? []) say(note)
       this.#checkDisk()
       const driver = chooseDriver(this.#order, this.#components.drivers, this.#settings)
       reporter.remember({ driver: driver.name })

@@ -16,6 +16,7 @@ import type { Logger } from '../lib/log.ts'
 import type { Runservice } from '../runservice/api.ts'
 import { createRemoteRunservice, serveRunservice } from '../runservice/remote.ts'
 import { type Installation, openInstallation } from '../runservice/service-fixture.ts'
+import { projectSecrets } from '../server/serve/project-secrets.ts'
 import { hashSecret } from './auth/hash-secret.ts'
 import { mountGateway } from './gateway.ts'
 import type { Maintenance } from './maintenance.ts'
@@ -71,7 +72,7 @@ export type TestGatewayOptions = {
 export async function openTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   await using undo = new AsyncDisposableStack()
   const world = undo.use(await openWorld())
-  const installation = undo.use(await openInstallation())
+  const installation = undo.use(await openInstallation({ secretResolver: projectSecrets(world.configstore) }))
   const { clock } = installation
   const database = undo.use(
     await openDatabase<GatewaySchema>({ path: join(world.dir, 'gateway.db'), types: gatewayRowTypes, clock }),

@@ -24,7 +24,7 @@ export type RunByHand = {
 }
 
 type ByHandComponents = {
-  readonly configstore: Pick<Configstore, 'resolveVariables' | 'openSecrets' | 'projectCredentials'>
+  readonly configstore: Pick<Configstore, 'resolveVariables'>
   readonly sources: ProjectSources
 }
 

@@ -1,9 +1,10 @@
 // What runs get of their project, and what those of a fork do not (docs/architecture.md, "Security").
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { NewProject } from '../configstore/api.ts'
+import { deployKeyRef, type NewProject } from '../configstore/api.ts'
 import { aProject, aUser, openWorld, type World } from '../configstore/configstore-fixture.ts'
 import type { GitEvent } from '../pipeline/event.ts'
+import { isSecretRef } from '../pipeline/run-config.ts'
 import { readDefinition } from './fetch-definition.ts'
 import { planRunsOf, type RunTrigger } from './run-creation.ts'
 
@@ -71,15 +72,23 @@ async function planned(settings: Partial<NewProject>, trigger: Partial<RunTrigge
     { event: push, definition, repository, trigger: 'webhook', ...trigger },
     configstore,
   )
-  return { project, ...plan, run: plan.requests[0]! }
+  const run = plan.requests[0]!
+  /** What its tasks are handed out with. */
+  const opened = async () => {
+    const environments = [run.staticEnvironment ?? {}, ...(run.tasks ?? []).map((task) => task.environment)]
+    const refs = environments.flatMap(Object.values).flatMap((value) => (isSecretRef(value) ? [value.secret] : []))
+    const asked = { refs, project: project.id, isFork: run.trust === 'fork' }
+    return Object.values((await configstore.openSecrets(asked)).values)
+  }
+  return { project, ...plan, run, opened }
 }
 
 const fork = { event: pullRequest, isFork: true } as const
 
 test('a push is a run of its branch, with secrets, and with what names the commit', async () => {
-  const { run, notCreated, project } = await planned({}, { webhookEvent: 'push', webhookSender: 'ann' })
+  const { run, notCreated, project, opened } = await planned({}, { webhookEvent: 'push', webhookSender: 'ann' })
   expect(run).toMatchObject({ name: 'build', trust: 'trusted', group: `/project/${project.id}/branch/feature%2Fx` })
-  expect(Object.values(run.secrets)).toEqual(['the-api-key'])
+  expect([run.secrets, await opened()]).toEqual([{}, ['the-api-key']])
   expect(run.staticEnvironment).toMatchObject({
     CI: 'true',
     AGOLA_REPOSITORY_URL: repository.cloneUrl,
@@ -93,9 +102,9 @@ test('a push is a run of its branch, with secrets, and with what names the commi
 })
 
 test('the deploy key is in the environment only where the project says so', async () => {
-  const { run } = await planned({ deployKeyInTasks: true }, {})
-  const value = run.staticEnvironment!.AGOLA_SSHPRIVKEY as { secret: string }
-  expect(run.secrets[value.secret]).toBe('the-deploy-key')
+  const { run, opened } = await planned({ deployKeyInTasks: true }, {})
+  expect(run.staticEnvironment!.AGOLA_SSHPRIVKEY).toEqual({ secret: deployKeyRef })
+  expect(await opened()).toContain('the-deploy-key')
 })
 
 test('runs of a fork get no secrets', async () => {
@@ -105,16 +114,16 @@ test('runs of a fork get no secrets', async () => {
 })
 
 test('runs of a fork get variables where the project passes them to forks', async () => {
-  const { run } = await planned({ passVariablesToForks: true }, fork)
-  expect(Object.values(run.secrets)).toEqual(['the-api-key'])
+  const { run, opened } = await planned({ passVariablesToForks: true }, fork)
+  expect(await opened()).toEqual(['the-api-key'])
   expect(run.trust).toBe('fork')
 })
 
 test.each([[false], [true]])(
   'pull requests of the same repository get variables, whatever is passed to forks (%s)',
   async (passVariablesToForks) => {
-    const { run, project } = await planned({ passVariablesToForks }, { event: pullRequest })
-    expect(Object.values(run.secrets)).toEqual(['the-api-key'])
+    const { run, project, opened } = await planned({ passVariablesToForks }, { event: pullRequest })
+    expect(await opened()).toEqual(['the-api-key'])
     expect(run).toMatchObject({ trust: 'trusted', group: `/project/${project.id}/pr/7` })
   },
 )

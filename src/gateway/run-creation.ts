@@ -1,6 +1,6 @@
 // What starts runs, whatever it was: an event and the definition at its commit become requests to create runs.
 
-import type { Configstore } from '../configstore/api.ts'
+import { type Configstore, deployKeyRef } from '../configstore/api.ts'
 import type { Project } from '../configstore/types.ts'
 import { newUuid } from '../lib/uuid.ts'
 import { type AnnotationsInput, runAnnotations } from '../pipeline/annotations.ts'
@@ -9,7 +9,7 @@ import type { GitEvent } from '../pipeline/event.ts'
 import { expandRun } from '../pipeline/expand.ts'
 import { runGroup } from '../pipeline/group.ts'
 import { type PlannedRun, planRuns } from '../pipeline/plan.ts'
-import { isSecretRef, type RunConfigTask, type Value } from '../pipeline/run-config.ts'
+import type { RunConfigTask, Value } from '../pipeline/run-config.ts'
 import { staticEnvironment } from '../pipeline/static-environment.ts'
 import type { NewRunRequest } from '../runservice/api.ts'
 import type { ProjectRepository } from './project-sources.ts'
@@ -36,21 +36,17 @@ export type PlannedRuns = {
   readonly notCreated: readonly { readonly name: string; readonly message: string }[]
 }
 
-type Secrets = Pick<Configstore, 'resolveVariables' | 'openSecrets' | 'projectCredentials'>
+type Variables = Pick<Configstore, 'resolveVariables'>
 
 /** Of a run; rows are small. */
 const messageCharactersMax = 4_000
 
-/** Names the secret in the environment of tasks; no variable's reference is like it. */
-const deployKeyRef = 'project/deploykey'
-
 /** A definition with errors is one run, in which they are seen. Errors: those of the configstore. */
-export async function planRunsOf(project: Project, trigger: RunTrigger, configstore: Secrets): Promise<PlannedRuns> {
+export async function planRunsOf(project: Project, trigger: RunTrigger, configstore: Variables): Promise<PlannedRuns> {
   const { definition, event, needsApproval = false } = trigger
   if (definition.kind === 'errors') {
-    const common = commonOf(project, trigger, undefined)
     return {
-      requests: [{ ...common, name: 'Setup Error', setupErrors: definition.errors, secrets: {} }],
+      requests: [{ ...commonOf(project, trigger), name: 'Setup Error', setupErrors: definition.errors, secrets: {} }],
       notCreated: [],
     }
   }
@@ -61,9 +57,8 @@ export async function planRunsOf(project: Project, trigger: RunTrigger, configst
     one.kind === 'created' ? [] : [{ name: one.run.name, message: describeNotCreated(one) }],
   )
   if (created.length === 0) return { requests: [], notCreated }
-  const deployKey = await deployKeyOf(project, trigger, configstore)
   const { variables, secrets } = await variablesOf(project, trigger, configstore)
-  const common = commonOf(project, trigger, deployKey)
+  const common = commonOf(project, trigger)
   return {
     requests: created.map(({ run }) => {
       const { runConfig } = expandRun({ config, run, event, variables, newId: newUuid })
@@ -71,7 +66,7 @@ export async function planRunsOf(project: Project, trigger: RunTrigger, configst
         ...common,
         name: runConfig.name,
         tasks: needsApproval ? runConfig.tasks.map(withApproval) : runConfig.tasks,
-        secrets: deployKey === undefined ? secrets : { ...secrets, [deployKeyRef]: deployKey },
+        secrets,
       }
     }),
     notCreated,
@@ -86,7 +81,6 @@ function withApproval(task: RunConfigTask): RunConfigTask {
 function commonOf(
   project: Project,
   { event, repository, isFork = false, annotations, ...origin }: RunTrigger,
-  deployKey: string | undefined,
 ): Omit<NewRunRequest, 'name' | 'secrets'> {
   const owner = { type: 'project', id: project.id } as const
   const trust = isFork ? 'fork' : 'trusted'
@@ -98,7 +92,8 @@ function commonOf(
       cloneUrl: repository.cloneUrl,
       skipSshHostKeyCheck: repository.skipSshHostKeyCheck,
       ...(repository.sshHostKey === undefined ? {} : { sshHostKey: repository.sshHostKey }),
-      ...(deployKey === undefined ? {} : { sshPrivateKey: { secret: deployKeyRef } }),
+      // Only where the project says so, and never for a fork.
+      ...(isFork || !project.deployKeyInTasks ? {} : { sshPrivateKey: { secret: deployKeyRef } }),
     }),
     annotations: { ...runAnnotations({ owner, event: shown(event), ...origin }), ...annotations },
     // Shared with projects of the same owner only, whatever others call theirs.
@@ -114,30 +109,21 @@ function shown(event: GitEvent): GitEvent {
   return { ...event, message: `${message.slice(0, messageCharactersMax).toWellFormed()}...` }
 }
 
-/** Only where the project says so, and never for a fork. */
-async function deployKeyOf(
-  project: Project,
-  { isFork = false }: RunTrigger,
-  configstore: Pick<Configstore, 'projectCredentials'>,
-): Promise<string | undefined> {
-  if (isFork || !project.deployKeyInTasks) return undefined
-  return (await configstore.projectCredentials({ project: project.id })).deployKey
-}
-
-/** What is given by hand is as secret as the rest: nobody knows what people put there. */
+/**
+ * The project's stay references, whose values are looked up when a task is handed out. What is given by hand is kept nowhere else, and
+ * as secret as the rest: nobody knows what people put there.
+ */
 async function variablesOf(
   project: Project,
   { event, isFork = false, variables: given = {} }: RunTrigger,
-  configstore: Pick<Configstore, 'resolveVariables' | 'openSecrets'>,
+  configstore: Variables,
 ): Promise<{ readonly variables: ReadonlyMap<string, Value>; readonly secrets: Readonly<Record<string, string>> }> {
   const resolved = await configstore.resolveVariables({ project: project.id, event, isFork })
   const own = Object.entries(resolved.variables).filter(([name]) => !Object.hasOwn(given, name))
-  const refs = own.flatMap(([, value]) => (isSecretRef(value) ? [value.secret] : []))
-  const { values } = refs.length === 0 ? { values: {} } : await configstore.openSecrets({ refs: [...new Set(refs)] })
   const byHand = Object.entries(given).map(([name, value]) => ({ name, ref: `given/${name}`, value }))
   return {
     variables: new Map<string, Value>([...own, ...byHand.map(({ name, ref }) => [name, { secret: ref }] as const)]),
-    secrets: { ...values, ...Object.fromEntries(byHand.map(({ ref, value }) => [ref, value])) },
+    secrets: Object.fromEntries(byHand.map(({ ref, value }) => [ref, value])),
   }
 }
 

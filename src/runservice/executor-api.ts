@@ -51,6 +51,8 @@ export type Order = {
   readonly workspace: readonly WorkspaceOperation[]
   /** What is to be masked in everything that leaves the executor. */
   readonly secrets: readonly { readonly name: string; readonly value: string }[]
+  /** Lines for the setup log, as about secrets that are gone. */
+  readonly notes?: readonly string[]
   readonly clone: CloneSource
 }
 

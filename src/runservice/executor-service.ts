@@ -30,6 +30,7 @@ import type { FeedSubscription, OrderFeed } from './executors/order-feed.ts'
 import { checkLabels } from './executors/tokens.ts'
 import type { LogKey, LogStore } from './logs/log-store.ts'
 import { makeOrder, type OrderContext } from './make-order.ts'
+import { OrderPreparation, type Prepared } from './order-preparation.ts'
 import { deleteOrder } from './orders.ts'
 import type { Reason } from './reasons.ts'
 import { isOfRemovedOwner } from './removed-owners.ts'
@@ -37,7 +38,7 @@ import { type RunserviceSchema, runTaskRowId } from './row-types.ts'
 import { applyReport } from './scheduler/apply-report.ts'
 import { failTask } from './scheduler/hand-out.ts'
 import { type Affected, putTask, type Settle } from './stimulus.ts'
-import type { ExecutorTask, ExecutorTokenRow, RunConfigRow, RunTask } from './types.ts'
+import type { ExecutorTask, ExecutorTokenRow, RunTask } from './types.ts'
 import { isFinishedStep, isFinishedTask } from './types.ts'
 import { type UploadedArchive, type UploadPart, Uploads } from './uploads.ts'
 
@@ -132,23 +133,24 @@ export class ExecutorService implements RegisteringExecutorApi {
 
   async *#send(subscribed: FeedSubscription, signal: AbortSignal): AsyncGenerator<SentOrder, void, undefined> {
     using subscription = subscribed
+    await using preparation = new OrderPreparation(this.#components, {
+      onReady: (orderId) => subscription.changed(orderId),
+      onFailed: (order, error) => this.#failOrder(order, error),
+    })
     const { database } = this.#components
     const sent = (message: OrderMessage): SentOrder => ({ position: database.position, message })
     const known = new Map<string, ExecutorTask>()
-    const stopped = new Set<string>()
+    const connection: Connection = { known, stopped: new Set(), subscription, preparation }
     for (const order of this.#listOrders()) {
-      known.set(order.id, order)
       subscription.own(order.id)
-      if (order.stop) stopped.add(order.id)
-      for await (const message of this.#messagesFor(order, undefined)) yield sent(message)
+      for await (const message of this.#messagesFor(order, connection)) yield sent(message)
     }
     try {
       for (;;) {
         const changed = await subscription.next(signal)
         const ids =
           changed === 'all' ? new Set([...known.keys(), ...[...this.#listOrders()].map(({ id }) => id)]) : changed
-        for (const id of ids)
-          for await (const message of this.#changed(id, { known, stopped, subscription })) yield sent(message)
+        for (const id of ids) for await (const message of this.#changed(id, connection)) yield sent(message)
       }
     } catch (error) {
       if (!signal.aborted) throw error
@@ -161,17 +163,14 @@ export class ExecutorService implements RegisteringExecutorApi {
     for (const { body } of rows) yield body
   }
 
-  async *#changed(
-    id: string,
-    seen: SeenOrders & { readonly subscription: FeedSubscription },
-  ): AsyncIterable<OrderMessage> {
+  async *#changed(id: string, connection: Connection): AsyncIterable<OrderMessage> {
     const order = this.#findOrder(id)
-    if (order !== undefined) return yield* this.#messagesFor(order, seen)
+    if (order !== undefined) return yield* this.#messagesFor(order, connection)
     // The end of a task deletes its order: only one that ended without the executor's word is news to it.
-    const ended = seen.known.get(id)
-    seen.known.delete(id)
-    seen.stopped.delete(id)
-    seen.subscription.disown(id)
+    const ended = connection.known.get(id)
+    connection.known.delete(id)
+    connection.stopped.delete(id)
+    connection.subscription.disown(id)
     this.#writing.delete(id)
     if (ended !== undefined && this.#wasTakenAway(ended)) yield { kind: 'gone', executorTaskId: id }
   }
@@ -407,21 +406,23 @@ export class ExecutorService implements RegisteringExecutorApi {
     return await this.#components.caches.save(own, fullCacheKey(project, key), data, signal)
   }
 
-  async *#messagesFor(order: ExecutorTask, seen: SeenOrders | undefined): AsyncIterable<OrderMessage> {
-    if (seen === undefined || !seen.known.has(order.id)) {
-      seen?.known.set(order.id, order)
-      const made = await this.#makeOrder(order)
-      if (made !== undefined) yield { kind: 'execute', order: made }
+  async *#messagesFor(order: ExecutorTask, connection: Connection): AsyncIterable<OrderMessage> {
+    const { known, stopped, preparation } = connection
+    if (!known.has(order.id)) {
+      const made = await this.#makeOrder(order, preparation)
+      if (made !== undefined) {
+        known.set(order.id, order)
+        yield { kind: 'execute', order: made }
+      }
     }
-    if (order.stop && !seen?.stopped.has(order.id)) {
-      seen?.stopped.add(order.id)
+    if (order.stop && !stopped.has(order.id)) {
+      stopped.add(order.id)
       yield { kind: 'stop', executorTaskId: order.id }
     }
   }
 
   /** Whoever the repository belongs to says how to log in there, each time anew; the key is masked like any other secret. */
-  async #withAccess({ config, order }: { readonly config: RunConfigRow; readonly order: Order }): Promise<Order> {
-    const access = await this.#components.cloneAccess?.(config)
+  #withAccess(order: Order, { access }: Prepared): Order {
     if (access === undefined) return order
     const { credentials } = access
     const value = credentials?.type === 'sshkey' ? credentials.privateKey : credentials?.password
@@ -429,33 +430,42 @@ export class ExecutorService implements RegisteringExecutorApi {
     return { ...order, secrets, clone: { ...order.clone, access } }
   }
 
-  /** One that cannot be made fails its task, so that it neither hangs nor keeps the executor from all others. */
-  async #makeOrder(order: ExecutorTask): Promise<Order | undefined> {
-    const { database, settle, logger } = this.#components
+  /**
+   * Undefined when it is gone, or waits for what is asked elsewhere. One that cannot be made fails its task, so that it neither
+   * hangs nor keeps the executor from all others.
+   */
+  async #makeOrder(order: ExecutorTask, preparation: OrderPreparation): Promise<Order | undefined> {
+    const { database } = this.#components
     try {
+      const prepared = preparation.take(order)
+      if (prepared === undefined) return undefined
       // It may have ended, or been changed, while this change waited to be read.
       const made = database.view((tx) => {
         const current = tx.get('executortask', order.id)
-        const config = current && tx.get('runconfig', current.runConfigId)
-        return config && current && { config, order: makeOrder(tx, current, this.#components) }
+        return current && makeOrder(tx, current, this.#components)
       })
-      return made && (await this.#withAccess(made))
+      return made && this.#withAccess(made, prepared)
     } catch (error) {
       // What cannot be answered now breaks the connection: the executor comes again.
       if (!isSlipwayError(error) || error.kind === 'unavailable') throw error
-      logger.error('order cannot be made', { executorTaskId: order.id, error })
-      const reason: Reason = { kind: 'failed_setup', message: error.message }
-      await settle((tx, { now }) => {
-        const task = tx.get('runtask', runTaskRowId(order.runId, order.runTaskId))
-        if (tx.get('executortask', order.id) === undefined || task === undefined)
-          return { affected: [], result: undefined }
-        const failed = failTask(task, { reason, now })
-        putTask(tx, failed)
-        deleteOrder(tx, order)
-        return { affected: [affectedBy(failed)], result: undefined }
-      })
+      await this.#failOrder(order, error)
       return undefined
     }
+  }
+
+  async #failOrder(order: ExecutorTask, error: SlipwayError): Promise<void> {
+    const { settle, logger } = this.#components
+    logger.error('order cannot be made', { executorTaskId: order.id, error })
+    const reason: Reason = { kind: 'failed_setup', message: error.message }
+    await settle((tx, { now }) => {
+      const task = tx.get('runtask', runTaskRowId(order.runId, order.runTaskId))
+      if (tx.get('executortask', order.id) === undefined || task === undefined)
+        return { affected: [], result: undefined }
+      const failed = failTask(task, { reason, now })
+      putTask(tx, failed)
+      deleteOrder(tx, order)
+      return { affected: [affectedBy(failed)], result: undefined }
+    })
   }
 
   #wasTakenAway({ runId, runTaskId }: ExecutorTask): boolean {
@@ -494,8 +504,14 @@ export class ExecutorService implements RegisteringExecutorApi {
   }
 }
 
-/** What a connection was sent. */
-type SeenOrders = { readonly known: Map<string, ExecutorTask>; readonly stopped: Set<string> }
+type Connection = {
+  /** Orders that it was sent. */
+  readonly known: Map<string, ExecutorTask>
+  /** Those that it was told to stop. */
+  readonly stopped: Set<string>
+  readonly subscription: FeedSubscription
+  readonly preparation: OrderPreparation
+}
 
 /** A use of an archive is written once in this time. */
 const useWrittenMs = 60 * 60 * 1000

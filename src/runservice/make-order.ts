@@ -1,5 +1,5 @@
-// The order for one executor task, made anew from the rows each time it is sent: secrets are resolved here and nowhere else,
-// so a restarted run sees rotated values, and no order is ever stored.
+// The order for one executor task, made anew from the rows each time it is sent: secrets are opened here and nowhere else,
+// and no order is ever stored.
 
 import type { ReadTransaction } from '../datamanager/database.ts'
 import { invariant, SlipwayError } from '../lib/errors.ts'
@@ -9,9 +9,11 @@ import type { Environment, RegistryAuth, RunConfigTask, Value } from '../pipelin
 import { isSecretRef } from '../pipeline/run-config.ts'
 import { archiveRowId } from './archives.ts'
 import type { CloneSource, Order, PlainEnvironment, PlainRegistryAuth, WorkspaceOperation } from './executor-api.ts'
+import { openFound } from './order-secrets.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { findSecret, type Sealing } from './run-secrets.ts'
 import { counterName } from './scheduler/create-run.ts'
+import type { SecretResolver } from './secret-resolver.ts'
 import { type GraphCache, getRun, loadConfigTasks } from './stimulus.ts'
 import type { ExecutorTask, RunConfigRow } from './types.ts'
 
@@ -19,8 +21,31 @@ export type OrderContext = Sealing & {
   readonly graphs: GraphCache
   /** Where clone steps of a run fetch from. */
   readonly cloneSource: (config: RunConfigRow) => CloneSource
-  /** How clone steps log in there; asked each time an order is sent, never stored. None by default. */
+  /** How clone steps log in there; asked each time an order with one is sent, never stored. None by default. */
   readonly cloneAccess?: (config: RunConfigRow) => Promise<GitAccessOptions | undefined>
+  /** Where secrets are kept that were not sealed with the run. None by default. */
+  readonly secretResolver?: SecretResolver
+}
+
+/** What an order is made of. */
+export function definitionOf(
+  tx: ReadTransaction<RunserviceSchema>,
+  executorTask: ExecutorTask,
+  { graphs }: Pick<OrderContext, 'graphs'>,
+): OrderDefinition {
+  const config = tx.get('runconfig', executorTask.runConfigId)
+  invariant(config !== undefined, `run config ${executorTask.runConfigId} is missing`)
+  const { tasks } = loadConfigTasks(tx, config.id, graphs)
+  const task = tasks.find(({ id }) => id === executorTask.runTaskId)
+  invariant(task !== undefined, `run config ${config.id} has no task ${executorTask.runTaskId}`)
+  return { config, task, tasks }
+}
+
+export type OrderDefinition = {
+  readonly config: RunConfigRow
+  readonly task: RunConfigTask
+  /** Of the whole run. */
+  readonly tasks: readonly RunConfigTask[]
 }
 
 export function makeOrder(
@@ -28,13 +53,13 @@ export function makeOrder(
   executorTask: ExecutorTask,
   context: OrderContext,
 ): Order {
-  const config = tx.get('runconfig', executorTask.runConfigId)
-  invariant(config !== undefined, `run config ${executorTask.runConfigId} is missing`)
-  const { tasks } = loadConfigTasks(tx, config.id, context.graphs)
-  const task = tasks.find(({ id }) => id === executorTask.runTaskId)
-  invariant(task !== undefined, `run config ${config.id} has no task ${executorTask.runTaskId}`)
+  const { config, task, tasks } = definitionOf(tx, executorTask, context)
   const run = getRun(tx, executorTask.runId)
-  const secrets = new Secrets((name) => findSecret(tx, config.id, name, context))
+  const found = openFound(tx, executorTask, context)
+  const secrets = new Secrets((ref) => {
+    const sealed = findSecret(tx, config.id, ref, context)
+    return sealed === undefined ? found.get(ref) : { name: ref, value: sealed }
+  })
   const counter = String(run.counter)
   const order: Omit<Order, 'secrets'> = {
     executorTaskId: executorTask.id,
@@ -62,7 +87,7 @@ export function makeOrder(
       step.type === 'run' ? { ...step, environment: secrets.environment(step.environment) } : step,
     ),
     registryAuth: Object.fromEntries(
-      Object.entries(task.registryAuth).map(([registry, auth]) => [registry, plainAuth(auth, secrets)]),
+      Object.entries(task.registryAuth).map(([registry, auth]) => [registry, plainAuth(registry, auth, secrets)]),
     ),
     timeoutMs: task.timeoutMs,
     cacheGroup: config.cacheGroup === '' ? counterName(config.group) : config.cacheGroup,
@@ -70,36 +95,52 @@ export function makeOrder(
     workspace: workspaceOf(tx, task, tasks),
     clone: context.cloneSource(config),
   }
-  return { ...order, secrets: secrets.used() }
+  return { ...order, secrets: secrets.used(), ...(secrets.notes.size === 0 ? {} : { notes: [...secrets.notes] }) }
 }
+
+type OpenedSecret = { readonly name: string; readonly value: string }
 
 /** Resolves references, and remembers every value it gave out: those are masked. */
 class Secrets {
-  readonly #find: (name: string) => string | undefined
-  readonly #values = new Map<string, string>()
+  /** About what is gone. */
+  readonly notes = new Set<string>()
+  readonly #find: (ref: string) => OpenedSecret | undefined
+  readonly #opened = new Map<string, OpenedSecret>()
 
-  constructor(find: (name: string) => string | undefined) {
+  constructor(find: (ref: string) => OpenedSecret | undefined) {
     this.#find = find
   }
 
-  resolve(value: Value): string {
+  /** Undefined for a secret that is gone. */
+  resolve(value: Value): string | undefined {
     if (!isSecretRef(value)) return value
-    const known = this.#values.get(value.secret)
-    if (known !== undefined) return known
-    const opened = this.#find(value.secret)
-    if (opened === undefined) return ''
-    this.#values.set(value.secret, opened)
-    return opened
+    const opened = this.#opened.get(value.secret) ?? this.#find(value.secret)
+    if (opened !== undefined) this.#opened.set(value.secret, opened)
+    return opened?.value
   }
 
+  /** A variable whose secret is gone is not set, so that a script can tell it from an empty one. */
   environment(environment: Environment): PlainEnvironment {
-    return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, this.resolve(value)]))
+    return Object.fromEntries(
+      Object.entries(environment).flatMap(([name, value]) => {
+        const resolved = this.resolve(value)
+        if (resolved !== undefined) return [[name, resolved]]
+        this.notes.add(`${name} is not set: its secret is not there any more`)
+        return []
+      }),
+    )
+  }
+
+  credential(registry: string, value: Value): string {
+    const resolved = this.resolve(value)
+    if (resolved === undefined) this.notes.add(`The login of ${registry} is empty: its secret is not there any more`)
+    return resolved ?? ''
   }
 
   /** Each value once, under the first of its names. */
   used(): Order['secrets'] {
     const names = new Map<string, string>()
-    for (const [name, value] of this.#values) if (value !== '' && !names.has(value)) names.set(value, name)
+    for (const { name, value } of this.#opened.values()) if (value !== '' && !names.has(value)) names.set(value, name)
     if (names.size > limits.secretsPerTask.value) {
       throw new SlipwayError(
         'limit_exceeded',
@@ -110,10 +151,11 @@ class Secrets {
   }
 }
 
-function plainAuth(auth: RegistryAuth, secrets: Secrets): PlainRegistryAuth {
+function plainAuth(registry: string, auth: RegistryAuth, secrets: Secrets): PlainRegistryAuth {
+  const plain = (value: Value) => secrets.credential(registry, value)
   return auth.type === 'basic'
-    ? { type: 'basic', username: secrets.resolve(auth.username), password: secrets.resolve(auth.password) }
-    : { type: 'encodedauth', auth: secrets.resolve(auth.auth) }
+    ? { type: 'basic', username: plain(auth.username), password: plain(auth.password) }
+    : { type: 'encodedauth', auth: plain(auth.auth) }
 }
 
 /** The archives of all ancestors, by level then name, steps in order. What an ancestor never saved has no archive. */

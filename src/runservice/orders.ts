@@ -1,6 +1,7 @@
 // Orders are written and deleted here, and nowhere else, so that how many an executor has is known without counting them.
 
 import { invariant } from '../lib/errors.ts'
+import { deleteFound } from './order-secrets.ts'
 import type { Tx } from './stimulus.ts'
 import type { ExecutorTask } from './types.ts'
 
@@ -16,6 +17,7 @@ export function deleteOrder(tx: Tx, { id, executorId }: Pick<ExecutorTask, 'id' 
   const left = takenSlots(tx, executorId) - 1
   invariant(left >= 0, `executor ${executorId} has fewer orders than are deleted`)
   tx.delete('executortask', id)
+  deleteFound(tx, id)
   if (left === 0) tx.delete('takenslots', executorId)
   else tx.put('takenslots', executorId, { count: left })
 }

@@ -21,6 +21,8 @@ export type Reason =
   | { readonly kind: 'waiting_slot'; readonly executors: readonly string[]; readonly limit: number }
   | { readonly kind: 'waiting_run'; readonly counter: number }
   | { readonly kind: 'waiting_approval' }
+  /** `code`: of the error. */
+  | { readonly kind: 'waiting_secrets'; readonly code: string }
   // skipped or cancelled
   | { readonly kind: 'skipped_when'; readonly rule: string; readonly ref: string }
   | { readonly kind: 'skipped_dependency'; readonly task: string; readonly outcome: string }
@@ -54,6 +56,7 @@ export function classOfReason(reason: Reason): ReasonClass {
     case 'waiting_slot':
     case 'waiting_run':
     case 'waiting_approval':
+    case 'waiting_secrets':
       return 'waiting'
     case 'executor_lost':
     case 'pod_lost':
@@ -84,6 +87,8 @@ export function describeReason(reason: Reason): string {
       return `waits for run #${reason.counter} of this branch`
     case 'waiting_approval':
       return 'waits for approval by an owner'
+    case 'waiting_secrets':
+      return `its secrets cannot be looked up now (${reason.code}); it starts as soon as they can`
     case 'skipped_when':
       return `when ${reason.rule} does not match ${reason.ref}`
     case 'skipped_dependency':

@@ -13,6 +13,7 @@ import {
   type GroupCounter,
   isFinishedRun,
   isFinishedTask,
+  type OrderSecret,
   type RemovedOwner,
   type Run,
   type RunConfigRow,
@@ -39,6 +40,8 @@ export type RunserviceSchema = {
   /** Id: `<run config id>/<SHA-256 of the name>`. */
   runsecret: RunSecret
   executortask: ExecutorTask
+  /** Id: `<executor task id>/<SHA-256 of the reference>`. */
+  ordersecret: OrderSecret
   /** Id: `runTaskRowId`. */
   ready: ReadyRow
   executor: Executor
@@ -99,6 +102,7 @@ export const runserviceRowTypes = {
       byExecutor: (order: ExecutorTask) => [order.executorId],
     },
   },
+  ordersecret: { indexes: { byOrder: (secret: OrderSecret) => [secret.orderId] } },
   ready: {
     indexes: {
       byClass: (row: ReadyRow) => [

@@ -48,6 +48,11 @@ export function findSecret(
   return row === undefined ? undefined : unseal(sealing.keys, placeOf(sealing, runConfigId, name), row.sealed)
 }
 
+/** Whether it was sealed with the run. */
+export function hasSecret(tx: ReadTransaction<RunserviceSchema>, runConfigId: string, name: string): boolean {
+  return tx.get('runsecret', rowId(runConfigId, name)) !== undefined
+}
+
 /** All values in clear, by name. Errors: `key_wrong`. */
 export function openSecrets(
   tx: ReadTransaction<RunserviceSchema>,

@@ -9,6 +9,7 @@ import type { Coordination } from '../coordination/coordination.ts'
 import type { Database } from '../datamanager/database.ts'
 import { openDatabase } from '../datamanager/open-database.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import type { GitAccessOptions } from '../lib/git-access.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import { newSealingKey, type SealingKey } from '../lib/sealing.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
@@ -27,6 +28,7 @@ import type {
 import { encodeFrame, indexFrame } from './logs/frame.ts'
 import { type RunserviceSchema, runserviceRowTypes } from './row-types.ts'
 import { aConfigTask, type TaskSpec } from './scheduler/run-fixture.ts'
+import type { SecretResolver } from './secret-resolver.ts'
 import { createRunservice } from './service.ts'
 import type { StepPhase } from './types.ts'
 
@@ -101,6 +103,8 @@ export type InstallationOptions = {
   readonly coordination?: (clock: Clock) => Coordination
   /** The database keeps what it must not lose in object storage, beside the rest. */
   readonly storage?: boolean
+  readonly secretResolver?: SecretResolver
+  readonly cloneAccess?: () => Promise<GitAccessOptions | undefined>
   /** The time of an earlier installation, to go on with. */
   readonly clock?: ReturnType<typeof handClock>
 }
@@ -133,6 +137,8 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
         clock,
         logger: options.logger ?? silentLogger,
         cloneSource: () => options.cloneSource ?? noSource,
+        ...(options.secretResolver === undefined ? {} : { secretResolver: options.secretResolver }),
+        ...(options.cloneAccess === undefined ? {} : { cloneAccess: options.cloneAccess }),
         ...(options.coordination === undefined ? {} : { coordination: options.coordination(clock) }),
       },
     ),

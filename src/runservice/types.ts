@@ -82,6 +82,8 @@ export type RunTask = {
   readonly printedSecrets?: readonly PrintedSecret[]
   /** Of the order that executes or executed it. */
   readonly executorId?: string
+  /** Secrets that were looked up when it was handed out, in the versions they then had. */
+  readonly usedSecrets?: readonly { readonly name: string; readonly version: number }[]
   /** How a person enters the pod of this failed task, when it was kept. */
   readonly keptPod?: string
 }
@@ -104,6 +106,12 @@ export type RunConfigRow = {
 
 /** A sealed value that `{secret: name}` in a run config refers to. */
 export type RunSecret = { readonly runConfigId: string; readonly name: string; readonly sealed: string }
+
+/** A value that was looked up for an order; without name and version it was gone. */
+export type UsedSecret = { readonly ref: string; readonly name?: string; readonly version?: number }
+
+/** A sealed value that was looked up for an order; it goes with the order. */
+export type OrderSecret = { readonly orderId: string; readonly ref: string; readonly sealed: string }
 
 /** What a run may touch; kept when it is restarted, whoever does it. */
 export type Trust = 'trusted' | 'fork'
@@ -135,6 +143,8 @@ export type ExecutorTask = {
   /** Number of the last status report applied; a report with the same or a lower one is known already. */
   readonly lastStatus: number
   readonly createdAt: number
+  /** What was looked up elsewhere for it. Absent until that was done, and where nothing is to be looked up. */
+  readonly secrets?: readonly UsedSecret[]
 }
 
 /** A removed executor has no row. */

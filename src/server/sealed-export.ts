@@ -34,6 +34,14 @@ type SealedValue = {
 type SealedTypes = Readonly<Record<string, (row: SealedRow, storeId: string) => SealedValue>>
 
 const runserviceTypes: SealedTypes = {
+  ordersecret: ({ body }, storeId) => {
+    const secret = body as { readonly orderId: string; readonly ref: string; readonly sealed: string }
+    return {
+      sealed: secret.sealed,
+      place: { storeId, type: 'ordersecret', id: secret.orderId, field: secret.ref },
+      replaced: (sealed) => ({ ...secret, sealed }),
+    }
+  },
   runsecret: ({ body }, storeId) => {
     const secret = body as { readonly runConfigId: string; readonly name: string; readonly sealed: string }
     return {

@@ -16,7 +16,7 @@ import type { DeliveryOutcome } from './delivery.ts'
 import type { DeliveryRow } from './inbox.ts'
 
 export type PerformComponents = {
-  readonly configstore: Pick<Configstore, 'getProject' | 'resolveVariables' | 'openSecrets' | 'projectCredentials'>
+  readonly configstore: Pick<Configstore, 'getProject' | 'resolveVariables'>
   readonly runservice: Pick<Runservice, 'createRuns' | 'findRuns' | 'runRows' | 'cancelRun' | 'stopRun'>
   readonly sources: ProjectSources
   /** Looks at the repository: how many branches and tags have changed. */

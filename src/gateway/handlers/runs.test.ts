@@ -114,6 +114,8 @@ describe.each([
     const run = JSON.stringify(await get(`/runs/${id}`))
     expect(run).not.toContain('the-api-key')
     expect(run).not.toContain('debugging')
+    const task = (await get(`/runs/${id}/tasks/${await taskIdOf(id)}`)) as { usedSecrets: unknown }
+    expect(task.usedSecrets).toEqual([{ name: 'keys/api', version: 1 }])
   })
 
   test.each([

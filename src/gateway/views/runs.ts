@@ -102,7 +102,7 @@ export function taskStateView(task: RunTask) {
   }
 }
 
-/** `isOwner`: may hear which secrets its output had, and how its kept pod is entered. */
+/** `isOwner`: may hear which secrets it and its output had, and how its kept pod is entered. */
 export function taskView(found: TaskWithConfig, { isOwner }: { readonly isOwner: boolean }) {
   const { task, config } = found
   return {
@@ -121,8 +121,9 @@ export function taskView(found: TaskWithConfig, { isOwner }: { readonly isOwner:
   }
 }
 
-function ownerTaskView({ printedSecrets, keptPod }: RunTask) {
+function ownerTaskView({ printedSecrets, usedSecrets, keptPod }: RunTask) {
   return {
+    ...(usedSecrets === undefined ? {} : { usedSecrets: usedSecrets.map(({ name, version }) => ({ name, version })) }),
     ...(printedSecrets === undefined
       ? {}
       : { printedSecrets: printedSecrets.map(({ secret, log, line }) => ({ secret, log: String(log), line })) }),

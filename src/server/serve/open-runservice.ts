@@ -15,6 +15,7 @@ import { isShared } from '../settings/read-settings.ts'
 import { followDeletions } from './follow-deletions.ts'
 import type { Installation, Mount } from './open-server.ts'
 import { repositoryOfId } from './project-repository.ts'
+import { projectSecrets } from './project-secrets.ts'
 
 export type RunserviceComponent = AsyncDisposable & {
   readonly runservice: Runservice
@@ -49,7 +50,17 @@ export async function openRunserviceComponent(
         instanceId,
         ...(isShared(settings) ? { instanceUrl: settings.instanceUrl, instanceToken: keys.services } : {}),
       },
-      { database, ost: storage, caches, clock, logger, cloneSource, cloneAccess, coordination: databases.coordination },
+      {
+        database,
+        ost: storage,
+        caches,
+        clock,
+        logger,
+        cloneSource,
+        cloneAccess,
+        secretResolver: projectSecrets(configstore),
+        coordination: databases.coordination,
+      },
     ),
   )
   const { logsMs, workspacesMs, cachesMs } = settings.retention
