@@ -166,12 +166,16 @@ test('for runs of a project only what is at or above it now is opened', async ()
   await configstore.createSecret({ parent: web, name: 's', data: { a: 'A' } })
   await configstore.createSecret({ parent: team, name: 't', data: { a: 'B' } })
   await configstore.createSecret({ parent: org, name: 'o', data: { a: 'C' } })
-  const refs: string[] = []
-  for (const name of ['s', 't', 'o']) refs.push(...(await opened(configstore, name, ['a'])))
+  const parent = web
+  for (const name of ['s', 't', 'o'])
+    await configstore.createVariable({ parent, name, values: [{ secretName: name, secretVar: 'a' }] })
+  const { variables } = await configstore.resolveVariables({ project: project.id, event: anEvent(), isFork: false })
+  const refs = Object.values(variables).map((value) => (value as { secret: string }).secret)
   const valuesFor = async (ref: string) =>
     Object.values((await configstore.openSecrets({ refs, project: ref })).values).sort()
   expect(await valuesFor(project.id)).toEqual(['A', 'B', 'C'])
-  await configstore.updateProject({ project: project.id, group: org.ref })
+  const { id: owner } = project.owner
+  await configstore.updateProject({ project: project.id, move: { to: org.ref, fromOwnerId: owner, toOwnerId: owner } })
   expect(await valuesFor(project.id)).toEqual(['A', 'C'])
   expect(await valuesFor('no-such-project')).toEqual([])
   await configstore.deleteProject({ project: project.id })
