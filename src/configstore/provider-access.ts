@@ -222,7 +222,9 @@ class AccountTokens {
         throw error
       }
       const message = troubleOf(source)
-      await configstore.noteTokens({ id, holder, accessTokenHash, trouble: message })
+      const { isKept, position } = await configstore.noteTokens({ id, holder, accessTokenHash, trouble: message })
+      // Somebody was faster, so the provider had reason to refuse.
+      if (!isKept) return await configstore.linkedAccountCredentials({ id }, { atLeast: position })
       this.#components.logger.warn('tokens of a linked account cannot be renewed', { account: id, error })
       throw new SlipwayError('provider_unauthorized', message, { cause: error })
     }
