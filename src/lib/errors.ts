@@ -169,6 +169,15 @@ const errors = {
   task_lease_lost: error('conflict', 'The task is held by another one, or done.'),
   sealing_key_not_found: error('notfound', 'There is no such data key.'),
   sealing_key_in_use: error('conflict', 'Values are sealed under that data key, or it seals what is written now.'),
+  // notification
+  receiver_not_found: error('notfound', 'The project has no such receiver of notifications.'),
+  receiver_exists: error('conflict', 'The project has a receiver of notifications with that name.'),
+  receiver_invalid: error(
+    'invalid',
+    'A setting of a receiver of notifications cannot be right; the message says which.',
+  ),
+  notification_not_found: error('notfound', 'The project has no such notification, or not any more.'),
+  notification_not_repeatable: error('conflict', 'The notification cannot be sent again; the message says why.'),
   // executor and drivers
   setup_failed: error('invalid', 'The pod of a task cannot be made as the task asks.'),
   driver_unavailable: error('unavailable', 'A driver cannot be used here: Docker or the sandbox does not answer.'),
@@ -195,6 +204,12 @@ const errors = {
   token_scope: error('forbidden', 'The token is not for this: its scope or its projects do not allow it.'),
   csrf_refused: error('forbidden', 'A request with a session lacks its CSRF token or comes from another site.'),
   session_not_found: error('notfound', 'There is no such session, or not any more.'),
+  remote_login_off: error('forbidden', 'People do not log in, or do not register, with this remote source.'),
+  registration_not_found: error(
+    'notfound',
+    'Nobody is to be registered from this browser, or not any more: log in again.',
+  ),
+  session_needed: error('conflict', 'This is for a browser with a session, not for a token.'),
   setup_refused: error('forbidden', 'The link for the first administrator is wrong or was used.'),
   cursor_invalid: error('invalid', 'The cursor is none that this list gave.'),
   member_adding_refused: error('conflict', 'Members are invited here, not added.'),
@@ -205,6 +220,9 @@ const errors = {
   delivery_not_repeatable: error('conflict', 'Nothing is kept of the delivery that could be done again.'),
   log_not_found: error('notfound', 'There is no such log, or it was removed.'),
   log_not_complete: error('conflict', 'The log is still being written.'),
+  // gitserver
+  git_repository_not_found: error('notfound', 'There is no such repository of direct runs.'),
+  git_repository_corrupt: error('internal', 'The stored state of a repository of direct runs is damaged.'),
   // command line
   usage: error('invalid', 'The command was called in a wrong way.'),
   // gitsource

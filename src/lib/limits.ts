@@ -217,6 +217,18 @@ export const limits = {
   providerPages: limit(1000, 'count', 'A list of a provider that has more pages cannot be read.'),
   providerMessageCharacters: limit(300, 'characters', 'A longer message of a provider is cut.'),
 
+  // gitserver
+  gitRepositoryBytes: limit(10 * GiB, 'bytes', 'A push that would make a repository of direct runs larger is refused.'),
+  gitRepositoryRefs: limit(10_000, 'count', 'A push that would give a repository of direct runs more is refused.'),
+  gitRefBytes: limit(250, 'bytes', 'A longer name of a ref is refused.'),
+  gitPushBytes: limit(4 * GiB, 'bytes', 'A larger push is refused.'),
+  gitFetchRequestBytes: limit(32 * MiB, 'bytes', 'A fetch that asks for more at once is refused.'),
+  gitRequestsAtOnce: limit(16, 'count', 'Further pushes and fetches of one instance wait.'),
+  gitRequestsWaiting: limit(100, 'count', 'When more pushes and fetches wait, further ones are refused.'),
+  gitRequestMs: limit(1 * hours, 'milliseconds', 'A push or fetch that takes longer is broken off.'),
+  gitPacks: limit(20, 'count', 'A repository of direct runs with more packs gets fewer, larger ones.'),
+  gitCacheMs: limit(7 * days, 'milliseconds', 'Copies of repositories that were not used for longer leave the disk.'),
+
   // runservice
   executorLeaseMs: limit(90 * seconds, 'milliseconds', 'An executor that nobody was connected to for so long is lost.'),
   executorTokens: limit(10_000, 'count', 'Further tokens of executors are refused.'),
@@ -246,11 +258,45 @@ export const limits = {
     'A round that goes on for longer than what it cleans is broken off.',
   ),
 
+  // notification
+  receiversPerProject: limit(20, 'count', 'A project with so many receivers of notifications gets no further one.'),
+  receiverRecipients: limit(20, 'count', 'A receiver with more addresses of e-mail is refused.'),
+  receiverSecretMs: limit(1 * days, 'milliseconds', 'So long the secret before the newest one signs webhooks as well.'),
+  receiverTestMs: limit(
+    10 * seconds,
+    'milliseconds',
+    'A further test of a receiver within this time is `rate_limited`.',
+  ),
+  notifiedTasks: limit(100, 'count', 'A webhook tells of at most so many tasks of a run, those that failed first.'),
+  notificationsWaiting: limit(1000, 'count', 'Further notifications for a receiver with so many waiting are dropped.'),
+  notificationAttempts: limit(11, 'count', 'A notification that could not be sent as often, in two days, is given up.'),
+  notificationRetryMs: limit(1 * days, 'milliseconds', 'A notification waits for its next attempt at most so long.'),
+  notificationSendMs: limit(
+    20 * seconds,
+    'milliseconds',
+    'A receiver that has not answered by then has not got it; it is sent again later.',
+  ),
+  notificationAnswerBytes: limit(4 * KiB, 'bytes', 'More of what a receiver answers is not read.'),
+  notificationRetentionMs: limit(7 * days, 'milliseconds', 'Older notifications that wait no more are forgotten.'),
+  notificationsPerProject: limit(
+    5000,
+    'count',
+    'Of more notifications of a project the oldest that ended are forgotten.',
+  ),
+  branchStateMs: limit(90 * days, 'milliseconds', 'How a branch ended that had no run for so long is forgotten.'),
+
   // gateway
   sessionMs: limit(14 * days, 'milliseconds', 'A session of a browser ends this long after its login.'),
   sessionsPerUser: limit(50, 'count', 'With a further login the oldest session of the user ends.'),
   loginAttempts: limit(10, 'count', 'Further failed logins, per user and per address, are `rate_limited`.'),
   loginRefillMs: limit(30 * seconds, 'milliseconds', 'After this time one more failed login is allowed.'),
+  oauth2FlowMs: limit(
+    10 * minutes,
+    'milliseconds',
+    'Who logs in at a provider comes back, and registers, within this time.',
+  ),
+  oauth2Begins: limit(30, 'count', 'So many logins at providers are begun at once from one address.'),
+  oauth2BeginRefillMs: limit(10 * seconds, 'milliseconds', 'After this time one more may be begun.'),
   loginKeys: limit(10_000, 'count', 'Of more users and addresses with failed logins the oldest are forgotten.'),
   loginsAtOnce: limit(8, 'count', 'Further logins at the same time are `rate_limited`.'),
   idempotencyKeyMs: limit(
