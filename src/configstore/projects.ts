@@ -199,7 +199,7 @@ function patchOf(
       `project ${path}/${row.name} belongs to a user: there are no members to perform run actions`,
     )
   return given({
-    ...picked(settings, settable),
+    ...withoutNothing(picked(settings, settable), row),
     source: settings.source && normalSource(settings.source),
     membersCanPerformRunActions:
       membersCanPerformRunActions === undefined ? undefined : { ownerId: owner.id, value: membersCanPerformRunActions },
@@ -213,6 +213,14 @@ const setUpThere = ['remoteHookId', 'remoteDeployKeyId', 'remoteHookUrl', 'sourc
 /** Names the repository at its provider, whoever looks at it and however it is called. */
 function repositoryOf({ source }: ProjectRow): string {
   return source.kind === 'remotesource' ? `${source.remoteSourceId}/${source.repositoryId}` : ''
+}
+
+/** Removing what is not there changes nothing. */
+function withoutNothing<T extends object>(patch: T, row: ProjectRow): T {
+  const there = row as Readonly<Record<string, unknown>>
+  return Object.fromEntries(
+    Object.entries(patch).filter(([name, value]) => value !== '' || there[name] !== undefined),
+  ) as T
 }
 
 /** Texts that were removed by giving the empty one. */

@@ -49,6 +49,11 @@ const definition = {
 const acme = { orgRef: 'acme' }
 const web = { projectRef: 'org/acme/team/web' }
 const team = { projectGroupRef: 'org/acme/team' }
+const github = { remoteSourceRef: 'github' }
+const forge = { remoteSourceRef: 'forge' }
+const annAtForge = { ...forge, username: 'ann-at-forge', password }
+const fromForge = { kind: 'remotesource', remoteSourceRef: 'forge' }
+const ofForge = { projectRef: 'user/ann/remote' }
 const run = () => ({ runId: ids.get('run')! })
 const task = () => ({ ...run(), taskId: ids.get('task')! })
 const version = (number: number) => ({ 'if-match': `"${number}"` })
@@ -179,6 +184,55 @@ const steps: readonly Step[] = [
   ['bob', 'listLinkedAccounts', { params: { userRef: 'bob' } }, { items: [{ remoteUserName: 'bob' }] }],
   ['bob', 'deleteLinkedAccount', { params: { userRef: 'bob', linkedAccountId: 'none' } }, 'linked_account_not_found'],
   ['bob', 'deleteLinkedAccount', () => ({ params: { userRef: 'bob', linkedAccountId: ids.get('account')! } })],
+
+  // Accounts by password, and projects of repositories there
+  [
+    'root',
+    'createRemoteSource',
+    { body: { name: 'forge', type: 'forgejo', authType: 'password', apiUrl: 'https://forge.example' } },
+    { name: 'forge', loginEnabled: true, registrationEnabled: true },
+  ],
+  ['ann', 'listRemoteRepositories', { params: forge }, 'linked_account_not_found'],
+  ['ann', 'linkAccount', { body: { ...annAtForge, password: 'wrong' } }, 'login_failed'],
+  ['ann', 'linkAccount', { body: { ...annAtForge, remoteSourceRef: 'none' } }, 'remote_source_not_found'],
+  ['ann', 'linkAccount', { body: { ...annAtForge, remoteSourceRef: 'github' } }, 'remote_source_invalid'],
+  ['ann', 'linkAccount', { body: annAtForge }, { remoteUserName: 'ann-at-forge' }],
+  ['bob', 'linkAccount', { body: annAtForge }, 'linked_account_exists'],
+  ['admintoken', 'linkAccount', { body: annAtForge }, 'forbidden'],
+  ['nobody', 'loginAtRemoteSource', { body: { ...annAtForge, password: 'wrong' } }, 'login_failed'],
+  ['nobody', 'loginAtRemoteSource', { body: annAtForge }, { user: { name: 'ann' }, csrfToken: expect.any(String) }],
+  ['nobody', 'register', { body: { name: 'zoe' } }, 'registration_not_found'],
+  ['nobody', 'getRegistration', {}, 'registration_not_found'],
+  ['nobody', 'beginOAuth2Login', { body: { remoteSourceRef: 'forge' } }, 'remote_source_invalid'],
+  ['nobody', 'beginOAuth2Login', { body: { remoteSourceRef: 'none' } }, 'remote_source_not_found'],
+  ['nobody', 'beginOAuth2Login', { body: { ...github, returnTo: '//evil.example' } }, 'request_invalid'],
+  ['nobody', 'beginOAuth2Login', { body: github }, { authorizeUrl: expect.stringContaining('code_challenge=') }],
+  ['ann', 'beginOAuth2Link', { body: github }, 'session_needed'],
+  ['ann', 'listRemoteRepositories', { params: forge, query: { search: 'we' } }, { items: [{ path: 'acme/web' }] }],
+  ['ann', 'createProject', { body: { name: 'remote', source: fromForge } }, 'request_invalid'],
+  [
+    'ann',
+    'createProject',
+    { body: { name: 'remote', source: { ...fromForge, repositoryPath: 'acme/none' } } },
+    'remote_repository_not_found',
+  ],
+  [
+    'bob',
+    'createProject',
+    { body: { name: 'remote', source: { ...fromForge, repositoryPath: 'acme/web' } } },
+    'linked_account_not_found',
+  ],
+  [
+    'ann',
+    'createProject',
+    { body: { name: 'remote', source: { ...fromForge, repositoryPath: 'acme/web' } } },
+    { source: { kind: 'remotesource', repositoryPath: 'acme/web' }, isSourceBroken: false, hasWebhookSecret: true },
+  ],
+  ['ann', 'reconfigureProject', { params: ofForge }, { path: 'user/ann/remote' }],
+  ['bob', 'reconfigureProject', { params: ofForge }, 'forbidden'],
+  ['ann', 'setProjectAccount', { params: ofForge }, { source: { repositoryPath: 'acme/web' } }],
+  ['root', 'setProjectAccount', { params: ofForge }, 'linked_account_not_found'],
+  ['ann', 'deleteProject', { params: ofForge }],
 
   // Organizations
   ['ann', 'createOrganization', { body: { name: 'acme' } }, { name: 'acme', visibility: 'public' }],
@@ -514,6 +568,9 @@ const steps: readonly Step[] = [
 
 /** Sessions and streams have tests of their own. */
 const elsewhere: readonly RouteId[] = [
+  'getRegistration',
+  'register',
+  'beginOAuth2Link',
   'logout',
   'listSessions',
   'deleteSession',
@@ -564,6 +621,8 @@ describe.each([
     for (const left of [tokens, ids, succeeded]) left.clear()
     gateway = await openTestGateway({ settings: { memberAdding: 'invitation' }, areServicesRemote })
     tokens.set('admintoken', adminToken)
+    gateway.host.addUser('ann-at-forge', password)
+    gateway.host.addRepository('acme/web', 'ann-at-forge')
   })
   afterAll(async () => await gateway?.[Symbol.asyncDispose]())
 
@@ -574,11 +633,14 @@ describe.each([
       const input = typeof given === 'function' ? given() : given
       const route: Route = routes[operation]
       const token = tokens.get(who)
-      const answer = await gateway.ask(`${route.method} ${addressOf(route, input).replace('/api/v1', '')}`, {
-        ...(token === undefined ? {} : { token }),
-        ...(input.body === undefined ? {} : { body: input.body }),
-        ...(input.headers === undefined ? {} : { headers: input.headers }),
-      })
+      const key = { 'idempotency-key': `step-${step[0]}-${steps.indexOf(step)}` }
+      const ask = () =>
+        gateway.ask(`${route.method} ${addressOf(route, input).replace('/api/v1', '')}`, {
+          ...(token === undefined ? {} : { token }),
+          ...(input.body === undefined ? {} : { body: input.body }),
+          headers: { ...input.headers, ...(route.repeatable ? key : {}) },
+        })
+      const answer = await ask()
       const shown = JSON.stringify(answer.body)
       if (typeof expected === 'string') {
         expect((answer.body as { code?: string } | undefined)?.code, shown).toBe(expected)
@@ -587,6 +649,11 @@ describe.each([
       }
       expect(answer.status, shown).toBe(successStatus(route))
       if (expected !== undefined) expect(answer.body).toMatchObject(expected as object)
+      if (route.repeatable) {
+        // Acting twice would be refused, or make something else.
+        const again = await ask()
+        expect([again.status, again.body]).toEqual([answer.status, answer.body])
+      }
       succeeded.add(operation)
       await after(step, answer)
     },

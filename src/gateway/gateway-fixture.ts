@@ -4,9 +4,11 @@
 import { join } from 'node:path'
 import { type Configstore, configstoreMethods } from '../configstore/api.ts'
 import { openWorld, type World } from '../configstore/configstore-fixture.ts'
+import { createProviderAccess, type ProviderAccess } from '../configstore/provider-access.ts'
 import { type ApiClient, createClient } from '../contract/client.ts'
 import type { Database } from '../datamanager/database.ts'
 import { openDatabase } from '../datamanager/open-database.ts'
+import { FakeProviderHost } from '../gitsource/fake-provider-fixture.ts'
 import { createHttpApp } from '../http/http-server.ts'
 import { createRpcClient } from '../http/rpc/rpc-client.ts'
 import { serveRpc } from '../http/rpc/rpc-server.ts'
@@ -49,6 +51,8 @@ export type TestGateway = AsyncDisposable & {
   readonly configstore: Configstore
   readonly database: Database<GatewaySchema>
   readonly clock: Clock & { pass(ms: number): void }
+  /** What every remote source is, unless other providers are given. */
+  readonly host: FakeProviderHost
   readonly maintenance: FakeMaintenance
   /** What it wrote with `warn` and `error`. */
   readonly logged: { readonly message: string; readonly fields: unknown }[]
@@ -64,6 +68,7 @@ export type TestGatewayOptions = {
   readonly configstore?: (real: Configstore) => Configstore
   readonly runservice?: (real: Runservice) => Runservice
   readonly sources?: ProjectSources
+  readonly providers?: ProviderAccess
   /** The gateway reaches both services as those of another process. */
   readonly areServicesRemote?: boolean
 }
@@ -96,7 +101,12 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
   const services = { configstore, runservice }
   const reached = options.areServicesRemote ? await overHttp(services, logger, undo) : services
   const sources = options.sources === undefined ? {} : { sources: options.sources }
-  mountGateway(app, settings, { database, ...reached, maintenance, clock, logger, ...sources })
+  const host = new FakeProviderHost({ now: () => clock.now() })
+  const { openProvider, openOAuth2 } = host
+  const providers =
+    options.providers ??
+    createProviderAccess({ configstore: reached.configstore, openProvider, openOAuth2, clock, logger })
+  mountGateway(app, settings, { database, ...reached, providers, maintenance, clock, logger, ...sources })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   undo.defer(async () => {
     app.server.closeAllConnections()
@@ -110,6 +120,7 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
     configstore,
     database,
     clock,
+    host,
     maintenance,
     logged,
     ask: (request, asked) => ask(url, request, asked),

@@ -2,12 +2,19 @@
 
 import type { FastifyInstance } from 'fastify'
 import type { Configstore } from '../configstore/api.ts'
+import type { ProviderAccess } from '../configstore/provider-access.ts'
 import { apiBase, type Route } from '../contract/route.ts'
 import { type RouteId, routes } from '../contract/routes.ts'
 import type { Database } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
+import type { NotificationService } from '../notification/api.ts'
 import type { Runservice } from '../runservice/api.ts'
+import { Accounts } from './accounts/accounts.ts'
+import { createBeginOAuth2 } from './accounts/begin-oauth2.ts'
+import { mountOAuth2Pages } from './accounts/mount-oauth2-pages.ts'
+import { noProviders } from './accounts/no-providers.ts'
+import { OAuth2Flows } from './accounts/oauth2-flows.ts'
 import { isSecure } from './auth/authenticate.ts'
 import { LoginGuard } from './auth/login-guard.ts'
 import { Sessions } from './auth/sessions.ts'
@@ -15,10 +22,13 @@ import { Inbox } from './deliveries/inbox.ts'
 import { mountDeliveries } from './deliveries/mount-deliveries.ts'
 import type { PollLock } from './deliveries/poller.ts'
 import type { Handler, Handlers } from './handler.ts'
+import { accountHandlers } from './handlers/accounts.ts'
 import { deliveryHandlers } from './handlers/deliveries.ts'
 import { keyHandlers } from './handlers/keys.ts'
+import { notificationHandlers } from './handlers/notifications.ts'
 import { organizationHandlers } from './handlers/organizations.ts'
 import { projectHandlers } from './handlers/projects.ts'
+import { remoteProjectHandlers } from './handlers/remote-projects.ts'
 import { runHandlers } from './handlers/runs.ts'
 import { secretHandlers } from './handlers/secrets.ts'
 import { sessionHandlers } from './handlers/session.ts'
@@ -27,6 +37,7 @@ import { userHandlers } from './handlers/users.ts'
 import type { Maintenance } from './maintenance.ts'
 import { Metrics } from './metrics.ts'
 import { type MountComponents, mountRoute } from './mount-route.ts'
+import { noNotification } from './no-notification.ts'
 import { mountProbes, type Readiness } from './probes.ts'
 import { noSources, type ProjectSources } from './project-sources.ts'
 import type { GatewaySchema } from './rows.ts'
@@ -42,8 +53,12 @@ export type GatewayComponents = {
   readonly database: Database<GatewaySchema>
   readonly configstore: Configstore
   readonly runservice: Runservice
+  /** Without it nobody is told of runs, and its operations say so. */
+  readonly notification?: NotificationService
   /** Repositories of projects; without them runs are made by hand only, of definitions that are given. */
   readonly sources?: ProjectSources
+  /** Providers of repositories and accounts; without it nobody logs in with one, and no project is made of theirs. */
+  readonly providers?: ProviderAccess
   /** Lets one instance at a time look at repositories; without it none does unasked. */
   readonly tryPollLock?: (signal: AbortSignal) => Promise<PollLock | undefined>
   /** Of all databases of the installation. */
@@ -63,12 +78,16 @@ export type GatewayComponents = {
  */
 export function mountGateway(app: FastifyInstance, settings: GatewaySettings, components: GatewayComponents): void {
   const { database, configstore, runservice, clock, logger, maintenance, sources = noSources } = components
+  const { providers = noProviders } = components
+  const { notification = noNotification() } = components
   const sessions = new Sessions({ database, clock })
+  const flows = new OAuth2Flows({ database, clock })
   const metrics = new Metrics({ runservice, configstore, database, version: settings.version, clock, logger })
   const mounted: MountComponents = {
     settings,
     configstore,
     runservice,
+    notification,
     database,
     sessions,
     streams: new StreamCounter(),
@@ -82,11 +101,17 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     settings,
     configstore,
     runservice,
+    notification,
     sources,
     inbox: new Inbox({ database, clock }),
     maintenance,
     sessions,
+    providers,
+    flows,
+    accounts: new Accounts({ configstore, providers, flows }),
+    beginOAuth2: createBeginOAuth2({ configstore, providers, flows, clock }),
     clock,
+    logger,
     metrics,
     loginGuard: new LoginGuard(clock),
     sharedLogs: new SharedLogs(runservice),
@@ -95,13 +120,16 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
   const handlers: Handlers = {
     ...sessionHandlers(shared),
     ...userHandlers(shared),
+    ...accountHandlers(shared),
     ...organizationHandlers(shared),
     ...projectHandlers(shared),
+    ...remoteProjectHandlers(shared),
     ...secretHandlers(shared),
     ...runHandlers(shared),
     ...deliveryHandlers(shared),
     ...systemHandlers(shared),
     ...keyHandlers(shared),
+    ...notificationHandlers(shared),
   }
   app.decorateRequest('caller')
   app.decorateRequest('gone')
@@ -110,7 +138,8 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
   app.addContentTypeParser('application/octet-stream', (_, payload, done) => done(null, payload))
   for (const [id, route] of Object.entries(routes) as [RouteId, Route][])
     mountRoute(app, id, route, handlers[id] as Handler<Route>, mounted)
-  mountDeliveries(app, { ...shared, database, logger, tryPollLock: components.tryPollLock })
+  mountOAuth2Pages(app, shared)
+  mountDeliveries(app, { ...shared, database, tryPollLock: components.tryPollLock })
   mountProbes(app, { metrics, readiness: components.readiness ?? (() => ({ isReady: true })) })
   const closing = new AbortController()
   app.addHook('onClose', async () => closing.abort())

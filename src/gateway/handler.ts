@@ -28,6 +28,14 @@ export type HandlerResult<R extends Route> = R['stream'] extends { readonly kind
     ? BytesAnswer
     : ResponseOf<R>
 
+export type RequestFrom = {
+  readonly address: string
+  readonly userAgent: string
+  readonly isSecure: boolean
+  /** How the installation is reached: as it is set, else as this request came. */
+  readonly publicUrl: string
+}
+
 export type HandlerContext = {
   readonly caller: Caller
   /** What the permission was asked for: handlers use its id, because a path may name something else a moment later. */
@@ -46,7 +54,9 @@ export type HandlerContext = {
   readonly passphrase: string | undefined
   /** Aborted when the caller goes away or the server stops: for what waits, never for a change. */
   readonly signal: AbortSignal
-  readonly from: { readonly address: string; readonly userAgent: string; readonly isSecure: boolean }
+  readonly from: RequestFrom
+  /** The header `Cookie`. */
+  readonly cookies: string | undefined
   /** A header of the answer. */
   readonly setHeader: (name: string, value: string) => void
   /** A change was made: the caller's next read sees at least this. */

@@ -12,8 +12,9 @@ import { requestSignal } from '../http/request-signal.ts'
 import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
+import type { NotificationService } from '../notification/api.ts'
 import type { Runservice } from '../runservice/api.ts'
-import { authenticate, isSecure, originOf } from './auth/authenticate.ts'
+import { authenticate, originOf, requestFrom } from './auth/authenticate.ts'
 import { type Caller, describeCaller } from './auth/caller.ts'
 import { checkOrigin } from './auth/csrf.ts'
 import { addressBlock } from './auth/login-guard.ts'
@@ -35,6 +36,7 @@ export type MountComponents = {
   readonly settings: GatewaySettings
   readonly configstore: Configstore
   readonly runservice: Runservice
+  readonly notification: Pick<NotificationService, 'position'>
   readonly database: Database<GatewaySchema>
   readonly sessions: Sessions
   readonly streams: StreamCounter
@@ -131,11 +133,8 @@ async function answer(call: Call, components: MountComponents): Promise<unknown>
     lastEventId: headerOf(request, 'last-event-id'),
     passphrase: headerOf(request, 'slipway-passphrase'),
     signal,
-    from: {
-      address: request.ip,
-      userAgent: request.headers['user-agent'] ?? '',
-      isSecure: isSecure(request, components.settings),
-    },
+    from: requestFrom(request, components.settings),
+    cookies: request.headers.cookie,
     setHeader: (name, value) => void reply.header(name, value),
     wrote: (service, position) => {
       positions = mergePositions(positions, { [service]: position })
@@ -199,9 +198,10 @@ function versionOf(header: string | undefined): number | undefined {
 }
 
 /** A read sees at least what its caller has seen or caused before, whichever instance answers. */
-async function waitForPositions(wanted: Positions, { configstore, runservice }: MountComponents): Promise<void> {
+async function waitForPositions(wanted: Positions, { configstore, runservice, notification }: MountComponents): Promise<void> {
   if (wanted.configstore !== undefined) await configstore.status({ atLeast: wanted.configstore })
   if (wanted.runservice !== undefined) await runservice.position(wanted.runservice)
+  if (wanted.notification !== undefined) await notification.position(wanted.notification)
 }
 
 /** What ends a maintenance, and what says who one is. */

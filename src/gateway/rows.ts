@@ -20,9 +20,33 @@ export type RememberedRequest = {
   readonly expiresAt: number
 }
 
+/** A browser that is away at a provider. Id: SHA-256 of the state that it comes back with, hex. */
+export type OAuth2Flow = {
+  /** SHA-256 of the secret in its cookie, hex. */
+  readonly browser: string
+  readonly remoteSourceId: string
+  /** Whose account is to be linked; undefined: somebody logs in. */
+  readonly linkTo?: string
+  /** As it was told to the provider. */
+  readonly redirectUri: string
+  /** A path of this server. */
+  readonly returnTo: string
+  readonly expiresAt: number
+}
+
+/** Somebody a provider knows and the installation does not yet. Id: SHA-256 of the secret in the cookie of the browser, hex. */
+export type Registration = {
+  readonly remoteSourceId: string
+  /** Who it is there, with the tokens: sealed under the secret in the cookie, which is kept nowhere here. */
+  readonly sealed: string
+  readonly expiresAt: number
+}
+
 export type GatewaySchema = {
   session: Session
   request: RememberedRequest
+  oauth2flow: OAuth2Flow
+  registration: Registration
   delivery: Delivery
   lookedat: LookedAt
   seenref: SeenRef
@@ -36,6 +60,8 @@ export const gatewayRowTypes = {
     },
   },
   request: { indexes: { byExpiry: (request: RememberedRequest) => [request.expiresAt] } },
+  oauth2flow: { indexes: { byExpiry: (flow: OAuth2Flow) => [flow.expiresAt] } },
+  registration: { indexes: { byExpiry: (registration: Registration) => [registration.expiresAt] } },
   delivery: {
     indexes: {
       byProject: (delivery: Delivery) => [delivery.projectId, delivery.receivedAt],

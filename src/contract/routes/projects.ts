@@ -2,7 +2,7 @@
 
 import { Type } from 'typebox'
 import { defineRoute } from '../route.ts'
-import { listOf, object, ProjectGroupRef, ProjectRef, paging } from '../schemas/common.ts'
+import { listOf, object, ProjectGroupRef, ProjectRef, paging, RemoteSourceRef, text } from '../schemas/common.ts'
 import {
   NewProject,
   NewProjectGroup,
@@ -10,12 +10,22 @@ import {
   ProjectChange,
   ProjectGroup,
   ProjectGroupChange,
+  RemoteRepository,
 } from '../schemas/projects.ts'
 
 const groupTag = 'project groups'
 const tag = 'projects'
 const groupParams = object({ projectGroupRef: ProjectGroupRef })
 const projectParams = object({ projectRef: ProjectRef })
+
+/** Of what is asked of a provider. */
+const ofProvider = [
+  'linked_account_not_found',
+  'remote_repository_not_found',
+  'provider_unauthorized',
+  'provider_refused',
+  'provider_unavailable',
+] as const
 
 export const projectRoutes = {
   createProjectGroup: defineRoute({
@@ -113,8 +123,40 @@ export const projectRoutes = {
       'project_group_exists',
       'project_invalid',
       'remote_source_not_found',
+      ...ofProvider,
       'limit_exceeded',
     ],
+  }),
+  listRemoteRepositories: defineRoute({
+    method: 'GET',
+    path: '/remote-sources/:remoteSourceRef/repositories',
+    tag,
+    summary: 'The repositories that the caller may administer at a remote source, through its linked account there.',
+    auth: 'required',
+    params: object({ remoteSourceRef: RemoteSourceRef }),
+    query: object({ ...paging, search: Type.Optional(text(200)) }),
+    responses: { 200: listOf(RemoteRepository) },
+    errors: ['remote_source_invalid', ...ofProvider],
+  }),
+  reconfigureProject: defineRoute({
+    method: 'POST',
+    path: '/projects/:projectRef/reconfigure',
+    tag,
+    summary: 'Sets up webhook and deploy key at the provider again, and looks what became of the repository.',
+    auth: 'required',
+    params: projectParams,
+    responses: { 200: Project },
+    errors: ['project_not_found', 'project_invalid', 'owner_changed', ...ofProvider],
+  }),
+  setProjectAccount: defineRoute({
+    method: 'PUT',
+    path: '/projects/:projectRef/linked-account',
+    tag,
+    summary: 'The project works with the account of the caller from now on; webhook and deploy key become its own.',
+    auth: 'required',
+    params: projectParams,
+    responses: { 200: Project },
+    errors: ['project_not_found', 'project_invalid', 'owner_changed', ...ofProvider],
   }),
   getProject: defineRoute({
     method: 'GET',

@@ -17,7 +17,7 @@ import {
   UserRef,
 } from '../schemas/common.ts'
 import { Invitation, Member, UserOrganization } from '../schemas/organizations.ts'
-import { LinkedAccount, Password, Scope, Token, User, UserDetail } from '../schemas/users.ts'
+import { LinkedAccount, Password, RemoteLogin, ReturnTo, Scope, Token, User, UserDetail } from '../schemas/users.ts'
 
 const tag = 'users'
 const userParams = object({ userRef: UserRef })
@@ -201,6 +201,35 @@ export const userRoutes = {
     params: userParams,
     responses: { 200: listOf(LinkedAccount) },
     errors: ['user_not_found'],
+  }),
+  beginOAuth2Link: defineRoute({
+    method: 'POST',
+    path: '/user/linked-accounts/oauth2',
+    tag,
+    summary:
+      'Begins to link an account of the caller, or to renew one: send the browser, which needs a session, to `authorizeUrl`.',
+    auth: 'required',
+    body: object({ remoteSourceRef: RemoteSourceRef, returnTo: Type.Optional(ReturnTo) }),
+    responses: { 200: object({ authorizeUrl: Type.String() }) },
+    errors: ['remote_source_not_found', 'remote_source_invalid', 'session_needed', 'rate_limited'],
+  }),
+  linkAccount: defineRoute({
+    method: 'POST',
+    path: '/user/linked-accounts',
+    tag,
+    summary: 'Links an account of the caller by its name and password there, or renews it. The password is not kept.',
+    auth: 'required',
+    body: object({ remoteSourceRef: RemoteSourceRef, ...RemoteLogin }),
+    responses: { 200: LinkedAccount },
+    errors: [
+      'login_failed',
+      'remote_source_not_found',
+      'remote_source_invalid',
+      'linked_account_exists',
+      'provider_refused',
+      'provider_unavailable',
+      'rate_limited',
+    ],
   }),
   deleteLinkedAccount: defineRoute({
     method: 'DELETE',

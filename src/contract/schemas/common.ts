@@ -18,6 +18,9 @@ export const Version = Type.Integer({ description: 'Grows with every change; for
 export const Visibility = Type.Enum(['public', 'private'])
 export const Role = Type.Enum(['owner', 'member'])
 
+/** What a provider of repositories said last, for people; missing while all is well. */
+export const Trouble = object({ message: Type.String(), since: Time }, 'Trouble')
+
 /** What everything stored has. */
 export const stored = { id: Id, createdAt: Time, updatedAt: Time, version: Version }
 

@@ -1,7 +1,7 @@
 // The tree: project groups, projects, and the secrets and variables that hang on them.
 
 import { Type } from 'typebox'
-import { Id, Name, object, stored, text, Visibility } from './common.ts'
+import { Id, Name, object, RemoteSourceRef, stored, text, Visibility } from './common.ts'
 
 const Owner = object({ type: Type.Enum(['user', 'organization']), id: Id, name: Name })
 
@@ -43,6 +43,14 @@ const source = {
 }
 const Source = Type.Union([source.remotesource, source.git, source.none])
 const NewSource = Type.Union([source.git, source.none])
+/** Through the account of the caller there. */
+const FromRemote = object({
+  kind: Type.Literal('remotesource'),
+  remoteSourceRef: RemoteSourceRef,
+  /** One of the two. */
+  repositoryId: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
+  repositoryPath: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: '`acme/web`' })),
+})
 
 /** What a project is set to. */
 const settings = {
@@ -74,7 +82,10 @@ export const Project = object(
     effectiveForkRuns: Type.Enum(['always', 'approval', 'never']),
     /** What follows is shown to those who belong to the owner. */
     source: Type.Optional(Source),
-    isSourceBroken: Type.Optional(Type.Boolean()),
+    isSourceBroken: Type.Optional(
+      Type.Boolean({ description: 'Its repository or linked account is gone or of no use: an owner has to act.' }),
+    ),
+    sourceTrouble: Type.Optional(Type.String({ description: 'What is wrong with the repository, for people.' })),
     deployKeyPublic: Type.Optional(Type.String()),
     hasWebhookSecret: Type.Optional(Type.Boolean()),
     hasGitPassword: Type.Optional(Type.Boolean()),
@@ -106,7 +117,7 @@ export const NewProject = object({
   name: Name,
   /** The caller's own group when not given. */
   parentRef: Type.Optional(ParentRef),
-  source: NewSource,
+  source: Type.Union([source.git, source.none, FromRemote]),
   gitPassword: Type.Optional(GitPassword),
   ...optionalSettings,
 })
@@ -118,6 +129,19 @@ export const ProjectChange = object({
   gitPassword: Type.Optional(GitPassword),
   ...optionalSettings,
 })
+
+/** As the provider tells of it now. */
+export const RemoteRepository = object(
+  {
+    id: Type.String(),
+    path: Type.String(),
+    htmlUrl: Type.String(),
+    defaultBranch: Type.Optional(Type.String()),
+    isPrivate: Type.Boolean(),
+    isArchived: Type.Boolean({ description: 'Nothing can be set up there.' }),
+  },
+  'RemoteRepository',
+)
 
 export const NewProjectGroup = object({
   name: Name,

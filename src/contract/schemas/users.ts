@@ -2,7 +2,7 @@
 
 import { Type } from 'typebox'
 import { limits } from '../../lib/limits.ts'
-import { Id, Name, object, stored, Time, text } from './common.ts'
+import { Id, Name, object, stored, Time, Trouble, text } from './common.ts'
 
 export const User = object({ id: Id, name: Name }, 'User')
 
@@ -40,9 +40,33 @@ export const LinkedAccount = object(
     remoteUserId: Type.String(),
     remoteUserName: Type.String(),
     remoteUserAvatarUrl: Type.Optional(Type.String()),
+    trouble: Type.Optional(Trouble),
   },
   'LinkedAccount',
 )
+
+/** Somebody a provider knows and this server does not: whoever is at that browser may become a user, by `POST /register`. */
+export const Registration = object(
+  {
+    remoteSource: object({ id: Id, name: Name }),
+    remoteUserName: Type.String(),
+    suggestedName: Type.Optional(Name),
+    expiresAt: Time,
+  },
+  'Registration',
+)
+
+/** A path of this server. */
+export const ReturnTo = Type.String({
+  minLength: 1,
+  maxLength: 1000,
+  description: 'Path of the page that the browser comes back to: `/projects`.',
+})
+/** At the provider. Not kept. */
+export const RemoteLogin = {
+  username: Type.String({ minLength: 1, maxLength: 200 }),
+  password: Type.String({ minLength: 1, maxLength: 1000 }),
+}
 
 export const Session = object(
   {

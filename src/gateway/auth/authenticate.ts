@@ -4,6 +4,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Configstore } from '../../configstore/api.ts'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import type { RequestFrom } from '../handler.ts'
 import type { GatewaySettings } from '../settings.ts'
 import type { Caller } from './caller.ts'
 import { sessionSecretOf } from './cookies.ts'
@@ -49,8 +50,17 @@ function tokenOf(header: string | undefined): string | undefined {
 }
 
 /** Whether the browser speaks https, be it to a proxy. */
-export function isSecure(request: FastifyRequest, settings: GatewaySettings): boolean {
+export function isSecure(request: FastifyRequest, settings: Pick<GatewaySettings, 'publicUrl'>): boolean {
   return (settings.publicUrl?.startsWith('https:') ?? false) || request.protocol === 'https'
+}
+
+export function requestFrom(request: FastifyRequest, settings: Pick<GatewaySettings, 'publicUrl'>): RequestFrom {
+  return {
+    address: request.ip,
+    userAgent: request.headers['user-agent'] ?? '',
+    isSecure: isSecure(request, settings),
+    publicUrl: (settings.publicUrl ?? `${request.protocol}://${request.host}`).replace(/\/+$/, ''),
+  }
 }
 
 export function originOf(request: FastifyRequest, settings: GatewaySettings): RequestOrigin {

@@ -1,37 +1,50 @@
-// The cookie of a session. With https its name has the prefix `__Host-`, which binds it to this origin (RFC 6265bis, section 4.1.3.2);
-// over plain http browsers refuse such a cookie, so it is called differently there.
+// The cookies of this server. With https their names have the prefix `__Host-`, which binds them to this origin (RFC 6265bis, section
+// 4.1.3.2); over plain http browsers refuse such a cookie, so they are called differently there.
 
-const secureName = '__Host-slipway-session'
-const plainName = 'slipway-session'
+type Options = { readonly isSecure: boolean; readonly maxAgeMs: number }
 
-export function sessionCookie(
-  secret: string,
-  options: { readonly isSecure: boolean; readonly maxAgeMs: number },
-): string {
-  return cookie(secret, options)
+/** Who a browser is, from its login on. */
+export function sessionCookie(secret: string, options: Options): string {
+  return cookie('session', secret, options)
 }
 
 /** Makes the browser forget it. */
 export function noSessionCookie(options: { readonly isSecure: boolean }): string {
-  return cookie('', { ...options, maxAgeMs: 0 })
+  return cookie('session', '', { ...options, maxAgeMs: 0 })
 }
 
 /** What the header `Cookie` has of a session. */
 export function sessionSecretOf(header: string | undefined, isSecure: boolean): string | undefined {
-  const name = isSecure ? secureName : plainName
+  return secretOf('session', header, isSecure)
+}
+
+/** Names a browser that is away at a provider, so that what comes back is its own. */
+export function browserCookie(secret: string, options: Options): string {
+  return cookie('oauth2', secret, options)
+}
+
+export function browserSecretOf(header: string | undefined, isSecure: boolean): string | undefined {
+  return secretOf('oauth2', header, isSecure)
+}
+
+type Name = 'session' | 'oauth2'
+
+const fullName = (name: Name, isSecure: boolean) => `${isSecure ? '__Host-' : ''}slipway-${name}`
+
+function secretOf(name: Name, header: string | undefined, isSecure: boolean): string | undefined {
+  const wanted = fullName(name, isSecure)
   for (const pair of (header ?? '').split(';')) {
     const [key, value] = pair.split('=', 2)
-    if (key?.trim() === name && value !== undefined && /^[A-Za-z0-9_-]{20,200}$/.test(value.trim())) return value.trim()
+    if (key?.trim() === wanted && value !== undefined && /^[A-Za-z0-9_-]{20,200}$/.test(value.trim()))
+      return value.trim()
   }
   return undefined
 }
 
-function cookie(
-  value: string,
-  { isSecure, maxAgeMs }: { readonly isSecure: boolean; readonly maxAgeMs: number },
-): string {
+/** Lax, so that it comes with a browser that a provider sends back. */
+function cookie(name: Name, value: string, { isSecure, maxAgeMs }: Options): string {
   return [
-    `${isSecure ? secureName : plainName}=${value}`,
+    `${fullName(name, isSecure)}=${value}`,
     'Path=/',
     'HttpOnly',
     'SameSite=Lax',

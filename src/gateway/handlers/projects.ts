@@ -1,10 +1,11 @@
 // Project groups and projects. The permission was asked for an id: everything here goes by it.
 
-import type { Configstore, Move } from '../../configstore/api.ts'
+import type { Move } from '../../configstore/api.ts'
 import type { HandlerContext, HandlersOf } from '../handler.ts'
 import { pageOptions, pageView } from '../views/pages.ts'
 import { projectGroupView, projectView } from '../views/stored.ts'
 import { accessOf, defined, isInside, treeGuardOf, written } from './common.ts'
+import { createProjectOfRemote, type RemoteProjectsComponents } from './remote-projects.ts'
 
 type Ids =
   | 'createProjectGroup'
@@ -18,7 +19,8 @@ type Ids =
   | 'updateProject'
   | 'deleteProject'
 
-export function projectHandlers({ configstore }: { readonly configstore: Configstore }): HandlersOf<Ids> {
+export function projectHandlers(components: RemoteProjectsComponents): HandlersOf<Ids> {
+  const { configstore } = components
   return {
     createProjectGroup: async ({ body }, context) => {
       const { id, owner } = accessOf(context)
@@ -57,16 +59,12 @@ export function projectHandlers({ configstore }: { readonly configstore: Configs
     createProject: async ({ body }, context) => {
       const { id, owner } = accessOf(context)
       const { name, parentRef: _, source, gitPassword, visibility = 'public', ...settings } = body
-      const input = {
-        group: id,
-        name,
-        visibility,
-        source,
-        expectedOwnerId: owner.id,
-        ...defined(settings),
-        ...(gitPassword === undefined ? {} : { credentials: { gitPassword } }),
-      }
-      const made = await configstore.createProject(input, context.call)
+      const input = { group: id, name, visibility, expectedOwnerId: owner.id, ...defined(settings) }
+      const credentials = gitPassword === undefined ? {} : { credentials: { gitPassword } }
+      const made =
+        source.kind === 'remotesource'
+          ? await createProjectOfRemote(source, input, context, components)
+          : await configstore.createProject({ ...input, source, ...credentials }, context.call)
       return projectView(written(context, made), { isInside: true })
     },
 

@@ -1,16 +1,15 @@
 // Coming in and going out.
 
 import type { Configstore } from '../../configstore/api.ts'
-import type { User } from '../../configstore/types.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
-import { limits } from '../../lib/limits.ts'
+import { beginSession } from '../auth/begin-session.ts'
 import { isAdministrator } from '../auth/caller.ts'
-import { noSessionCookie, sessionCookie } from '../auth/cookies.ts'
+import { noSessionCookie } from '../auth/cookies.ts'
 import { equalSecrets, hashSecret } from '../auth/hash-secret.ts'
 import type { LoginGuard } from '../auth/login-guard.ts'
 import { csrfTokenOf, type Sessions } from '../auth/sessions.ts'
-import type { HandlerContext, HandlersOf } from '../handler.ts'
+import type { HandlersOf } from '../handler.ts'
 import type { GatewaySettings } from '../settings.ts'
 import { userDetailView } from '../views/stored.ts'
 import { optionalTime, timeText } from '../views/time.ts'
@@ -28,13 +27,6 @@ export type SessionHandlersComponents = {
 
 export function sessionHandlers(components: SessionHandlersComponents): HandlersOf<Ids> {
   const { settings, configstore, sessions, loginGuard } = components
-  const beginSession = async (user: User, context: HandlerContext) => {
-    const session = await sessions.begin(user.id, context.from)
-    context.wrote('gateway', session.position)
-    const { isSecure } = context.from
-    context.setHeader('set-cookie', sessionCookie(session.secret, { isSecure, maxAgeMs: limits.sessionMs.value }))
-    return { user: userDetailView(user), csrfToken: csrfTokenOf(session.secret) }
-  }
   return {
     getIdentity: (_, { caller }) => {
       const isAdmin = isAdministrator(caller)
@@ -55,7 +47,7 @@ export function sessionHandlers(components: SessionHandlersComponents): Handlers
       await loginGuard.attempt({ name: body.username, ...context }, async () => {
         const { user } = await configstore.verifyPassword({ name: body.username, password: body.password })
         if (user === undefined) throw new SlipwayError('login_failed', 'user name or password is wrong')
-        return await beginSession(user, context)
+        return await beginSession(user, sessions, context)
       }),
 
     logout: async (_, context) => {
@@ -103,7 +95,8 @@ export function sessionHandlers(components: SessionHandlersComponents): Handlers
           )
         try {
           const input = { name: body.username, password: body.password }
-          return await beginSession(written(context, await configstore.createFirstAdministrator(input)), context)
+          const user = written(context, await configstore.createFirstAdministrator(input))
+          return await beginSession(user, sessions, context)
         } catch (error) {
           if (isSlipwayError(error, 'users_exist'))
             throw new SlipwayError('setup_refused', 'this link was used: log in, or ask who used it')

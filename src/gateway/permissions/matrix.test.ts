@@ -70,6 +70,11 @@ const harmless: Partial<
   Record<RouteId, { readonly params?: object; readonly query?: object; readonly body?: unknown }>
 > = {
   login: { body: { username: 'x', password: 'x' } },
+  beginOAuth2Login: { body: { remoteSourceRef: 'none' } },
+  loginAtRemoteSource: { body: { remoteSourceRef: 'none', username: 'x', password: 'x' } },
+  register: { body: { name: '-' } },
+  beginOAuth2Link: { body: { remoteSourceRef: 'none' } },
+  linkAccount: { body: { remoteSourceRef: 'none', username: 'x', password: 'x' } },
   setUp: { body: { token: 'x', username: 'x', password: 'x'.repeat(10) } },
   createUser: { body: { name: '-' } },
   updateUser: { params: { userRef: 'other' }, body: {} },

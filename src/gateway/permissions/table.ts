@@ -40,6 +40,10 @@ const runAction: Permission = { ...owners('run', 'run'), orMembersIfAllowed: tru
 export const permissions = {
   getIdentity: everybody(),
   login: everybody(),
+  beginOAuth2Login: everybody(),
+  loginAtRemoteSource: everybody(),
+  getRegistration: everybody(),
+  register: everybody(),
   logout: everybody(),
   getSetup: everybody(),
   setUp: everybody(),
@@ -61,6 +65,9 @@ export const permissions = {
   createToken: owners('user', 'admin'),
   deleteToken: owners('user', 'admin'),
   listLinkedAccounts: owners('user', 'read'),
+  // Whoever links an account lets the server act with it: nobody does so for somebody else.
+  beginOAuth2Link: theCaller('admin'),
+  linkAccount: theCaller('admin'),
   deleteLinkedAccount: owners('user', 'admin'),
 
   listOrganizations: everyUser('read'),
@@ -83,9 +90,12 @@ export const permissions = {
   listSubgroups: readers('projectgroup', 'user'),
   listProjects: readers('projectgroup', 'user'),
   createProject: { ...owners('parentgroup', 'admin'), asUser: true },
+  listRemoteRepositories: theCaller('read'),
   getProject: readers('project', 'anonymous'),
   updateProject: { ...owners('project', 'admin'), andDestination: true },
   deleteProject: owners('project', 'admin'),
+  reconfigureProject: owners('project', 'admin'),
+  setProjectAccount: { ...owners('project', 'admin'), asUser: true },
   getBadge: readers('project', 'anonymous'),
 
   listProjectSecrets: projectSecrets,
@@ -109,6 +119,17 @@ export const permissions = {
   listDeliveries: readers('project', 'member'),
   redeliver: owners('project', 'run'),
   createWebhookSecret: owners('project', 'admin'),
+
+  // An address may be as good as a password, so owners see receivers; what was told and how it went, members too.
+  listReceivers: owners('project', 'read'),
+  createReceiver: owners('project', 'admin'),
+  getReceiver: owners('project', 'read'),
+  updateReceiver: owners('project', 'admin'),
+  deleteReceiver: owners('project', 'admin'),
+  testReceiver: owners('project', 'admin'),
+  listNotifications: readers('project', 'member'),
+  getNotification: readers('project', 'member'),
+  resendNotification: owners('project', 'run'),
 
   listProjectRuns: readers('project', 'user'),
   createProjectRuns: { ...owners('project', 'run'), asUser: true },

@@ -40,13 +40,14 @@ export function tokenView(token: UserToken) {
 }
 
 export function linkedAccountView(account: LinkedAccount) {
-  const { remoteSourceId, remoteUserId, remoteUserName, remoteUserAvatarUrl } = account
+  const { remoteSourceId, remoteUserId, remoteUserName, remoteUserAvatarUrl, trouble } = account
   return {
     ...storedView(account),
     remoteSourceId,
     remoteUserId,
     remoteUserName,
     ...(remoteUserAvatarUrl === undefined ? {} : { remoteUserAvatarUrl }),
+    ...(trouble === undefined ? {} : { trouble: { message: trouble.message, since: timeText(trouble.since) } }),
   }
 }
 
@@ -98,6 +99,7 @@ function insideView(project: Project) {
   return {
     source: sourceView(project.source),
     isSourceBroken: project.isSourceBroken,
+    ...(project.sourceTrouble === undefined ? {} : { sourceTrouble: project.sourceTrouble }),
     hasWebhookSecret: project.hasWebhookSecret,
     hasGitPassword: project.hasGitPassword,
     ...(project.deployKeyPublic === undefined ? {} : { deployKeyPublic: project.deployKeyPublic }),

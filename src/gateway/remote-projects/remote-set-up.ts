@@ -1,0 +1,175 @@
+// What a project has at the provider of its repository: a deploy key and a webhook. All of it can be done again: what a crash or a
+// provider left half done is completed by the next time, and removed by what the project remembers of it, or by title and address.
+
+import type { Configstore, Written } from '../../configstore/api.ts'
+import type { OpenedProvider, ProviderAccess } from '../../configstore/provider-access.ts'
+import type { CascadeWork, Project } from '../../configstore/types.ts'
+import type { Provider } from '../../gitsource/provider.ts'
+import { invariant, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import { newSshKey } from '../../lib/ssh-key.ts'
+
+export type SetUpComponents = {
+  readonly configstore: Pick<Configstore, 'updateProject' | 'projectCredentials' | 'setProjectCredentials'>
+}
+
+/** Said of a project until it is set up. */
+export const notSetUp = 'webhook and deploy key are not set up at the provider yet: reconfigure the project'
+
+export const deployKeyTitle = (projectId: string) => `slipway ${projectId}`
+
+/** A key for a project. */
+export function newDeployKey(project: string) {
+  return newSshKey(`slipway ${project}`)
+}
+
+export const hookUrlOf = (publicUrl: string, projectId: string) => `${publicUrl}/webhooks/${projectId}`
+
+/**
+ * Makes or repairs both, and notes them in the project. `isNewAccount`: the key there was another's, and goes with that one's rights.
+ * Errors: those of the provider, `owner_changed`; then the project says that it is not set up.
+ */
+export async function setUpRemote(
+  project: Project,
+  { provider, repository }: OpenedProvider,
+  { publicUrl, isNewAccount = false }: { readonly publicUrl: string; readonly isNewAccount?: boolean },
+  { configstore }: SetUpComponents,
+  signal: AbortSignal,
+): Promise<Written<Project>> {
+  const { id, remoteHookUrl } = project
+  const url = hookUrlOf(publicUrl, id)
+  const guard = { project: id, expectedOwnerId: project.owner.id }
+  try {
+    checkUsable(repository)
+    const { secret, publicKey } = await secretsOf(project, { configstore })
+    // Before anything is there: whatever happens then, it is known what to remove.
+    if (remoteHookUrl !== url) await configstore.updateProject({ ...guard, remoteHookUrl: url })
+    const title = deployKeyTitle(id)
+    if (isNewAccount) await provider.removeDeployKey(repository, { title }, signal)
+    const remoteDeployKeyId = await provider.ensureDeployKey(repository, { title, publicKey }, signal)
+    if (remoteHookUrl !== undefined && remoteHookUrl !== url)
+      await provider.removeHook(repository, { url: remoteHookUrl }, signal)
+    const remoteHookId = await provider.ensureHook(repository, { url, secret }, signal)
+    const defaultBranch =
+      project.defaultBranch === undefined && repository.defaultBranch !== undefined
+        ? { defaultBranch: repository.defaultBranch }
+        : {}
+    return await configstore.updateProject({
+      ...guard,
+      remoteHookUrl: url,
+      remoteHookId,
+      remoteDeployKeyId,
+      sourceTrouble: '',
+      ...defaultBranch,
+    })
+  } catch (error) {
+    if (project.sourceTrouble === undefined && isOfProvider(error))
+      await configstore.updateProject({ ...guard, sourceTrouble: `not set up: ${error.message}` }).catch(() => {
+        // The caller hears of the failure itself.
+      })
+    throw error
+  }
+}
+
+/** Errors: `provider_refused`. */
+export function checkUsable({ path, isArchived, canAdminister }: OpenedProvider['repository']): void {
+  if (isArchived) throw new SlipwayError('provider_refused', `${path} is archived: nothing can be set up there`)
+  if (!canAdminister)
+    throw new SlipwayError('provider_refused', `the linked account may not add webhooks and deploy keys to ${path}`)
+}
+
+/** Those of the project; made where there are none, of which only the first is kept. */
+async function secretsOf(
+  project: Project,
+  { configstore }: SetUpComponents,
+): Promise<{ readonly secret: string; readonly publicKey: string }> {
+  const { id, hasWebhookSecret, deployKeyPublic, owner } = project
+  let publicKey = deployKeyPublic
+  if (!hasWebhookSecret || deployKeyPublic === undefined) {
+    const made = await configstore.setProjectCredentials({
+      project: id,
+      expectedOwnerId: owner.id,
+      ...(hasWebhookSecret ? {} : { webhookSecret: 'new' }),
+      ...(deployKeyPublic === undefined ? { deployKey: newDeployKey(project.path) } : {}),
+    })
+    publicKey = made.deployKeyPublic
+  }
+  const { webhookSecret } = await configstore.projectCredentials({ project: id })
+  invariant(webhookSecret !== undefined && publicKey !== undefined, 'secrets that were made are there')
+  return { secret: webhookSecret, publicKey }
+}
+
+export type CleanComponents = {
+  readonly providers: Pick<ProviderAccess, 'openAccountProvider'>
+  readonly configstore: Pick<Configstore, 'getProject'>
+}
+
+type CleanWork = Extract<CascadeWork, { readonly kind: 'clean_remote' }>
+
+/**
+ * Removes what a project has there. Doing it again does nothing. `gone`: neither the repository nor anybody who could remove it is there
+ * any more, and why. Errors: those of the provider, to be tried again.
+ */
+export async function cleanRemote(
+  work: CleanWork,
+  components: CleanComponents,
+  signal: AbortSignal,
+): Promise<{ readonly kind: 'done' } | { readonly kind: 'gone'; readonly why: string }> {
+  const { projectId, source, remoteHookId, remoteDeployKeyId, remoteHookUrl } = work
+  if (await isUsedAgain(work, components)) return { kind: 'done' }
+  try {
+    const provider = await components.providers.openAccountProvider(source)
+    const repository = await provider.getRepository({ id: source.repositoryId }, signal)
+    await removeHook(provider, repository, { id: remoteHookId, url: remoteHookUrl }, signal)
+    const key = {
+      title: deployKeyTitle(projectId),
+      ...(remoteDeployKeyId === undefined ? {} : { id: remoteDeployKeyId }),
+    }
+    await provider.removeDeployKey(repository, key, signal)
+    return { kind: 'done' }
+  } catch (error) {
+    const isGone = isSlipwayError(
+      error,
+      'remote_repository_not_found',
+      'linked_account_not_found',
+      'remote_source_not_found',
+    )
+    if (isGone) return { kind: 'gone', why: error.message }
+    throw error
+  }
+}
+
+async function removeHook(
+  provider: Provider,
+  repository: OpenedProvider['repository'],
+  { id, url }: { readonly id: string | undefined; readonly url: string | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  if (id === undefined && url === undefined) return
+  // An id alone is enough for those of before their addresses were kept; no hook has the empty address.
+  await provider.removeHook(repository, { url: url ?? '', ...(id === undefined ? {} : { id }) }, signal)
+}
+
+/** The project went back to that repository meanwhile. */
+async function isUsedAgain({ projectId, source }: CleanWork, { configstore }: CleanComponents): Promise<boolean> {
+  try {
+    const { source: now } = await configstore.getProject({ project: projectId })
+    return (
+      now.kind === 'remotesource' &&
+      now.remoteSourceId === source.remoteSourceId &&
+      now.repositoryId === source.repositoryId
+    )
+  } catch (error) {
+    if (isSlipwayError(error, 'project_not_found')) return false
+    throw error
+  }
+}
+
+function isOfProvider(error: unknown): error is SlipwayError {
+  return isSlipwayError(
+    error,
+    'provider_refused',
+    'provider_unauthorized',
+    'provider_unavailable',
+    'remote_repository_not_found',
+  )
+}
