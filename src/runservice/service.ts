@@ -136,7 +136,14 @@ class LocalRunservice implements RunserviceHost {
     const settle: Settle = (change) => this.#settle(change)
     this.#executors = new Executors(
       { instanceId, ...(url === undefined ? {} : { url }) },
-      { ...components, logs: this.#logs, graphs: this.#graphs, executorRows: this.#executorRows, settle },
+      {
+        ...components,
+        keys: settings.keys,
+        logs: this.#logs,
+        graphs: this.#graphs,
+        executorRows: this.#executorRows,
+        settle,
+      },
     )
     const { presence } = this.#executors
     if (presence === undefined || settings.instanceToken === undefined) return
@@ -393,8 +400,8 @@ class LocalRunservice implements RunserviceHost {
     return this.#executors.removeExecutor(executorId)
   }
 
-  createExecutorToken(request: CreateExecutorToken) {
-    return this.#executors.createExecutorToken(request)
+  createExecutorToken(request: CreateExecutorToken, options?: RepeatableOptions) {
+    return this.#executors.createExecutorToken(request, options)
   }
 
   listExecutorTokens() {

@@ -26,6 +26,7 @@ export const deliveryRoutes = {
     auth: 'required',
     params: object({ projectRef: ProjectRef, deliveryId: Id }),
     responses: { 201: Delivery },
+    repeatable: true,
     errors: ['project_not_found', 'delivery_not_found', 'delivery_not_repeatable', 'rate_limited'],
   }),
   createWebhookSecret: defineRoute({
@@ -36,6 +37,7 @@ export const deliveryRoutes = {
     auth: 'required',
     params: object({ projectRef: ProjectRef }),
     responses: { 201: NewWebhookSecret },
+    repeatable: true,
     errors: ['project_not_found', 'owner_changed'],
   }),
 } as const

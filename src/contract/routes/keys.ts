@@ -32,6 +32,7 @@ export const keyRoutes = {
     summary: 'Seals some values anew that are under an older data key. Say it again until nothing remains.',
     auth: 'required',
     responses: { 200: object({ resealed: Type.Integer({ minimum: 0 }), remaining: Type.Integer({ minimum: 0 }) }) },
+    repeatable: true,
     errors: [],
   }),
   retireKey: defineRoute({

@@ -126,9 +126,11 @@ export const systemRoutes = {
     auth: 'required',
     body: NewExecutorToken,
     responses: { 201: object({ token: ExecutorToken, value: Type.String() }) },
+    repeatable: true,
     errors: [
       'executor_token_invalid',
       'executor_token_exists',
+      'executor_token_not_found',
       'executor_labels_invalid',
       'executor_not_found',
       'limit_exceeded',

@@ -44,10 +44,13 @@ export class Inbox {
   }
 
   /** Durable when it resolves. What came before under its key is counted, and tried again if it had failed. `rate_limited`. */
-  async accept(delivery: NewDelivery): Promise<{ readonly id: string; readonly isRepeated: boolean }> {
+  async accept(
+    delivery: NewDelivery,
+    { transactionId }: { readonly transactionId?: string } = {},
+  ): Promise<{ readonly id: string; readonly isRepeated: boolean }> {
     const now = this.#clock.now()
     const id = this.#newId(now)
-    const { result } = await this.#database.do((tx) => {
+    const put = (tx: Tx) => {
       const known = delivery.key === undefined ? undefined : findByKey(tx, delivery.projectId, delivery.key)
       if (known !== undefined) return { id: repeat(tx, known, now), isRepeated: true }
       const queued =
@@ -56,7 +59,8 @@ export class Inbox {
       clean(tx, delivery.projectId, now)
       add(tx, id, delivery, now)
       return { id, isRepeated: false }
-    })
+    }
+    const { result } = await this.#database.do(put, transactionId === undefined ? {} : { transactionId })
     this.wake()
     return result
   }
@@ -100,10 +104,14 @@ export class Inbox {
   }
 
   /** The same again, as something new. Errors: `delivery_not_found`, `delivery_not_repeatable`. */
-  async redeliver(projectId: string, id: string): Promise<DeliveryRow> {
+  async redeliver(
+    projectId: string,
+    id: string,
+    { transactionId }: { readonly transactionId?: string } = {},
+  ): Promise<DeliveryRow> {
     const now = this.#clock.now()
     const newId = this.#newId(now)
-    const { result, position } = await this.#database.do((tx) => {
+    const again = (tx: Tx) => {
       const of = tx.get('delivery', id)
       if (of === undefined || of.projectId !== projectId)
         throw new SlipwayError('delivery_not_found', `the project has no delivery ${id}`)
@@ -111,10 +119,11 @@ export class Inbox {
         throw new SlipwayError('delivery_not_repeatable', 'nothing is kept of this delivery that could be done again')
       const { source, event, work } = of
       add(tx, newId, { projectId, source, event, work, redeliveryOf: id }, now)
-      return tx.get('delivery', newId)!
-    })
+      return { id: newId, body: tx.get('delivery', newId)! }
+    }
+    const { result, position } = await this.#database.do(again, transactionId === undefined ? {} : { transactionId })
     this.wake()
-    return { id: newId, body: result, changedAt: position }
+    return { ...result, changedAt: position }
   }
 
   /** Gives out those that are due, each the oldest of its project and ref, for `leaseMs`. */

@@ -30,7 +30,7 @@ export function deliveryHandlers({ configstore, inbox, settings }: DeliveryHandl
     },
 
     redeliver: async ({ params }, context) =>
-      deliveryView(await inbox.redeliver(accessOf(context).id, params.deliveryId)),
+      deliveryView(await inbox.redeliver(accessOf(context).id, params.deliveryId, context.call)),
 
     createWebhookSecret: async (_, context) => {
       const project = accessOf(context).id
@@ -41,7 +41,10 @@ export function deliveryHandlers({ configstore, inbox, settings }: DeliveryHandl
       invariant(secret !== undefined, 'a secret that was made is there')
       // What is there when the hook is set up is no news: only what comes after it starts runs.
       if (source.kind === 'git')
-        await inbox.accept({ projectId: project, source: 'hook', event: 'first look', work: { kind: 'look' } })
+        await inbox.accept(
+          { projectId: project, source: 'hook', event: 'first look', work: { kind: 'look' } },
+          context.call,
+        )
       const base = settings.publicUrl ?? ''
       return {
         webhookUrl: `${base}/webhooks/${project}`,

@@ -100,8 +100,10 @@ export function systemHandlers({
 
     listExecutorTokens: async () => ({ items: (await runservice.listExecutorTokens()).map(executorTokenView) }),
 
-    createExecutorToken: async ({ body }, { caller }) => {
-      const made = await runservice.createExecutorToken({ ...defined(body), createdBy: describeCaller(caller) })
+    createExecutorToken: async ({ body }, { caller, call }) => {
+      const asked = { ...defined(body), createdBy: describeCaller(caller) }
+      const { transactionId } = call
+      const made = await runservice.createExecutorToken(asked, transactionId === undefined ? {} : { transactionId })
       return { token: executorTokenView(made), value: made.token }
     },
 

@@ -1,6 +1,7 @@
 // What administrators do with executors, and what everybody may know of them and of the queue in front of them.
 
 import type { Arch } from '../../pipeline/run-config.ts'
+import type { RepeatableOptions } from '../api.ts'
 import type { Reason } from '../reasons.ts'
 import type { Executor, ExecutorTokenRow } from '../types.ts'
 
@@ -69,8 +70,11 @@ export interface ExecutorAdmin {
   drainExecutor(executorId: string, options: { readonly draining: boolean }): Promise<void>
   /** Removes an executor and revokes its tokens; its tasks fail with `executor_lost`. `executor_not_found`. */
   removeExecutor(executorId: string): Promise<void>
-  /** Errors: `executor_token_invalid`, `executor_token_exists`, `executor_labels_invalid`, `executor_not_found`. */
-  createExecutorToken(request: CreateExecutorToken): Promise<NewExecutorToken>
+  /**
+   * Errors: `executor_token_invalid`, `executor_token_exists`, `executor_labels_invalid`, `executor_not_found`;
+   * `executor_token_not_found` when it is repeated after the token was revoked.
+   */
+  createExecutorToken(request: CreateExecutorToken, options?: RepeatableOptions): Promise<NewExecutorToken>
   /** In the order of their creation. */
   listExecutorTokens(): Promise<readonly ExecutorTokenView[]>
   /** Connections opened with it end. `executor_token_not_found`. */

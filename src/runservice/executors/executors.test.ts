@@ -6,7 +6,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { silentLogger } from '../../lib/log.ts'
-import { newSealingKey } from '../../lib/sealing.ts'
+import { newSealingKey, type SealingKey } from '../../lib/sealing.ts'
 import { describeReason } from '../reasons.ts'
 import { runTaskRowId } from '../row-types.ts'
 import { createRunservice } from '../service.ts'
@@ -293,6 +293,33 @@ describe('a token', () => {
     expect(JSON.stringify(database.view((tx) => tx.list('executortoken')))).not.toContain(token)
     expect(runservice.admitExecutor(token).executorId).toBe(made.executorId)
     expect(() => runservice.admitExecutor(`${token}x`)).toThrow('not valid')
+  })
+
+  test('a token that is asked for again is the same one, also under a key that is not the newest any more', async () => {
+    await using owner = new AsyncDisposableStack()
+    const dir = aDirectory(owner)
+    const keys = [newSealingKey(), newSealingKey()] as const
+    const asked = { name: 'builder' }
+    const again = { transactionId: 'builder-1' }
+    const make = async (installationKeys: readonly [SealingKey, ...SealingKey[]]) => {
+      await using installation = await openInstallation({ dir, keys: installationKeys })
+      const { runservice, database } = installation
+      const made = await runservice.createExecutorToken(asked, again)
+      expect(runservice.admitExecutor(made.token).executorId).toBe(made.executorId)
+      const stored = JSON.stringify(database.view((tx) => tx.list('executortoken')))
+      expect(stored).not.toContain(made.token)
+      expect(database.view((tx) => tx.count('executortoken'))).toBe(1)
+      return made
+    }
+    const first = await make([keys[0]])
+    expect(await make([keys[0]])).toEqual(first)
+    expect(await make([keys[1], keys[0]])).toEqual(first)
+    await using installation = await openInstallation({ dir, keys: [keys[0]] })
+    const other = await installation.runservice.createExecutorToken({ name: 'other' }, { transactionId: 'other-1' })
+    expect(other.token).not.toBe(first.token)
+    await installation.runservice.revokeExecutorToken(first.id)
+    const repeated = installation.runservice.createExecutorToken(asked, again)
+    await expect(repeated).rejects.toMatchObject({ code: 'executor_token_not_found' })
   })
 
   test('names the labels of its executor, whatever that says', async () => {

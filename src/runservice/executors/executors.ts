@@ -5,7 +5,9 @@ import type { Database } from '../../datamanager/database.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
+import type { SealingKey } from '../../lib/sealing.ts'
 import { newUuid } from '../../lib/uuid.ts'
+import type { RepeatableOptions } from '../api.ts'
 import type { LogStore } from '../logs/log-store.ts'
 import type { RunserviceSchema } from '../row-types.ts'
 import type { GraphCache, Settle, Tx } from '../stimulus.ts'
@@ -25,7 +27,7 @@ import { failTasksOf, finishLogsOf, runsOf } from './lose-executor.ts'
 import { OrderFeed } from './order-feed.ts'
 import { ExecutorPresence, type PresenceSettings } from './presence.ts'
 import { listQueue } from './queue.ts'
-import { findToken, hashOfToken, insertToken, newTokenText, tokensOf, viewOfToken } from './tokens.ts'
+import { derivedTokenText, findToken, hashOfToken, insertToken, newTokenText, tokensOf, viewOfToken } from './tokens.ts'
 
 export type ExecutorsComponents = {
   readonly database: Database<RunserviceSchema>
@@ -33,6 +35,8 @@ export type ExecutorsComponents = {
   readonly graphs: GraphCache
   readonly executorRows: ExecutorRows
   readonly settle: Settle
+  /** Of the installation; tokens that may be asked for again are made of them. */
+  readonly keys: readonly [SealingKey, ...SealingKey[]]
   /** Where instances meet. Without it executors are in this process, and none is ever declared lost. */
   readonly coordination?: Coordination
   readonly clock: Clock
@@ -113,27 +117,39 @@ export class Executors implements ExecutorAdmin, AsyncDisposable {
     await finishLogsOf(failed, logs)
   }
 
-  async createExecutorToken(request: CreateExecutorToken): Promise<NewExecutorToken> {
-    const { database, clock } = this.#components
+  async createExecutorToken(
+    request: CreateExecutorToken,
+    { transactionId }: RepeatableOptions = {},
+  ): Promise<NewExecutorToken> {
+    const { database, clock, keys } = this.#components
     const createdAt = clock.now()
-    const token = newTokenText()
+    // Under any of the keys: the one that the first request used may not be the newest any more.
+    const texts =
+      transactionId === undefined ? [newTokenText()] : keys.map((key) => derivedTokenText(key, transactionId))
+    const [newest] = texts as [string, ...string[]] // One for each key, and there is a key.
     const { name, labels, createdBy, executorId } = request
     const row: ExecutorTokenRow = {
       id: newUuid(createdAt),
       name,
       executorId: executorId ?? newUuid(createdAt),
-      hash: hashOfToken(token),
+      hash: hashOfToken(newest),
       ...(labels === undefined ? {} : { labels }),
       createdAt,
       ...(createdBy === undefined ? {} : { createdBy }),
     }
-    await database.do((tx) => {
+    const insert = (tx: Tx) => {
       const isNew = executorId === undefined
       if (!isNew && tokensOf(tx, executorId).every(({ removedAt }) => removedAt !== undefined))
         getExecutor(tx, executorId)
       insertToken(tx, row)
-    })
-    return { ...viewOfToken(row), token }
+      return row.id
+    }
+    const { result: id } = await database.do(insert, transactionId === undefined ? {} : { transactionId })
+    const made = database.view((tx) => tx.get('executortoken', id))
+    const token = texts.find((text) => hashOfToken(text) === made?.hash)
+    if (made === undefined || token === undefined)
+      throw new SlipwayError('executor_token_not_found', `token ${name} was made before, and is not there any more`)
+    return { ...viewOfToken(made), token }
   }
 
   async listExecutorTokens(): Promise<readonly ExecutorTokenView[]> {

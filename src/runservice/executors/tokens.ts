@@ -1,9 +1,10 @@
 // Tokens of executors: each belongs to one executor, is shown once and stored only as its hash.
 
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash, createHmac, randomBytes } from 'node:crypto'
 import type { ReadTransaction } from '../../datamanager/database.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
+import type { SealingKey } from '../../lib/sealing.ts'
 import type { RunserviceSchema } from '../row-types.ts'
 import type { Tx } from '../stimulus.ts'
 import type { ExecutorTokenRow } from '../types.ts'
@@ -14,6 +15,12 @@ const tokenPrefix = 'slipway-executor-'
 
 export function newTokenText(): string {
   return `${tokenPrefix}${randomBytes(32).toString('base64url')}`
+}
+
+/** What only who has the key can make of the transaction: who repeats it gets the same without its having been stored. */
+export function derivedTokenText({ bytes }: SealingKey, transactionId: string): string {
+  const mac = createHmac('sha256', bytes).update('slipway executor token\0').update(transactionId)
+  return `${tokenPrefix}${mac.digest('base64url')}`
 }
 
 export function hashOfToken(token: string): string {
