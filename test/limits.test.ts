@@ -125,6 +125,7 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   expiredTokenMs: ['configstore/tokens.test.ts', 'expired ones are removed after 30 days'],
   heldPerParent: ['configstore/secrets.test.ts', 'a project has at most 500 secrets'],
   secretKeys: ['configstore/secrets.test.ts', 'too many values'],
+  dataKeys: ['configstore/keyring.test.ts', 'at most 16 data keys'],
   secretKeyBytes: ['configstore/secrets.test.ts', 'a key that is too long'],
   variableBytes: ['configstore/variables.test.ts', 'too much of everything'],
   accessProjects: ['configstore/access.test.ts', 'many projects are looked at at once'],

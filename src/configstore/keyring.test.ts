@@ -34,6 +34,17 @@ function aStore(owner: AsyncDisposableStack) {
   return (keys: InstallationKeys) => openWorld({ dir, keys })
 }
 
+test('a store has at most 16 data keys; one that is retired makes room', async () => {
+  await using world = await openWorld()
+  const { configstore } = world
+  for (let n = 1; n < 16; n++) await configstore.rotateKey()
+  expect(await codeOf(configstore.rotateKey())).toBe('limit_exceeded')
+  const { keys } = await configstore.keyStatus()
+  expect(keys).toHaveLength(16)
+  await configstore.retireKey({ keyId: keys.find(({ isActive }) => !isActive)!.id })
+  await configstore.rotateKey()
+})
+
 test('a store opens with its key again, and not with another one', async () => {
   await using owner = new AsyncDisposableStack()
   const open = aStore(owner)

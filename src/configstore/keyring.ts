@@ -99,8 +99,14 @@ export class Keyring {
     return ids.map((id) => derive(this.#dataKey(tx, id)))
   }
 
-  /** Adds `key` and seals with it from now on. */
+  /** Adds `key` and seals with it from now on. `limit_exceeded` when there are too many. */
   rotate(tx: Tx, key: SealingKey, now: number): { readonly keyId: string } {
+    const max = limits.dataKeys.value
+    if (tx.count('datakey') >= max)
+      throw new SlipwayError(
+        'limit_exceeded',
+        `there are ${max} data keys: reseal the values and retire older ones first`,
+      )
     tx.put('datakey', key.id, wrap(this.#storeId, this.#installationKeys, key, now))
     tx.put('keyring', keyringId, keyringOf(this.#storeId, key))
     return { keyId: key.id }

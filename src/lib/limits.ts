@@ -179,6 +179,7 @@ export const limits = {
   heldPerParent: limit(500, 'count', 'A project or group with so many secrets (variables) gets no further one.'),
   secretKeys: limit(100, 'count', 'A secret with more values is refused.'),
   secretKeyBytes: limit(256, 'bytes', 'A longer name of a value of a secret is refused.'),
+  dataKeys: limit(16, 'count', 'There is no further data key before an older one is retired.'),
   variableBytes: limit(32 * KiB, 'bytes', 'A variable whose values and conditions are larger is refused.'),
   accessProjects: limit(1000, 'count', 'Permissions are looked up for at most so many projects at once.'),
   pollIntervalMs: limit(30 * seconds, 'milliseconds', 'A repository cannot be polled more often.'),

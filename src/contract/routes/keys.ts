@@ -23,7 +23,7 @@ export const keyRoutes = {
     auth: 'required',
     responses: { 201: object({ keyId: Id }) },
     repeatable: true,
-    errors: [],
+    errors: ['limit_exceeded'],
   }),
   resealValues: defineRoute({
     method: 'POST',
