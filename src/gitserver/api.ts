@@ -40,3 +40,35 @@ export function isRepositoryId(text: string): boolean {
 export function repositoryUrl(url: string, { userId, repositoryId }: RepositoryName): string {
   return `${url}${repositoriesPath}/${userId}/${repositoryId}.git`
 }
+
+/** Where the commit of a direct run is. */
+export type DirectRunSource = {
+  readonly repository: RepositoryName
+  /** Of the local repository; empty when it has none. Without credentials. */
+  readonly originUrl: string
+  /** Paths of the submodules whose commits were pushed as well. */
+  readonly submodules: readonly string[]
+}
+
+/** What a direct run carries of it; `directRunSource` reads it. */
+export function directRunAnnotations({ repository, originUrl, submodules }: DirectRunSource): Record<string, string> {
+  return {
+    local_repository: repository.repositoryId,
+    ...(originUrl === '' ? {} : { origin_url: originUrl }),
+    ...(submodules.length === 0 ? {} : { submodules: JSON.stringify(submodules) }),
+  }
+}
+
+/** Undefined for runs of other kinds. */
+export function directRunSource({
+  group,
+  annotations,
+}: {
+  readonly group: string
+  readonly annotations: Readonly<Record<string, string>>
+}): DirectRunSource | undefined {
+  const [, type, userId = ''] = group.split('/')
+  const { local_repository: repositoryId = '', origin_url: originUrl = '', submodules = '[]' } = annotations
+  if (type !== 'user' || !isRepositoryId(repositoryId)) return undefined
+  return { repository: { userId, repositoryId }, originUrl, submodules: JSON.parse(submodules) as readonly string[] }
+}

@@ -17,12 +17,18 @@ import type { SecretResolver } from './secret-resolver.ts'
 import { type GraphCache, getRun, loadConfigTasks } from './stimulus.ts'
 import type { ExecutorTask, RunConfigRow } from './types.ts'
 
+/** `task`: what the access is for, and how long. */
+export type CloneAccess = (
+  config: RunConfigRow,
+  task: Pick<ExecutorTask, 'runId' | 'runTaskId'>,
+) => Promise<GitAccessOptions | undefined>
+
 export type OrderContext = Sealing & {
   readonly graphs: GraphCache
   /** Where clone steps of a run fetch from. */
   readonly cloneSource: (config: RunConfigRow) => CloneSource
   /** How clone steps log in there; asked each time an order with one is sent, never stored. None by default. */
-  readonly cloneAccess?: (config: RunConfigRow) => Promise<GitAccessOptions | undefined>
+  readonly cloneAccess?: CloneAccess
   /** Where secrets are kept that were not sealed with the run. None by default. */
   readonly secretResolver?: SecretResolver
 }

@@ -126,7 +126,7 @@ export class OrderPreparation implements AsyncDisposable {
       refs.length === 0
         ? undefined
         : secretResolver?.lookUp({ group: config.group, trust: config.trust, refs }, signal),
-      needs.access ? cloneAccess?.(config) : undefined,
+      needs.access ? cloneAccess?.(config, order) : undefined,
     ])
     const [found, access] = await Promise.race([answers, rejectedOn(signal)])
     if (found !== undefined)

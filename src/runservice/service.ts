@@ -5,7 +5,6 @@ import type { Coordination } from '../coordination/coordination.ts'
 import type { Database, Position, ReadTransaction } from '../datamanager/database.ts'
 import type { Clock } from '../lib/clock.ts'
 import { invariant, isSlipwayError, SlipwayError } from '../lib/errors.ts'
-import type { GitAccessOptions } from '../lib/git-access.ts'
 import type { Logger } from '../lib/log.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
@@ -34,6 +33,7 @@ import { findRuns } from './find-runs.ts'
 import type { LogExtent, LogGroups, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
 import { SharedLogs, serveInstanceLogs } from './logs/shared-logs.ts'
+import type { CloneAccess } from './make-order.ts'
 import { cleanLeftFound } from './order-secrets.ts'
 import { cleanRemovedOwners, isOfRemovedOwner } from './removed-owners.ts'
 import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention.ts'
@@ -96,7 +96,7 @@ export type RunserviceComponents = {
   /** Where clone steps of a run fetch from. */
   readonly cloneSource: (config: RunConfigRow) => CloneSource
   /** How clone steps log in there; asked each time an order with one is sent. None by default. */
-  readonly cloneAccess?: (config: RunConfigRow) => Promise<GitAccessOptions | undefined>
+  readonly cloneAccess?: CloneAccess
   /** Where secrets are kept that are not sealed with their run. None by default. */
   readonly secretResolver?: SecretResolver
   /** Where instances meet. Without it executors are in this process, and none is ever declared lost. */

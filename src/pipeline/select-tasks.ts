@@ -1,17 +1,18 @@
 // `--task`: the tasks named, and everything they depend on.
 
 import { SlipwayError } from '../lib/errors.ts'
-import type { Config, ConfigRun } from '../pipeline/config/config.ts'
+import type { Config, ConfigRun } from './config/config.ts'
 
 /** A definition may have thousands. */
 const namesListedMax = 20
 
-/** The config reduced to those tasks; runs without one of them are left out. `usage` for a name that no run has. */
+/** The config reduced to those tasks; runs without one of them are left out. `request_invalid` for a name that no run has. */
 export function selectTasks(config: Config, names: readonly string[]): Config {
   if (names.length === 0) return config
   const all = [...new Set(config.runs.flatMap((run) => run.tasks.map((task) => task.name)))]
   const unknown = names.filter((name) => !all.includes(name))
-  if (unknown.length > 0) throw new SlipwayError('usage', `no task ${quoted(unknown)}; there are ${listed(all)}`)
+  if (unknown.length > 0)
+    throw new SlipwayError('request_invalid', `no task ${quoted(unknown)}; there are ${listed(all)}`)
   return { ...config, runs: config.runs.map((run) => selectInRun(run, names)).filter((run) => run.tasks.length > 0) }
 }
 
