@@ -108,12 +108,9 @@ type RunSearch = { readonly view?: 'graph' | 'timeline' | 'tasks' | undefined }
 const runSearch = (search: Record<string, unknown>): RunSearch => ({
   view: oneOf(['graph', 'timeline', 'tasks'], search.view),
 })
-/** `lines`: `12` or `12-20`. */
-type TaskSearch = { readonly step?: string | undefined; readonly lines?: string | undefined }
-const taskSearch = (search: Record<string, unknown>): TaskSearch => ({
-  step: text(search.step),
-  lines: text(search.lines),
-})
+/** Lines of the log of the step are named behind `#`: `L12`, `L12-L20`. */
+type TaskSearch = { readonly step?: string | undefined }
+const taskSearch = (search: Record<string, unknown>): TaskSearch => ({ step: text(search.step) })
 
 /** Runs of public projects are open to everybody, so these ask nobody to log in first. */
 const projectRun = createRoute({

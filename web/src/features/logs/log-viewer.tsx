@@ -1,337 +1,350 @@
-// One log. Only the lines in sight are drawn; it stays with the end of a log that grows until one scrolls up.
+// One log of any length. Only the lines in sight are there and drawn; it stays with the end of a log that grows until one scrolls up.
 
 import './logs.css'
-import { useVirtualizer } from '@tanstack/react-virtual'
-import { type MouseEvent, memo, useEffect, useMemo, useRef, useState } from 'react'
-import { addressOf } from '../../../../src/contract/client.ts'
-import { routes } from '../../../../src/contract/routes.ts'
+import { type MouseEvent, type PointerEvent, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import { Button } from '../../ui/button.tsx'
 import { Icon } from '../../ui/icon.tsx'
 import { Loading, Problem, Stale } from '../../ui/load-state.tsx'
-import { type LineRange, type LogLines, parseRange, rangeText } from './log-lines.ts'
-import type { Span, Style } from './terminal-text.ts'
-import { isNoLog, useLog } from './use-log.ts'
-
-const lineHeightPx = 20
-/** So near to the end one is at it. */
-const atEndPx = 30
-/** Lines searched before the page gets to draw again. */
-const searchedAtOnce = 20_000
-/** Of one line; more is in the download. */
-const shownCharactersMax = 5000
+import { type LineRange, parseRange, rangeText } from './line-range.ts'
+import { lineTime, rememberedTimeMode, rememberTimeMode, timeModes } from './line-time.ts'
+import type { LogGroup } from './log-groups.ts'
+import { LogText } from './log-line.tsx'
+import { LogTools } from './log-tools.tsx'
+import { RowLayout } from './row-layout.ts'
+import { isNoLog, type OpenLog, useLog } from './use-log.ts'
+import { useLogErrors, useLogGroups, useLogSearch } from './use-log-marks.ts'
+import { useRows } from './use-rows.ts'
 
 type Props = {
   readonly runId: string
   readonly taskId: string
   readonly log: string
   readonly label: string
-  /** As the address has it: `12-20`. */
+  /** When the step began: elapsed times count from there. */
+  readonly startedAt: string | undefined
+  /** As the address has it: `L12-L20`. */
   readonly lines: string | undefined
   readonly onLines: (lines: string | undefined) => void
   readonly addressOfLines: (lines: string) => string
 }
 
-export function LogViewer({ runId, taskId, log, label, lines: chosenText, onLines, addressOfLines }: Props) {
-  const { lines, revision, isComplete, connection, error } = useLog(runId, taskId, log)
-  const [isWrapped, setWrapped] = useState(false)
-  const chosen = parseRange(chosenText)
-  const scroller = useRef<HTMLDivElement>(null)
-  const count = lines.count
-  const rows = useVirtualizer({
-    count,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => lineHeightPx,
-    overscan: 30,
-  })
-  const { content, isAtEnd, setAtEnd, handlers } = useTail(scroller, chosen === undefined)
-  const goTo = (index: number) => {
-    setAtEnd(false)
-    rows.scrollToIndex(index, { align: 'center' })
-  }
-  const search = useSearch(lines, { revision, goTo })
-  useChosenOnce(chosen, count, goTo)
-  const [wantsError, setWantsError] = useState(false)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `revision` says that lines came
-  useEffect(() => {
-    if (!wantsError) return
-    const at = lines.findError()
-    if (at !== undefined) goTo(at)
-    if (at !== undefined || isComplete) setWantsError(false)
-  }, [wantsError, revision, isComplete])
-
-  if (isNoLog(error))
+export function LogViewer(props: Props) {
+  const opened = useLog(props)
+  if (isNoLog(opened.error))
     return <div className="panel log-note">There is no log: the step was never begun, or its log was removed.</div>
-  if (error !== undefined) return <Problem error={error} title="Cannot show the log" />
-  const choose = (event: MouseEvent, line: number) => {
-    event.preventDefault()
-    onLines(
-      rangeText(
-        event.shiftKey && chosen !== undefined
-          ? { first: Math.min(chosen.first, line), last: Math.max(chosen.first, line) }
-          : { first: line, last: line },
-      ),
-    )
+  if (opened.error !== undefined) return <Problem error={opened.error} title="Cannot show the log" />
+  return <OpenedLog {...props} opened={opened} />
+}
+
+function OpenedLog({ opened, label, startedAt, lines: chosenText, onLines, addressOfLines, ...address }: OpenedProps) {
+  const { book, isOpen, isComplete, sizeBytes, connection, show } = opened
+  const { lineCount } = book
+  const growing = { isOpen, isComplete, lineCount }
+  const chosen = parseRange(chosenText)
+  const [isWrapped, setWrapped] = useState(false)
+  const [times, setTimes] = useState(rememberedTimeMode)
+  const [text, setText] = useState('')
+  const [isCaseSensitive, setCaseSensitive] = useState(false)
+  const [current, setCurrent] = useState(0)
+  const [errorAt, setErrorAt] = useState<number>()
+  const scroller = useRef<HTMLElement>(null)
+  const content = useRef<HTMLDivElement>(null)
+  const input = useRef<HTMLInputElement>(null)
+
+  const groups = useLogGroups(address, growing, sizeBytes)
+  const folds = useFolds(groups, isComplete)
+  const layout = useMemo(() => new RowLayout(lineCount, folds.hidden), [lineCount, folds.hidden])
+  const rows = useRows(scroller, content, {
+    rowCount: layout.rowCount,
+    isWrapped,
+    startsAtEnd: chosen === undefined,
+    layoutKey: `${isWrapped} ${folds.key} ${times}`,
+  })
+  const target = useRef<number>(undefined)
+  const goTo = (line: number) => {
+    if (folds.reveal(line)) target.current = line
+    rows.goToRow(layout.rowOf(line))
   }
+  // Unfolding moves rows: one goes to the line where it is after that.
+  useLayoutEffect(() => {
+    if (target.current === undefined) return
+    rows.goToRow(layout.rowOf(target.current))
+    target.current = undefined
+  }, [layout, rows.goToRow])
+
+  const search = useLogSearch(address, { text, isCaseSensitive }, growing, (line) => {
+    setCurrent(0)
+    goTo(line)
+  })
+  const errors = useLogErrors(address, growing)
+  const step = (by: 1 | -1) => {
+    const { found } = search
+    if (found.length === 0) return
+    const next = (current + by + found.length) % found.length
+    setCurrent(next)
+    goTo(found[next]!)
+  }
+  const nextError = () => {
+    const next = errorAt === undefined ? 0 : (errorAt + 1) % errors.length
+    setErrorAt(next)
+    goTo(errors[next]!)
+  }
+  useChosenOnce(chosen, isOpen, goTo)
+
+  const shown = rows.rows
+  const firstLine = shown.length === 0 ? 0 : layout.lineOf(shown[0]!.row)
+  const lastLine = shown.length === 0 ? 0 : layout.lineOf(shown.at(-1)!.row)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `revision` says that lines came or went
+  useEffect(() => {
+    if (isOpen) show(firstLine, lastLine)
+  }, [isOpen, show, firstLine, lastLine, opened.revision])
+  useLayoutEffect(() => {
+    if (!isWrapped || content.current === null) return
+    const drawn = [...content.current.children] as HTMLElement[]
+    rows.measure(drawn.map((element) => ({ row: Number(element.dataset.row), heightPx: element.offsetHeight })))
+  })
+
+  const matches = useMemo(() => new Set(search.found), [search.found])
+  const currentLine = search.found[current]
+  const errorLine = errorAt === undefined ? undefined : errors[errorAt]
+  const choice = useChoice(chosen, onLines)
+  const toggle = (group: LogGroup) => {
+    // What was pressed stays where it is.
+    rows.setAtEnd(false)
+    folds.toggle(group)
+  }
+  const onKey = (event: React.KeyboardEvent) => {
+    rows.handlers.onKeyDown(event)
+    const isFind = (event.ctrlKey || event.metaKey) && event.key === 'f'
+    if (!isFind && event.key !== '/') return
+    // What the browser finds is what is drawn; here all of the log is searched.
+    event.preventDefault()
+    input.current?.focus()
+    input.current?.select()
+  }
+  const start = startedAt === undefined ? (book.line(0)?.at ?? 0) : Date.parse(startedAt)
   return (
-    <div className="log" {...(isWrapped ? { 'data-wrap': '' } : {})}>
-      <div className="log-tools">
-        <input
-          className="input"
-          type="search"
-          placeholder="Search the log"
-          aria-label="Search the log"
-          value={search.text}
-          onChange={({ target }) => search.setText(target.value)}
-          onKeyDown={search.onKey}
-        />
-        <span className="count" role="status">
-          {search.text === ''
-            ? `${count.toLocaleString('en')} lines`
-            : search.isSearching
-              ? 'searching…'
-              : `${search.found.length === 0 ? 0 : search.current + 1} of ${search.found.length}`}
-        </span>
-        <Button
-          size="small"
-          icon="up"
-          aria-label="Previous match"
-          disabled={search.found.length === 0}
-          onClick={() => search.step(-1)}
-        />
-        <Button
-          size="small"
-          icon="down"
-          aria-label="Next match"
-          disabled={search.found.length === 0}
-          onClick={() => search.step(1)}
-        />
-        <span className="grow" />
-        <Button size="small" onClick={() => setWantsError(true)}>
-          First error
-        </Button>
-        <Button size="small" aria-pressed={isWrapped} onClick={() => setWrapped(!isWrapped)}>
-          Wrap
-        </Button>
-        <Button size="small" aria-pressed={isAtEnd && !isComplete} onClick={() => setAtEnd(true)}>
-          {isComplete ? 'End' : 'Follow'}
-        </Button>
-        <a
-          className="button"
-          data-size="small"
-          href={addressOf(routes.readLog, { params: { runId, taskId, log }, query: { download: true } })}
-          download
-        >
-          <Icon name="download" /> Download
-        </a>
-      </div>
+    <div
+      className="log"
+      {...(isWrapped ? { 'data-wrap': '' } : {})}
+      {...(times === 'none' ? {} : { 'data-times': '' })}
+      {...(groups.length === 0 ? {} : { 'data-groups': '' })}
+    >
+      <LogTools
+        address={address}
+        input={input}
+        text={text}
+        onText={setText}
+        isCaseSensitive={isCaseSensitive}
+        onCaseSensitive={setCaseSensitive}
+        search={search}
+        current={current}
+        onStep={step}
+        lineCount={lineCount}
+        sizeBytes={sizeBytes}
+        errorCount={errors.length}
+        errorAt={errorAt}
+        onError={nextError}
+        isWrapped={isWrapped}
+        onWrapped={setWrapped}
+        times={times}
+        onTimes={() => {
+          const next = timeModes[(timeModes.indexOf(times) + 1) % timeModes.length]!
+          rememberTimeMode(next)
+          setTimes(next)
+        }}
+        folds={groups.length === 0 ? 'none' : folds.isAllFolded ? 'all folded' : 'some open'}
+        onFolds={folds.toggleAll}
+        isComplete={isComplete}
+        isAtEnd={rows.isAtEnd}
+        onEnd={() => rows.setAtEnd(true)}
+      />
       {connection === 'lost' && !isComplete ? (
         <Stale>The connection is lost. The log goes on where it was, by itself.</Stale>
       ) : null}
-      <section className="log-scroll" ref={scroller} tabIndex={0} aria-label={label} {...handlers}>
-        {count === 0 ? (
+      {chosen === undefined ? null : <Chosen range={chosen} addressOf={addressOfLines} onClear={choice.clear} />}
+      <section
+        className="log-scroll"
+        ref={scroller}
+        tabIndex={0}
+        aria-label={label}
+        {...rows.handlers}
+        onKeyDown={onKey}
+      >
+        {lineCount === 0 ? (
           isComplete ? (
             <p className="log-note">The step wrote nothing.</p>
           ) : (
             <Loading what="the log" lines={6} />
           )
         ) : null}
-        <div ref={content} style={{ height: rows.getTotalSize(), position: 'relative' }}>
-          {rows.getVirtualItems().map(({ index, start }) => {
-            const line = index + 1
-            const isChosen = chosen !== undefined && line >= chosen.first && line <= chosen.last
+        <div ref={content} style={{ height: rows.scrolledPx, position: 'relative' }}>
+          {shown.map(({ row, y }) => {
+            const line = layout.lineOf(row)
+            const number = line + 1
+            const head = folds.headOf(line)
+            const isChosen = chosen !== undefined && number >= chosen.first && number <= chosen.last
             return (
               <div
-                key={index}
+                key={line}
                 className="log-line"
-                data-index={index}
-                ref={isWrapped ? rows.measureElement : undefined}
-                style={{ transform: `translateY(${start}px)` }}
+                data-row={row}
+                style={{ transform: `translateY(${y}px)` }}
                 {...(isChosen ? { 'data-chosen': '' } : {})}
-                {...(search.isFound(index) ? { 'data-found': '' } : {})}
-                {...(search.found[search.current] === index ? { 'data-current': '' } : {})}
+                {...(matches.has(line) ? { 'data-found': '' } : {})}
+                {...(currentLine === line || errorLine === line ? { 'data-current': '' } : {})}
+                {...(head === undefined ? {} : { 'data-head': head.kind })}
               >
                 <a
-                  href={addressOfLines(String(line))}
-                  aria-label={`Link to line ${line}`}
+                  href={addressOfLines(rangeText({ first: number, last: number }))}
+                  aria-label={`Link to line ${number}`}
                   tabIndex={-1}
-                  onClick={(event) => choose(event, line)}
+                  draggable={false}
+                  {...choice.handlers(number)}
                 >
-                  {line}
+                  {number}
                 </a>
-                <Line lines={lines} index={index} raw={lines.raw(index)} />
+                {times === 'none' ? null : (
+                  <span className="log-time">{lineTime(book.line(line)?.at ?? 0, times, start)}</span>
+                )}
+                {groups.length === 0 ? null : <Fold head={head} onToggle={toggle} isOpen={folds.isOpen} />}
+                <LogText book={book} line={line} searched={text} isCaseSensitive={isCaseSensitive} />
               </div>
             )
           })}
         </div>
-        {lines.isFull ? <p className="log-note">The rest of this log is too long for a page: download it.</p> : null}
       </section>
     </div>
   )
 }
 
-const Line = memo(
-  function Line({ lines, index }: { readonly lines: LogLines; readonly index: number; readonly raw: string }) {
-    return (
-      <span className="log-text">
-        {cutSpans(lines.spans(index)).map(({ text, style }, at) => drawn(text, style, at))}
-      </span>
-    )
-  },
-  (before, after) => before.lines === after.lines && before.index === after.index && before.raw === after.raw,
-)
+type OpenedProps = Props & { readonly opened: OpenLog }
 
-function cutSpans(spans: readonly Span[]): readonly Span[] {
-  const cut: Span[] = []
-  let left = shownCharactersMax
-  for (const { text, style } of spans) {
-    cut.push({ text: text.slice(0, left), style })
-    left -= text.length
-    if (left <= 0) return [...cut, { text: ' … cut here', style: { dim: true } }]
-  }
-  return cut
-}
-
-function drawn(text: string, style: Style, key: number) {
-  const classes = classesOf(style)
-  const { ink, ground } = style
-  const colours = {
-    ...(typeof ink === 'string' ? { color: ink } : {}),
-    ...(typeof ground === 'string' ? { background: ground } : {}),
-  }
-  if (classes === '' && Object.keys(colours).length === 0) return text
+function Fold({
+  head,
+  onToggle,
+  isOpen,
+}: {
+  readonly head: LogGroup | undefined
+  readonly onToggle: (group: LogGroup) => void
+  readonly isOpen: (group: LogGroup) => boolean
+}) {
+  if (head === undefined) return <span className="log-fold" />
+  const open = isOpen(head)
+  const count = head.last - head.head
   return (
-    <span key={key} className={classes} style={colours}>
-      {text}
-    </span>
+    <button
+      type="button"
+      className="log-fold"
+      aria-expanded={open}
+      aria-label={`${open ? 'Fold' : 'Unfold'} ${count} ${count === 1 ? 'line' : 'lines'}`}
+      title={`${count} ${count === 1 ? 'line' : 'lines'}`}
+      onClick={() => onToggle(head)}
+    >
+      <Icon name={open ? 'down' : 'right'} />
+    </button>
   )
 }
 
-function classesOf(style: Style): string {
-  const names: string[] = (['bold', 'dim', 'italic', 'underline', 'strike', 'inverse'] as const).filter(
-    (name) => style[name],
-  )
-  if (typeof style.ink === 'number') names.push(`c${style.ink}`)
-  if (typeof style.ground === 'number') names.push(`g${style.ground}`)
-  return names.join(' ')
-}
-
-/**
- * Whether one is at the end and stays there. Only what a person does leaves the end (wheel, keys, touch, the scroll bar): positions
- * alone would not tell that from lines that came. Scrolling back to the end takes it up again.
- */
-function useTail(scroller: React.RefObject<HTMLDivElement | null>, startsAtEnd: boolean) {
-  const content = useRef<HTMLDivElement>(null)
-  const [isAtEnd, setShown] = useState(startsAtEnd)
-  // What counts is the height on the page, which changes when the virtual list draws, not when lines come: so it is observed there.
-  const stays = useRef(startsAtEnd)
-  const lastTop = useRef(0)
-  const setAtEnd = (to: boolean) => {
-    stays.current = to
-    setShown(to)
-    if (to && scroller.current !== null) scroller.current.scrollTop = scroller.current.scrollHeight
+function Chosen({
+  range,
+  addressOf,
+  onClear,
+}: {
+  readonly range: LineRange
+  readonly addressOf: (lines: string) => string
+  readonly onClear: () => void
+}) {
+  const [isCopied, setCopied] = useState(false)
+  const count = range.last - range.first + 1
+  const copy = async () => {
+    await navigator.clipboard?.writeText(new URL(addressOf(rangeText(range)), location.href).href)
+    setCopied(true)
+    setTimeout(() => setCopied(false), 2000)
   }
-  useEffect(() => {
-    const [frame, inner] = [scroller.current, content.current]
-    if (frame === null || inner === null) return
-    const observer = new ResizeObserver(() => {
-      if (stays.current) frame.scrollTop = frame.scrollHeight
-    })
-    observer.observe(inner)
-    return () => observer.disconnect()
-  }, [scroller])
-  const leave = () => setAtEnd(false)
+  return (
+    <div className="log-chosen">
+      <span>
+        {count === 1
+          ? `Line ${range.first}`
+          : `Lines ${range.first} to ${range.last}, ${count.toLocaleString('en')} of them`}
+      </span>
+      <Button size="small" icon="copy" onClick={() => void copy()}>
+        {isCopied ? 'Copied' : 'Copy the link'}
+      </Button>
+      <Button size="small" kind="quiet" onClick={onClear}>
+        Clear
+      </Button>
+    </div>
+  )
+}
+
+/** Groups of a log that is complete begin folded, as those who mark them expect; commands, and what is being written, open. */
+function useFolds(groups: readonly LogGroup[], isComplete: boolean) {
+  /** Those that are not as they begin, by their first line. */
+  const [turned, setTurned] = useState<ReadonlySet<number>>(new Set())
+  const heads = useMemo(() => new Map(groups.map((group) => [group.head, group])), [groups])
+  const isOpen = (group: LogGroup) => (group.kind === 'command' || !isComplete) !== turned.has(group.head)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `isOpen` is made of these
+  const hidden = useMemo(
+    () => groups.filter((group) => !isOpen(group)).map(({ head, last }) => ({ first: head + 1, last })),
+    [groups, turned, isComplete],
+  )
+  const turn = (changed: readonly LogGroup[]) => {
+    if (changed.length === 0) return
+    const next = new Set(turned)
+    for (const { head } of changed) if (!next.delete(head)) next.add(head)
+    setTurned(next)
+  }
+  const isAllFolded = groups.length > 0 && groups.every((group) => !isOpen(group))
   return {
-    content,
-    isAtEnd,
-    setAtEnd,
-    handlers: {
-      onScroll: () => {
-        const element = scroller.current
-        if (element === null) return
-        const isDown = element.scrollTop > lastTop.current
-        lastTop.current = element.scrollTop
-        if (isDown && element.scrollHeight - element.scrollTop - element.clientHeight < atEndPx) setAtEnd(true)
-      },
-      onWheel: (event: React.WheelEvent) => {
-        if (event.deltaY < 0) leave()
-      },
-      onTouchMove: leave,
-      onKeyDown: (event: React.KeyboardEvent) => {
-        if (['ArrowUp', 'PageUp', 'Home'].includes(event.key)) leave()
-      },
-      onPointerDown: (event: React.PointerEvent) => {
-        if (event.target === scroller.current) leave()
-      },
+    hidden,
+    key: hidden.length === 0 ? 0 : `${hidden.length} ${hidden[0]!.first} ${hidden.at(-1)!.first}`,
+    isOpen,
+    isAllFolded,
+    headOf: (line: number) => heads.get(line),
+    toggle: (group: LogGroup) => turn([group]),
+    toggleAll: () => turn(groups.filter((group) => isOpen(group) !== isAllFolded)),
+    /** Opens what hides a line; answers whether something did. */
+    reveal: (line: number) => {
+      const hiding = groups.filter((group) => line > group.head && line <= group.last && !isOpen(group))
+      turn(hiding)
+      return hiding.length > 0
     },
   }
 }
 
-/** When the address names lines, they are brought into sight as soon as they are there; once. */
-function useChosenOnce(chosen: LineRange | undefined, count: number, goTo: (index: number) => void): void {
+/** Choosing lines by their numbers: a click, a click with Shift to the other end, or pulling over them. */
+function useChoice(chosen: LineRange | undefined, onLines: (lines: string | undefined) => void) {
+  const pulled = useRef<number>(undefined)
+  const choose = (first: number, last: number) =>
+    onLines(rangeText({ first: Math.min(first, last), last: Math.max(first, last) }))
+  return {
+    clear: () => onLines(undefined),
+    handlers: (number: number) => ({
+      onClick: (event: MouseEvent) => {
+        event.preventDefault()
+        if (event.shiftKey && chosen !== undefined) choose(chosen.first, number)
+        else if (chosen === undefined || pulled.current === undefined || pulled.current === number)
+          choose(number, number)
+        pulled.current = undefined
+      },
+      onPointerDown: (event: PointerEvent) => {
+        pulled.current = event.button === 0 && !event.shiftKey ? number : undefined
+      },
+      onPointerEnter: (event: PointerEvent) => {
+        if (event.buttons === 1 && pulled.current !== undefined) choose(pulled.current, number)
+      },
+    }),
+  }
+}
+
+/** When the address names lines, they are brought into sight as soon as the log is open; once. */
+function useChosenOnce(chosen: LineRange | undefined, isOpen: boolean, goTo: (line: number) => void): void {
   const isDone = useRef(chosen === undefined)
   useEffect(() => {
-    if (isDone.current || chosen === undefined || count < chosen.first) return
+    if (isDone.current || chosen === undefined || !isOpen) return
     isDone.current = true
     goTo(chosen.first - 1)
   })
-}
-
-function useSearch(
-  lines: LogLines,
-  { revision, goTo }: { readonly revision: number; readonly goTo: (index: number) => void },
-) {
-  const [text, setText] = useState('')
-  const [found, setFound] = useState<readonly number[]>([])
-  const [current, setCurrent] = useState(0)
-  const [isSearching, setSearching] = useState(false)
-  const searched = useRef({ text: '', lines, to: 0 })
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `revision` says that lines came
-  useEffect(() => {
-    const isNew = searched.current.text !== text || searched.current.lines !== lines
-    if (isNew) {
-      searched.current = { text, lines, to: 0 }
-      setFound([])
-      setCurrent(0)
-    }
-    if (text === '') return
-    let timer: ReturnType<typeof setTimeout>
-    let isFirst = isNew
-    setSearching(true)
-    const next = () => {
-      const from = searched.current.to
-      const to = Math.min(lines.count, from + searchedAtOnce)
-      const more = lines.find(text, from, to)
-      // The last line may grow; it is looked at again.
-      searched.current.to = to === lines.count ? Math.max(from, to - 1) : to
-      if (more.length > 0) setFound((old) => [...old, ...more.filter((index) => index > (old.at(-1) ?? -1))])
-      if (isFirst && more[0] !== undefined) {
-        isFirst = false
-        goTo(more[0])
-      }
-      if (to < lines.count) timer = setTimeout(next)
-      else setSearching(false)
-    }
-    timer = setTimeout(next, isNew ? 120 : 0)
-    return () => clearTimeout(timer)
-  }, [text, lines, revision])
-  const set = useMemo(() => new Set(found), [found])
-  const step = (by: number) => {
-    if (found.length === 0) return
-    const next = (current + by + found.length) % found.length
-    setCurrent(next)
-    goTo(found[next]!)
-  }
-  return {
-    text,
-    setText,
-    found,
-    current,
-    isSearching,
-    isFound: (index: number) => set.has(index),
-    step,
-    onKey: (event: React.KeyboardEvent) => {
-      if (event.key === 'Enter') step(event.shiftKey ? -1 : 1)
-      else if (event.key === 'Escape') setText('')
-    },
-  }
 }

@@ -33,12 +33,14 @@ type TaskProps = Props & { readonly taskId: string; readonly step?: string; read
 
 export function TaskLink({ owner, number, taskId, step, lines, children, className }: TaskProps) {
   const look = className === undefined ? {} : { className }
-  const search = { step, lines }
+  const search = { step }
+  const place = lines === undefined ? {} : { hash: lines }
   return owner.type === 'project' ? (
     <Link
       to="/projects/$project/runs/$number/tasks/$task"
       params={{ project: addressOfPath(owner.ref), number: String(number), task: taskId }}
       search={search}
+      {...place}
       {...look}
     >
       {children}
@@ -48,6 +50,7 @@ export function TaskLink({ owner, number, taskId, step, lines, children, classNa
       to="/users/$user/runs/$number/tasks/$task"
       params={{ user: owner.ref, number: String(number), task: taskId }}
       search={search}
+      {...place}
       {...look}
     >
       {children}

@@ -1,6 +1,6 @@
 import '../logs/logs.css'
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { Link, useLocation, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { useEffect, useRef } from 'react'
 import type { Run, Task } from '../../api/types.ts'
 import { titleMark, usePageTitle, useStateIcon } from '../../app/page-head.ts'
@@ -92,13 +92,14 @@ function TaskBody({ run, taskId, toldAt }: BodyProps) {
 }
 
 function Steps({ run, task }: { readonly run: Run; readonly task: Task }) {
-  const { step: chosen, lines } = useSearch({ strict: false }) as { readonly step?: string; readonly lines?: string }
+  const { step: chosen } = useSearch({ strict: false }) as { readonly step?: string }
+  const { hash } = useLocation()
   const navigate = useNavigate()
   const steps = stepsOf(task)
   const log = steps.some((one) => one.log === chosen) ? chosen! : interestingStep(task)
   const shown = steps.find((one) => one.log === log)!.step
   const hasBegun = shown.phase !== 'notstarted' && shown.phase !== 'cancelled'
-  const searchOf = (to: { readonly step: string; readonly lines: string | undefined }) => to as never
+  const searchOf = (to: string) => ({ step: to }) as never
   return (
     <div className="task-layout">
       <div className="stack">
@@ -107,7 +108,7 @@ function Steps({ run, task }: { readonly run: Run; readonly task: Task }) {
             <Link
               key={name}
               to="."
-              search={searchOf({ step: name, lines: undefined })}
+              search={searchOf(name)}
               replace
               className="step"
               data-state={step.phase}
@@ -146,11 +147,19 @@ function Steps({ run, task }: { readonly run: Run; readonly task: Task }) {
             taskId={task.id}
             log={log}
             label={`Log of ${shown.name}`}
-            lines={lines}
-            onLines={(to) =>
-              void navigate({ to: '.', search: searchOf({ step: log, lines: to }), replace: true, resetScroll: false })
+            startedAt={shown.startedAt}
+            lines={hash}
+            onLines={(to = '') =>
+              void navigate({
+                to: '.',
+                search: searchOf(log),
+                hash: to,
+                replace: true,
+                resetScroll: false,
+                hashScrollIntoView: false,
+              })
             }
-            addressOfLines={(to) => `?step=${log}&lines=${to}`}
+            addressOfLines={(to) => `?step=${log}#${to}`}
           />
         ) : (
           <div className="panel log-note">

@@ -120,7 +120,7 @@ function useOpenTask(run: Run, owner: OwnerRef): (taskId: string) => void {
   const number = String(run.number)
   return useCallback(
     (task: string) => {
-      const search = { step: undefined, lines: undefined }
+      const search = { step: undefined }
       if (owner.type === 'project')
         void navigate({
           to: '/projects/$project/runs/$number/tasks/$task',

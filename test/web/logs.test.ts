@@ -1,0 +1,191 @@
+// Logs as people read them: long ones, parts of them, what broke in them.
+
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { logIn, openBrowser, openPage } from './browser.ts'
+import { UiWorld } from './ui-world.ts'
+
+let browser: Browser & AsyncDisposable
+let world: UiWorld
+let projectId: string
+const paths = new Map<string, string>()
+
+/** More than browsers scroll as it is; errors, groups and colours are in it. */
+const scripts = {
+  long: 'seq -f "%.0f: a line of a very long log" 500000; echo "error: only here"; seq -f "%.0f: the rest" 100000',
+  parts: [
+    'echo before',
+    'echo "::group::Install packages"; seq -f "package %.0f" 40; echo "::endgroup::"',
+    'echo between',
+    'echo "##[group]Test"; echo "fatal: no such test"; echo "##[endgroup]"',
+    'printf "\\033[31mred\\nstill red\\033[0m\\n10%%\\r50%%\\r100%%\\n"',
+  ].join('; '),
+  shell: 'set -x; echo one; echo two',
+} as const
+
+beforeAll(async () => {
+  browser = await openBrowser()
+  world = await UiWorld.open()
+  projectId = await world.createProject('web')
+  const tasks = Object.fromEntries(Object.entries(scripts).map(([name, run]) => [name, { run }]))
+  const { id, number } = await world.createRun(projectId, tasks)
+  const run = await world.untilFinished(id)
+  expect(run.result).toBe('success')
+  for (const task of run.tasks) paths.set(task.name, `/projects/user.ann.web/runs/${number}/tasks/${task.id}?step=0`)
+}, 120_000)
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]()
+  await browser?.[Symbol.asyncDispose]()
+})
+
+async function withLog(name: keyof typeof scripts, act: (page: Page) => Promise<void>, place = ''): Promise<void> {
+  const { page, context, complaints } = await openPage(browser, world.server.url)
+  try {
+    await logIn(page)
+    await page.goto(`${paths.get(name)}${place}`)
+    await page.locator('.log-line').first().waitFor()
+    await act(page)
+    expect(complaints).toEqual([])
+  } finally {
+    await context.close()
+  }
+}
+
+const inSight = (page: Page, text: string) => page.locator('.log-line').getByText(text, { exact: true })
+
+test('a log of 600,001 lines opens at its end, and goes to its beginning, its middle and its only error', {
+  timeout: 60_000,
+}, async () => {
+  await withLog('long', async (page) => {
+    await inSight(page, '100000: the rest').waitFor()
+    await page.getByText('600,001 lines ·').waitFor()
+    await page.evaluate('document.querySelector(".log-scroll").scrollTop = 0')
+    await inSight(page, '1: a line of a very long log').waitFor()
+    await page.evaluate(
+      '(() => { const e = document.querySelector(".log-scroll"); e.scrollTop = e.scrollHeight / 2 })()',
+    )
+    await page
+      .locator('.log-line')
+      .getByText(/^(299|300|301)\d{3}: a line of a very long log$/)
+      .first()
+      .waitFor()
+    await page.getByRole('button', { name: 'First error' }).click()
+    await page.locator('.log-line[data-current]').getByText('error: only here').waitFor()
+    await page.getByRole('button', { name: 'End' }).click()
+    await inSight(page, '100000: the rest').waitFor()
+    expect(await page.locator('.log-line').count()).toBeLessThan(200)
+  })
+})
+
+test('in a very long log the wheel moves by lines', { timeout: 60_000 }, async () => {
+  await withLog(
+    'long',
+    async (page) => {
+      await inSight(page, '250000: a line of a very long log').waitFor()
+      await page.locator('.log-scroll').hover()
+      const first = () =>
+        page.evaluate<number>(`(() => {
+          const frame = document.querySelector('.log-scroll').getBoundingClientRect()
+          const lines = [...document.querySelectorAll('.log-line')]
+          const shown = lines.find((line) => line.getBoundingClientRect().top >= frame.top)
+          return Number(shown.querySelector('a').textContent)
+        })()`)
+      const before = await first()
+      await page.mouse.wheel(0, 200)
+      await expect.poll(first).toBe(before + 10)
+      await page.waitForTimeout(400) // the scroll bar settles
+      expect(await first()).toBe(before + 10)
+      await page.mouse.wheel(0, -400)
+      await expect.poll(first).toBe(before - 10)
+    },
+    '#L250000',
+  )
+})
+
+test('a search finds all there is and steps through it', { timeout: 60_000 }, async () => {
+  await withLog('long', async (page) => {
+    await page.locator('.log-scroll').press('/')
+    await page.keyboard.type('12345: A LINE')
+    await page.getByText('1 of 5', { exact: true }).waitFor()
+    await page.locator('.log-line[data-current]').getByText('12345: a line of').waitFor()
+    await page.keyboard.press('Enter')
+    await page.locator('.log-line[data-current] a').getByText('112345').waitFor()
+    await page.keyboard.press('Shift+Enter')
+    await page.keyboard.press('Shift+Enter')
+    await page.getByText('5 of 5', { exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Match case' }).click()
+    await page.getByText('not found').waitFor()
+    await page.keyboard.press('Escape')
+  })
+})
+
+test('lines are chosen as a link, which leads there', { timeout: 60_000 }, async () => {
+  await withLog('long', async (page) => {
+    await page.locator('.log-line a', { hasText: /^599990$/ }).click()
+    await expect.poll(() => page.url()).toMatch(/step=0#L599990$/)
+    await page.locator('.log-line a', { hasText: /^599995$/ }).click({ modifiers: ['Shift'] })
+    await expect.poll(() => page.url()).toMatch(/#L599990-L599995$/)
+    expect(await page.locator('.log-line[data-chosen]').count()).toBe(6)
+    await page.reload()
+    await page.getByText('Lines 599990 to 599995, 6 of them').waitFor()
+    await page
+      .locator('.log-line[data-chosen]')
+      .getByText('99990: the rest')
+      .waitFor({ timeout: 5000 })
+      .catch(() => undefined)
+    expect(await page.locator('.log-line[data-chosen]').count()).toBe(6)
+    await page.getByRole('button', { name: 'Clear' }).click()
+    await expect.poll(() => page.url()).not.toContain('#L')
+  })
+})
+
+test('groups begin folded, are opened by hand, and by what leads into them', { timeout: 60_000 }, async () => {
+  await withLog('parts', async (page) => {
+    await inSight(page, 'Install packages').waitFor()
+    await inSight(page, 'between').waitFor()
+    await expect.poll(() => inSight(page, 'package 3').count()).toBe(0)
+    await page.getByRole('button', { name: 'Unfold 41 lines' }).click()
+    await inSight(page, 'package 3').waitFor()
+    await page.getByRole('button', { name: 'Fold 41 lines' }).click()
+    await inSight(page, 'package 3').waitFor({ state: 'detached' })
+    await page.getByLabel('Search the log').fill('package 17')
+    await page.locator('.log-line[data-current]').getByText('package 17').waitFor()
+    await page.getByRole('button', { name: 'First error' }).click()
+    await inSight(page, 'fatal: no such test').waitFor()
+  })
+})
+
+test('colours last over lines, progress shows its last state, and times are shown as one likes', {
+  timeout: 60_000,
+}, async () => {
+  await withLog('parts', async (page) => {
+    expect(await inSight(page, 'still red').getAttribute('class')).toBe('c1')
+    await inSight(page, '100%').waitFor()
+    await page.getByRole('button', { name: 'Times' }).click()
+    await page
+      .locator('.log-time')
+      .getByText(/^0:\d\d\.\d$/)
+      .first()
+      .waitFor()
+    await page.getByRole('button', { name: 'Times: elapsed' }).click()
+    await page
+      .locator('.log-time')
+      .getByText(/^\d\d:\d\d:\d\d$/)
+      .first()
+      .waitFor()
+    await page.reload()
+    await page.locator('.log-time').first().waitFor()
+  })
+})
+
+test('commands that the shell tells can be folded, and begin open', { timeout: 60_000 }, async () => {
+  await withLog('shell', async (page) => {
+    await inSight(page, 'one').waitFor()
+    await page.getByRole('button', { name: 'Fold 1 line' }).first().click()
+    await inSight(page, 'one').waitFor({ state: 'detached' })
+    await page.getByRole('button', { name: 'Fold all' }).click()
+    await inSight(page, 'two').waitFor({ state: 'detached' })
+    await page.getByRole('button', { name: 'Unfold all' }).click()
+    await inSight(page, 'two').waitFor()
+  })
+})
