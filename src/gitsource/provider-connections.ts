@@ -77,9 +77,11 @@ export class ProviderConnections implements Disposable {
       })
       outgoing.on('error', fail)
       outgoing.on('socket', (socket) => {
-        socket.once(isTls ? 'secureConnect' : 'connect', () => {
-          mayHaveArrived = true
-        })
+        if (!socket.connecting) mayHaveArrived = true
+        else
+          socket.once(isTls ? 'secureConnect' : 'connect', () => {
+            mayHaveArrived = true
+          })
       })
       outgoing.on('response', (answer) => {
         const chunks: Buffer[] = []

@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import { type ErrorCode, SlipwayError } from '../lib/errors.ts'
 import type { Json } from '../lib/json.ts'
 import { limits } from '../lib/limits.ts'
+import { cutText } from './cut-text.ts'
 import { type HttpAnswer, NoAnswer, type ProviderConnections } from './provider-connections.ts'
 
 export type ProviderHttpSettings = {
@@ -50,12 +51,19 @@ export class ProviderAnswer {
   readonly headers: IncomingHttpHeaders
   readonly body: Buffer
   readonly #what: string
+  readonly #words: string
 
-  constructor({ status, headers, body }: HttpAnswer, what: string) {
+  constructor({ status, headers, body }: HttpAnswer, what: string, words: string) {
     this.status = status
     this.headers = headers
     this.body = body
     this.#what = what
+    this.#words = words
+  }
+
+  /** What the provider said of an error, in one line; empty when it said nothing that is known. */
+  words(): string {
+    return this.#words
   }
 
   /** Errors: `provider_refused` when it is none. */
@@ -158,7 +166,8 @@ export class ProviderHttp {
         continue
       }
       const { status } = answer
-      if ((status >= 200 && status < 300) || request.answers?.includes(status)) return new ProviderAnswer(answer, what)
+      if ((status >= 200 && status < 300) || request.answers?.includes(status))
+        return new ProviderAnswer(answer, what, this.#wordsOf(answer))
       const retryAt = this.#retryAt(answer)
       if (retryAt !== undefined || status === 429) {
         const waitMs = Math.max(0, (retryAt ?? 0) - this.#components.clock.now())
@@ -273,17 +282,17 @@ export class ProviderHttp {
   }
 
   #unavailable(answer: HttpAnswer, what: string): SlipwayError {
-    return new SlipwayError('provider_unavailable', `${what}: ${answer.status}${this.#wordsOf(answer)}`)
+    return new SlipwayError('provider_unavailable', `${what}: ${answer.status}${after(this.#wordsOf(answer))}`)
   }
 
   #tooMany(answer: HttpAnswer, what: string, retryAt: number | undefined): SlipwayError {
     const when = retryAt === undefined ? '' : ` until ${new Date(retryAt).toISOString()}`
-    const message = `${what}: too many requests${when}${this.#wordsOf(answer)}`
+    const message = `${what}: too many requests${when}${after(this.#wordsOf(answer))}`
     return new SlipwayError('provider_unavailable', message, retryAt === undefined ? {} : { retryAt })
   }
 
   #refused(request: ProviderRequest, answer: HttpAnswer, what: string): SlipwayError {
-    const message = `${what}: ${answer.status}${this.#wordsOf(answer)}`
+    const message = `${what}: ${answer.status}${after(this.#wordsOf(answer))}`
     if (answer.status === 401) return new SlipwayError('provider_unauthorized', message)
     // 410: it was there, and was blocked or deleted. 451: it may not be shown.
     if ([404, 410, 451].includes(answer.status))
@@ -296,11 +305,11 @@ export class ProviderHttp {
     const secret = this.#settings.authorization?.replace(/^\S+\s+/, '')
     const words = providerMessage(answer.body).replaceAll(/[\x00-\x1f\x7f]+/g, ' ')
     const clean = secret === undefined || secret === '' ? words : words.replaceAll(secret, '***')
-    const charactersMax = limits.providerMessageCharacters.value
-    const cut = clean.length > charactersMax ? `${clean.slice(0, charactersMax)}…` : clean
-    return cut === '' ? '' : `: ${cut}`
+    return cutText(clean, limits.providerMessageCharacters.value)
   }
 }
+
+const after = (words: string) => (words === '' ? '' : `: ${words}`)
 
 /** `a/b` becomes `a%2Fb`. Errors: `provider_refused` for `.` and `..`, which no escaping keeps from being resolved. */
 export function pathSegment(text: string): string {

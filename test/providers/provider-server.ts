@@ -312,6 +312,13 @@ export class ProviderServer implements AsyncDisposable {
     await Promise.all(deliveries.map((delivery) => this.#deliver(delivery)))
   }
 
+  /** One that is of no change, like a try; nobody waits for it. */
+  sendHook(repository: ServerRepository, hook: ServerHook, request: Pick<HookDelivery, 'headers' | 'body'>): void {
+    const delivery = { repository, hook, ...request }
+    this.deliveries.push(delivery)
+    void this.#deliver(delivery)
+  }
+
   /** The same again, as somebody asks for on the page of the hook. */
   async redeliver(delivery: HookDelivery): Promise<HookDelivery> {
     const { status: _, ...again } = delivery
@@ -460,9 +467,9 @@ export class ProviderServer implements AsyncDisposable {
   #route(method: string, path: string): { route: ApiRoute | undefined; params: Readonly<Record<string, string>> } {
     for (const route of this.flavour.routes) {
       if (route.method !== method) continue
-      const found = patternOf(route.path).exec(path)?.groups
-      if (found === undefined) continue
-      const params = Object.entries(found).map(([name, text]) => [name, decodeURIComponent(text ?? '')])
+      const found = patternOf(route.path).exec(path)
+      if (found === null) continue
+      const params = Object.entries(found.groups ?? {}).map(([name, text]) => [name, decodeURIComponent(text ?? '')])
       return { route, params: Object.fromEntries(params) as Record<string, string> }
     }
     return { route: undefined, params: {} }

@@ -48,6 +48,10 @@ export type CommitRequest = {
   readonly message?: string
   /** By path; null removes one. */
   readonly files: Readonly<Record<string, string | null>>
+  /** Where symbolic links lead, by path. */
+  readonly links?: Readonly<Record<string, string>>
+  /** Commits of submodules, by path. */
+  readonly submodules?: Readonly<Record<string, string>>
   /** Default: the default branch. A new one begins at `from`, or at the default branch. */
   readonly branch?: string
   readonly from?: string
@@ -158,12 +162,16 @@ export class ServerRepository {
     const from = before ?? request.from ?? known.get(`refs/heads/${this.defaultBranch}`)
     const message = request.message ?? 'A change'
     const person = `Test <test@example.org> ${Math.floor(Date.now() / 1000)} +0000`
+    const content = (text: string) => `data ${Buffer.byteLength(text)}\n${text}\n`
+    const { files, links = {}, submodules = {} } = request
     const input = [
-      `commit ${ref}\nauthor ${person}\ncommitter ${person}\ndata ${Buffer.byteLength(message)}\n${message}\n`,
+      `commit ${ref}\nauthor ${person}\ncommitter ${person}\n${content(message)}`,
       from === undefined ? '' : `from ${from}\n`,
-      ...Object.entries(request.files).map(([path, text]) =>
-        text === null ? `D ${path}\n` : `M 100644 inline ${path}\ndata ${Buffer.byteLength(text)}\n${text}\n`,
+      ...Object.entries(files).map(([path, text]) =>
+        text === null ? `D ${path}\n` : `M 100644 inline ${path}\n${content(text)}`,
       ),
+      ...Object.entries(links).map(([path, target]) => `M 120000 inline ${path}\n${content(target)}`),
+      ...Object.entries(submodules).map(([path, sha]) => `M 160000 ${sha} ${path}\n`),
     ]
     this.#git(['fast-import', '--quiet'], input.join(''))
     const after = this.git('rev-parse', ref)
