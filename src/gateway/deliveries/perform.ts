@@ -56,7 +56,7 @@ export async function performDelivery(
     return { kind: 'failed', message: 'it was begun more than a day ago: deliver it again if its runs are missing' }
   const performing = { delivery, project, isLast, signal }
   if (work.kind === 'event') return await performEvent(work.event, performing, components)
-  const repository = await components.sources.open(project)
+  const repository = await components.sources.open(project, signal)
   if (repository === undefined) return ignored('the project has no repository that could be looked at')
   const { isFirst, changed } = await components.look(project, repository, signal)
   if (isFirst) return ignored('the first look: branches and tags are known from now on')
@@ -73,7 +73,7 @@ async function performEvent(
   if (event.kind === 'pull_request' && event.action === 'closed')
     return await closePullRequest(project, event, components)
   if (isFork && project.effectiveForkRuns === 'never') return ignored('the project starts no runs of forks')
-  const repository = await components.sources.open(project)
+  const repository = await components.sources.open(project, signal)
   if (repository === undefined) return ignored('the project has no repository to read the definition from')
   const triggerOf = (definition: RunTrigger['definition'], git: GitEvent): RunTrigger => ({
     event: git,

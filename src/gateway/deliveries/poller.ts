@@ -90,7 +90,7 @@ async function pollProject(
   const interval = project.source.kind === 'git' ? project.source.pollIntervalMs : limits.pollIntervalMs.value
   const failures = times.get(project.id)?.failures ?? 0
   try {
-    const repository = await sources.open(project)
+    const repository = await sources.open(project, signal)
     const looking = AbortSignal.any([signal, clock.timeout(lookMs)])
     if (repository !== undefined) await lookAt(project, repository, { database, clock }, looking)
     times.set(project.id, { dueAt: clock.now() + interval, failures: 0 })

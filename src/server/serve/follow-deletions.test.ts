@@ -1,18 +1,36 @@
 import { expect, test } from 'vitest'
-import type { CascadeTask, CascadeWork } from '../../configstore/types.ts'
+import type { CascadeTask, CascadeWork, Project } from '../../configstore/types.ts'
+import { FakeProviderHost } from '../../gitsource/fake-provider-fixture.ts'
+import type { Provider } from '../../gitsource/provider.ts'
+import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { DeleteRunsRequest } from '../../runservice/api.ts'
 import { followDeletions } from './follow-deletions.ts'
 
 const now = 1_760_000_000_000
-const source = { kind: 'remotesource', remoteSourceId: 'r', linkedAccountId: 'l', repositoryPath: 'a/b' } as Extract<
-  CascadeWork,
-  { kind: 'clean_remote' }
->['source']
+const source = {
+  kind: 'remotesource',
+  remoteSourceId: 'r',
+  linkedAccountId: 'l',
+  repositoryId: 'repo',
+  repositoryPath: 'acme/web',
+} as const
+
+type Circumstances = {
+  readonly ageMs?: number
+  readonly calls?: number
+  /** That of the account; without one the account is gone. */
+  readonly provider?: Provider
+  /** What the project is now; without it, it is gone. */
+  readonly project?: Pick<Project, 'source'>
+}
 
 /** Gives out one task, and tells what became of it. */
-async function afterOne(work: CascadeWork, { ageMs = 0, calls = 1 } = {}) {
+async function afterOne(
+  work: CascadeWork,
+  { ageMs = 0, calls = 1, provider, project }: Circumstances = {},
+): Promise<{ outcome: string; warnings: string[]; deletions: DeleteRunsRequest[] }> {
   const task: CascadeTask = { id: 't', createdAt: now - ageMs, attempts: 0, dueAt: now, work }
   const ended = Promise.withResolvers<string>()
   const warnings: string[] = []
@@ -31,6 +49,10 @@ async function afterOne(work: CascadeWork, { ageMs = 0, calls = 1 } = {}) {
         given = true
         return { tasks: [task] }
       },
+      getProject: async () => {
+        if (project === undefined) throw new SlipwayError('project_not_found', 'gone')
+        return project as Project
+      },
       renewTask: async () => ({ position: 1 }),
       completeTask: async () => {
         ended.resolve('done')
@@ -39,6 +61,12 @@ async function afterOne(work: CascadeWork, { ageMs = 0, calls = 1 } = {}) {
       failTask: async ({ error }) => {
         ended.resolve(error)
         return { position: 1 }
+      },
+    },
+    providers: {
+      openAccountProvider: async () => {
+        if (provider === undefined) throw new SlipwayError('linked_account_not_found', 'gone')
+        return provider
       },
     },
     runservice: {
@@ -66,24 +94,65 @@ test('runs are deleted until none is left', async () => {
   expect(deletions).toEqual([{ owner }, { owner }, { owner }])
 })
 
+/** A repository with a hook and a key of the project, and a hook of somebody else. */
+async function aProvider() {
+  const host = new FakeProviderHost({ now: () => now })
+  host.addUser('ann')
+  const found = host.addRepository('acme/web', 'ann', { id: 'repo' })
+  const { accessToken } = host.giveTokens('ann')
+  const provider = host.openProvider({}, { kind: 'token', accessToken })
+  const hook = { url: 'https://ci.example/webhooks/p1', secret: 's' }
+  const remoteHookId = await provider.ensureHook(found.repository, hook, new AbortController().signal)
+  const key = { title: 'slipway p1', publicKey: 'k' }
+  const remoteDeployKeyId = await provider.ensureDeployKey(found.repository, key, new AbortController().signal)
+  found.hooks.set('other', { url: 'https://other.example', secret: 's' })
+  found.keys.set('other', { title: 'other', publicKey: 'k' })
+  return { host, found, provider, remoteHookId, remoteDeployKeyId }
+}
+
+const work = { kind: 'clean_remote', projectId: 'p1', source } as const
+const given = 'what a project had at its provider stays there: remove it by hand'
+
 test.each([
-  ['nothing was set up there', {}, 0, 'done', []],
-  ['there is a webhook', { remoteHookId: '7' }, 0, expect.stringContaining('still at their provider'), ['task failed']],
-  [
-    'there is a deploy key',
-    { remoteDeployKeyId: '7' },
-    limits.remoteCleaningMs.value - 1,
-    expect.any(String),
-    ['task failed'],
-  ],
-  [
-    'it has been there for a week',
-    { remoteHookId: '7' },
-    limits.remoteCleaningMs.value,
-    'done',
-    ['what a deleted project has at its provider stays there: remove it by hand'],
-  ],
-] as const)('at a provider, when %s', async (_, remote, ageMs, outcome, warnings) => {
-  const work = { kind: 'clean_remote', projectId: 'p1', source, ...remote } as const
-  expect(await afterOne(work, { ageMs })).toMatchObject({ outcome, warnings })
+  ['their ids are known', ['remoteHookId', 'remoteDeployKeyId']],
+  ['only the address is known, for a crash came before the ids', []],
+] as const)('webhook and deploy key of a deleted project go from the provider when %s', async (_, ids) => {
+  const { provider, found, ...known } = await aProvider()
+  const remote = Object.fromEntries(ids.map((name) => [name, known[name]]))
+  const address = { remoteHookUrl: 'https://ci.example/webhooks/p1' }
+  expect(await afterOne({ ...work, ...remote, ...address }, { provider })).toMatchObject({
+    outcome: 'done',
+    warnings: [],
+  })
+  expect([[...found.hooks.keys()], [...found.keys.keys()]]).toEqual([['other'], ['other']])
+})
+
+test('a provider that does not answer is asked again later, for a week', async () => {
+  const { provider, host, found } = await aProvider()
+  host.before = () => {
+    throw new SlipwayError('provider_unavailable', 'away')
+  }
+  const there = { ...work, remoteHookId: '7' }
+  const early = await afterOne(there, { provider, ageMs: limits.remoteCleaningMs.value - 1 })
+  expect(early).toMatchObject({ outcome: 'away', warnings: ['task failed'] })
+  const late = await afterOne(there, { provider, ageMs: limits.remoteCleaningMs.value })
+  expect(late).toMatchObject({ outcome: 'done', warnings: [given] })
+  expect(found.hooks.size).toBe(2)
+})
+
+test('nobody is asked again who is gone: a repository, or the account', async () => {
+  const { provider, host } = await aProvider()
+  host.repositories.clear()
+  const there = { ...work, remoteHookId: '7' }
+  expect(await afterOne(there, { provider })).toMatchObject({ outcome: 'done', warnings: [given] })
+  expect(await afterOne(there)).toMatchObject({ outcome: 'done', warnings: [given] })
+})
+
+test('nothing is done where nothing was set up, or where the project is there again', async () => {
+  const { provider, host, found } = await aProvider()
+  const asked = host.asked.length
+  expect(await afterOne(work, { provider })).toMatchObject({ outcome: 'done', warnings: [] })
+  const again = { ...work, remoteHookId: '7' }
+  expect(await afterOne(again, { provider, project: { source } })).toMatchObject({ outcome: 'done', warnings: [] })
+  expect([host.asked.length, found.hooks.size]).toEqual([asked, 2])
 })

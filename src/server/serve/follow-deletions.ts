@@ -1,16 +1,19 @@
 // What has to be removed elsewhere after a deletion in the configstore: runs, and what was set up at a provider.
 
 import type { Configstore } from '../../configstore/api.ts'
+import type { ProviderAccess } from '../../configstore/provider-access.ts'
 import { workOnTasks } from '../../configstore/task-worker.ts'
 import type { CascadeKind, CascadeTask, CascadeWork } from '../../configstore/types.ts'
+import { cleanRemote } from '../../gateway/remote-projects/remote-set-up.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { SlipwayError } from '../../lib/errors.ts'
+import { errorMessage } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Runservice } from '../../runservice/api.ts'
 
 export type FollowDeletionsComponents = {
-  readonly configstore: Pick<Configstore, 'claimTasks' | 'renewTask' | 'completeTask' | 'failTask'>
+  readonly configstore: Pick<Configstore, 'claimTasks' | 'renewTask' | 'completeTask' | 'failTask' | 'getProject'>
+  readonly providers: Pick<ProviderAccess, 'openAccountProvider'>
   readonly runservice: Pick<Runservice, 'deleteRunsOf'>
   readonly clock: Clock
   readonly logger: Logger
@@ -40,9 +43,10 @@ export function followDeletions(holder: string, components: FollowDeletionsCompo
 
 async function perform(
   { work, createdAt }: CascadeTask,
-  { runservice, clock, logger }: FollowDeletionsComponents,
+  components: FollowDeletionsComponents,
   signal: AbortSignal,
 ): Promise<void> {
+  const { runservice, clock, logger } = components
   switch (work.kind) {
     case 'delete_runs':
       for (let isDone = false; !isDone; ) {
@@ -52,24 +56,37 @@ async function perform(
       logger.info('runs of what was deleted are removed', { owner: work.owner })
       return
     case 'clean_remote':
-      return cleanRemote(work, { isLate: clock.now() - createdAt >= limits.remoteCleaningMs.value, logger })
+      return await clean(
+        work,
+        { ...components, isLate: clock.now() - createdAt >= limits.remoteCleaningMs.value },
+        signal,
+      )
   }
 }
 
-/**
- * This version sets up nothing at providers, and can remove nothing there. A task that names something waits for one that can,
- * which may come with an upgrade; the credentials it needs are kept as long.
- */
-function cleanRemote(
-  { projectId, remoteHookId, remoteDeployKeyId }: Extract<CascadeWork, { readonly kind: 'clean_remote' }>,
-  { isLate, logger }: { readonly isLate: boolean; readonly logger: Logger },
-): void {
-  if (remoteHookId === undefined && remoteDeployKeyId === undefined) return
-  const fields = { projectId, remoteHookId, remoteDeployKeyId }
-  if (!isLate)
-    throw new SlipwayError(
-      'service_unavailable',
-      `webhook and deploy key of project ${projectId} are still at their provider: this server cannot remove them there`,
-    )
-  logger.warn('what a deleted project has at its provider stays there: remove it by hand', fields)
+/** Given up after a while, and when nobody could ever do it; then it is told in the log, for people to do it. */
+async function clean(
+  work: Extract<CascadeWork, { readonly kind: 'clean_remote' }>,
+  components: FollowDeletionsComponents & { readonly isLate: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  const { projectId, remoteHookId, remoteDeployKeyId, remoteHookUrl, source } = work
+  if (remoteHookId === undefined && remoteDeployKeyId === undefined && remoteHookUrl === undefined) return
+  const { logger, isLate } = components
+  const fields = { projectId, repository: source.repositoryPath, remoteHookId, remoteDeployKeyId, remoteHookUrl }
+  const giveUp = (why: string) =>
+    logger.warn('what a project had at its provider stays there: remove it by hand', { ...fields, why })
+  try {
+    const during = AbortSignal.any([signal, components.clock.timeout(cleanMs)])
+    const outcome = await cleanRemote(work, components, during)
+    if (outcome.kind === 'gone') giveUp(outcome.why)
+    else logger.info('what a project had at its provider is removed', fields)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!isLate) throw error
+    giveUp(errorMessage(error))
+  }
 }
+
+/** A provider that answers slower than that is as good as one that does not. */
+const cleanMs = 2 * 60_000

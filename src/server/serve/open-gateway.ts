@@ -3,20 +3,28 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Configstore } from '../../configstore/api.ts'
+import type { ProviderAccess } from '../../configstore/provider-access.ts'
+import { endDeliveryLeases } from '../../gateway/deliveries/inbox.ts'
 import { mountGateway } from '../../gateway/gateway.ts'
 import type { Readiness } from '../../gateway/probes.ts'
 import { type GatewaySchema, gatewayRowTypes } from '../../gateway/rows.ts'
 import { findWebUi, mountWebUi } from '../../gateway/web-ui.ts'
+import type { Gitserver } from '../../gitserver/api.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
 import type { Runservice } from '../../runservice/api.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
+import { repositoryAddress } from './open-gitserver.ts'
 import type { Installation, Mount } from './open-server.ts'
 import { cleanRepositories, projectSources } from './project-sources.ts'
 import { serverMaintenance } from './server-maintenance.ts'
+import { unlessInMaintenance } from './unless-in-maintenance.ts'
 
 export type GatewayParts = {
   readonly configstore: Configstore
+  readonly providers: ProviderAccess
   readonly runservice: Runservice
+  /** Undefined without direct runs. */
+  readonly gitserver: Gitserver | undefined
   /** Of the link for the first administrator. */
   readonly setupToken: string
 }
@@ -25,12 +33,13 @@ export type GatewayParts = {
 export async function openGatewayComponent(
   installation: Installation,
   mounts: Mount[],
-  { configstore, runservice, setupToken }: GatewayParts,
+  { configstore, providers, runservice, gitserver, setupToken }: GatewayParts,
 ): Promise<AsyncDisposable> {
   const { settings, keys, databases, opened, clock, logger, version } = installation
   const { gateway, url, tracing } = settings
   const database = await databases.open<GatewaySchema>('gateway', { types: gatewayRowTypes })
   installation.watch('gateway', database)
+  if (settings.database.log === 'embedded') await unlessInMaintenance(endDeliveryLeases(database, clock.now()))
   const directory = join(settings.dataDir, 'repositories')
   const cleaning = startCleaning(() => cleanRepositories(directory, clock), { clock, logger })
   mounts.push((app) => {
@@ -49,7 +58,11 @@ export async function openGatewayComponent(
         database,
         configstore,
         runservice,
-        sources: projectSources({ directory }, { configstore, clock }),
+        providers,
+        sources: projectSources({ directory }, { configstore, providers, clock }),
+        ...(gitserver === undefined
+          ? {}
+          : { directRuns: { gitserver, repositoryUrl: (name) => repositoryAddress(name, installation) } }),
         tryPollLock: (signal) => databases.coordination.tryLock('git-polling', signal),
         maintenance: serverMaintenance(databases, keys.sealing, opened),
         clock,

@@ -1,11 +1,13 @@
 // The runservice of this process, or the way to those of others.
 
 import type { Configstore } from '../../configstore/api.ts'
+import type { ProviderAccess } from '../../configstore/provider-access.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Runservice, RunserviceHost } from '../../runservice/api.ts'
 import { Caches } from '../../runservice/caches.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
 import { mountExecutorRoutes } from '../../runservice/executor-routes.ts'
+import type { CloneAccess } from '../../runservice/make-order.ts'
 import { createRemoteRunservice, serveRunservice } from '../../runservice/remote.ts'
 import { type RunserviceSchema, runserviceRowTypes } from '../../runservice/row-types.ts'
 import { createRunservice } from '../../runservice/service.ts'
@@ -13,8 +15,9 @@ import type { RunConfigRow } from '../../runservice/types.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
 import { isShared } from '../settings/read-settings.ts'
 import { followDeletions } from './follow-deletions.ts'
+import { directRunAccess, directRunCloneSource } from './open-gitserver.ts'
 import type { Installation, Mount } from './open-server.ts'
-import { repositoryOfId } from './project-repository.ts'
+import { cloneAccessOf } from './project-repository.ts'
 import { projectSecrets } from './project-secrets.ts'
 
 export type RunserviceComponent = AsyncDisposable & {
@@ -27,7 +30,7 @@ export type RunserviceComponent = AsyncDisposable & {
 export async function openRunserviceComponent(
   installation: Installation,
   mounts: Mount[],
-  configstore: Configstore,
+  { configstore, providers }: { readonly configstore: Configstore; readonly providers: ProviderAccess },
 ): Promise<RunserviceComponent> {
   const { settings, keys, storage, databases, clock, logger, instanceId } = installation
   if (!settings.components.has('runservice')) {
@@ -37,9 +40,11 @@ export async function openRunserviceComponent(
   await using undo = new AsyncDisposableStack()
   const database = undo.use(await databases.open<RunserviceSchema>('runservice', { types: runserviceRowTypes }))
   installation.watch('runservice', database)
-  const cloneAccess = async ({ group }: RunConfigRow) => {
-    const [, owner, id] = group.split('/')
-    return owner === 'project' ? (await repositoryOfId(id ?? '', configstore))?.access : undefined
+  const cloneAccess: CloneAccess = async (config, task) => {
+    const [, owner, id] = config.group.split('/')
+    return owner === 'project'
+      ? await cloneAccessOf({ projectId: id ?? '', cloneUrl: cloneSource(config).url }, { configstore, providers })
+      : directRunAccess(config, task, installation)
   }
   const caches = new Caches({ ost: storage, clock })
   const host = undo.use(
@@ -56,7 +61,7 @@ export async function openRunserviceComponent(
         caches,
         clock,
         logger,
-        cloneSource,
+        cloneSource: (config) => directRunCloneSource(config, cloneSource(config)),
         cloneAccess,
         secretResolver: projectSecrets(configstore),
         coordination: databases.coordination,
@@ -73,7 +78,7 @@ export async function openRunserviceComponent(
       { clock, logger },
     ),
   )
-  undo.use(followDeletions(instanceId, { configstore, runservice: host, clock, logger }))
+  undo.use(followDeletions(instanceId, { configstore, providers, runservice: host, clock, logger }))
   mounts.push((app) => mountExecutorRoutes(app, { runservice: host, clock, logger }))
   if (isShared(settings))
     mounts.push((app) => {

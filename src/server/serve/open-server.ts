@@ -26,6 +26,8 @@ import { offerLink } from './offer-link.ts'
 import { openConfigstoreComponent } from './open-configstore.ts'
 import { openExecutorComponent } from './open-executor.ts'
 import { openGatewayComponent } from './open-gateway.ts'
+import { openGitserverComponent } from './open-gitserver.ts'
+import { openProviders } from './open-providers.ts'
 import { openRunserviceComponent } from './open-runservice.ts'
 
 export type ServerComponents = {
@@ -51,6 +53,8 @@ export type Installation = ServerComponents & {
   readonly databases: Awaited<ReturnType<typeof openInstallationDatabases>>
   /** Of this process among those of the installation. */
   readonly instanceId: string
+  /** Under which people and executors reach the server; known once it listens. */
+  readonly publicUrl: () => string
   /** The databases of this process. */
   readonly opened: ReadonlyMap<DatabaseService, ServiceDatabase<Schema>>
   /** Called with each database that was opened: an import that replaces it ends the server. */
@@ -87,6 +91,7 @@ export async function openServer(settings: Settings, components: ServerComponent
   const mounts: Mount[] = []
   const opened = new Map<DatabaseService, ServiceDatabase<Schema>>()
   const replaced = Promise.withResolvers<void>()
+  let listening: string | undefined
   const installation: Installation = {
     ...components,
     settings,
@@ -94,6 +99,7 @@ export async function openServer(settings: Settings, components: ServerComponent
     storage,
     databases,
     instanceId,
+    publicUrl: () => settings.url ?? listening ?? settings.instanceUrl,
     opened,
     watch: (service, database) => {
       opened.set(service, database as unknown as ServiceDatabase<Schema>) // read only by what takes any rows
@@ -105,16 +111,30 @@ export async function openServer(settings: Settings, components: ServerComponent
   }
   const { components: named } = settings
   const needs = (...others: readonly ComponentName[]) => others.some((name) => named.has(name))
-  const configstore = needs('configstore', 'gateway', 'runservice')
+  const configstore = needs('configstore', 'gateway', 'runservice', 'gitserver')
     ? undo.use(await openConfigstoreComponent(installation, mounts))
     : undefined
+  const providers = configstore === undefined ? undefined : undo.use(openProviders(installation, configstore))
   const runs =
-    configstore !== undefined && needs('runservice', 'gateway')
-      ? undo.use(await openRunserviceComponent(installation, mounts, configstore))
+    configstore !== undefined && providers !== undefined && needs('runservice', 'gateway', 'gitserver')
+      ? undo.use(await openRunserviceComponent(installation, mounts, { configstore, providers }))
       : undefined
+  const gitserver =
+    configstore !== undefined && runs !== undefined && needs('gitserver', 'gateway')
+      ? await openGitserverComponent(installation, mounts, { configstore, runservice: runs.runservice })
+      : undefined
+  if (gitserver !== undefined) undo.use(gitserver)
   const setupToken = firstAdministratorToken(keys.sealing[0], databases.installation)
-  if (needs('gateway') && configstore !== undefined && runs !== undefined)
-    undo.use(await openGatewayComponent(installation, mounts, { configstore, runservice: runs.runservice, setupToken }))
+  if (needs('gateway') && configstore !== undefined && providers !== undefined && runs !== undefined)
+    undo.use(
+      await openGatewayComponent(installation, mounts, {
+        configstore,
+        providers,
+        runservice: runs.runservice,
+        gitserver,
+        setupToken,
+      }),
+    )
   const server = undo.use(
     await openHttpServer(
       { listen: settings.listen, trustProxy: settings.trustProxy },
@@ -126,6 +146,7 @@ export async function openServer(settings: Settings, components: ServerComponent
       },
     ),
   )
+  listening = server.url
   if (needs('gateway') && configstore !== undefined)
     undo.use(offerLink(installation, configstore, { url: settings.url ?? server.url, token: setupToken }))
   if (needs('executor') && runs?.host !== undefined) undo.use(await openExecutorComponent(installation, runs.host))

@@ -5,6 +5,7 @@ import type { Configstore } from '../../configstore/api.ts'
 import type { Project } from '../../configstore/types.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
 import type { GitAccessOptions, GitCredentials } from '../../lib/git-access.ts'
+import { type RemoteComponents, remoteGitAccess } from './remote-repository.ts'
 
 export type ProjectRepository = { readonly url: string; readonly access: GitAccessOptions }
 
@@ -30,13 +31,17 @@ export async function repositoryOf(
   }
 }
 
-/** The same by the project's id, as runs know it; undefined when it is gone. */
-export async function repositoryOfId(
-  projectId: string,
-  configstore: Pick<Configstore, 'getProject' | 'projectCredentials' | 'getRemoteSource'>,
-): Promise<ProjectRepository | undefined> {
+/** How a run of a project logs in at the address that it was made with; undefined when there is nothing for it, or the project is gone. */
+export async function cloneAccessOf(
+  { projectId, cloneUrl }: { readonly projectId: string; readonly cloneUrl: string },
+  components: RemoteComponents & { readonly configstore: Pick<Configstore, 'getProject'> },
+): Promise<GitAccessOptions | undefined> {
+  const { configstore } = components
   try {
-    return await repositoryOf(await configstore.getProject({ project: projectId }), configstore)
+    const project = await configstore.getProject({ project: projectId })
+    const { source } = project
+    if (source.kind === 'remotesource') return await remoteGitAccess(project, source, cloneUrl, components)
+    return (await repositoryOf(project, configstore))?.access
   } catch (error) {
     if (isSlipwayError(error, 'project_not_found')) return undefined
     throw error

@@ -1,5 +1,5 @@
-// The repositories of projects for the gateway of this process: with git itself, by their URLs. What was fetched is kept below the
-// data directory, one folder for each project and URL, and is made anew now and then so that it does not grow for ever.
+// The repositories of projects for the gateway of this process: by the API of their provider, or with git itself by their URLs. What git
+// fetched is kept below the data directory, one folder for each project and URL, and is made anew now and then so that it does not grow for ever.
 
 import { createHash } from 'node:crypto'
 import { readdir, rm, stat } from 'node:fs/promises'
@@ -10,9 +10,11 @@ import { PlainGit } from '../../gitsource/plain-git.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { tryFileLock } from '../../lib/file-lock.ts'
 import { repositoryOf } from './project-repository.ts'
+import { openRemoteRepository, type RemoteComponents } from './remote-repository.ts'
 
 export type ProjectSourcesComponents = {
   readonly configstore: Pick<Configstore, 'projectCredentials' | 'getRemoteSource'>
+  readonly providers: RemoteComponents['providers']
   readonly clock: Clock
 }
 
@@ -21,10 +23,12 @@ const cacheAgeMs = 7 * 24 * 60 * 60 * 1000
 
 export function projectSources(
   { directory }: { readonly directory: string },
-  { configstore, clock }: ProjectSourcesComponents,
+  { configstore, providers, clock }: ProjectSourcesComponents,
 ): ProjectSources {
   return {
-    open: async (project) => {
+    open: async (project, signal) => {
+      if (project.source.kind === 'remotesource')
+        return await openRemoteRepository(project, project.source, { configstore, providers }, signal)
       const repository = await repositoryOf(project, configstore)
       if (repository === undefined) return undefined
       const { url, access } = repository
