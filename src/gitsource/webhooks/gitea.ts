@@ -53,7 +53,7 @@ function parsePush(payload: unknown): ParsedWebhook {
   const commit = [...itemsAt(payload, 'commits'), at(payload, 'head_commit')].find(
     (one) => commitSha !== undefined && textAt(one, 'id') === commitSha,
   )
-  const message = textAt(commit, 'message')
+  const message = textAt(commit, 'message')?.trim()
   return {
     kind: 'event',
     event: {

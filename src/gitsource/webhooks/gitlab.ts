@@ -42,7 +42,7 @@ function parsePush(payload: unknown): ParsedWebhook {
   const commitSha = named.kind === 'tag' ? commitAt(payload, 'checkout_sha') : commitAt(payload, 'after')
   // The commits of a push are the oldest first, at most twenty, and none for a new branch at a known commit.
   const commit = itemsAt(payload, 'commits').find((one) => textAt(one, 'id') === commitSha)
-  const message = named.kind === 'tag' ? undefined : textAt(commit, 'message')
+  const message = named.kind === 'tag' ? undefined : textAt(commit, 'message')?.trim()
   return {
     kind: 'event',
     event: {
