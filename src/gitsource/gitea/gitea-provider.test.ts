@@ -1,0 +1,163 @@
+import { describe, expect, test } from 'vitest'
+import { forgejoFlavour, giteaFlavour, setHookType } from '../../../test/providers/gitea-server.ts'
+import { ProviderServer } from '../../../test/providers/provider-server.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { newSshKey } from '../../lib/ssh-key.ts'
+import type { ProviderCredentials } from '../provider.ts'
+import { ProviderConnections } from '../provider-connections.ts'
+import { providerContract } from '../provider-contract.ts'
+import { providerOf } from '../webhooks/webhook.ts'
+import { giteaApiUrl, giteaWebUrl } from './gitea-address.ts'
+import { GiteaProvider } from './gitea-provider.ts'
+
+const signal = new AbortController().signal
+const hook = { url: 'https://slipway.example.com/webhooks/p1', secret: 'the secret' }
+
+for (const flavour of [giteaFlavour, forgejoFlavour]) {
+  const { type, name } = flavour
+  const open = async () => {
+    const server = await ProviderServer.open(flavour)
+    const connections = new ProviderConnections()
+    const alice = server.createUser('alice')
+    const openWith = (credentials: ProviderCredentials, apiUrl = server.url) =>
+      new GiteaProvider({ type, apiUrl, skipVerify: false }, credentials, { clock: systemClock, connections })
+    return {
+      server,
+      alice,
+      openWith,
+      provider: openWith({ kind: 'token', accessToken: server.createToken(alice).text }),
+      byPassword: openWith({ kind: 'password', userName: 'alice', password: alice.password }),
+      [Symbol.asyncDispose]: async () => {
+        connections[Symbol.dispose]()
+        await server[Symbol.asyncDispose]()
+      },
+    }
+  }
+
+  describe(name, () => {
+    providerContract({
+      openServer: () => ProviderServer.open(flavour),
+      states: {
+        queued: 'pending',
+        running: 'pending',
+        success: 'success',
+        failed: 'failure',
+        error: 'error',
+        cancelled: 'error',
+      },
+      descriptionCharactersMax: 255,
+      definitionRequestsMax: 3,
+      pages: { commit: 'commit', branch: 'src/branch', tag: 'src/tag', pullRequest: 'pulls' },
+      actsById: true,
+      archivedTakesHooks: true,
+    })
+
+    describe('tokens for a password', () => {
+      test('one is made with the scopes that are needed, and replaces that of the same name', async () => {
+        await using world = await open()
+        const { server, alice, byPassword, openWith } = world
+        server.createToken(alice, { name: 'another', scope: 'all' })
+        const first = await byPassword.createAccessToken('slipway', signal)
+        // That one, and no more of its name, also when there are more pages of them.
+        server.pageItemsMax = 1
+        const second = await byPassword.createAccessToken('slipway', signal)
+        const kept = server.tokens.filter((token) => token.name !== undefined && !token.isRevoked)
+        expect(kept.map(({ name: named, scope }) => [named, scope])).toEqual([
+          ['another', 'all'],
+          ['slipway', 'write:repository,read:user'],
+        ])
+        expect(await openWith({ kind: 'token', accessToken: second }).currentUser(signal)).toMatchObject({
+          login: 'alice',
+        })
+        const old = openWith({ kind: 'token', accessToken: first }).currentUser(signal)
+        await expect(old).rejects.toMatchObject({ code: 'provider_unauthorized' })
+      })
+
+      test('a wrong password is no trouble of the server', async () => {
+        await using world = await open()
+        const wrong = world.openWith({ kind: 'password', userName: 'alice', password: 'guessed' })
+        for (const asking of [wrong.currentUser(signal), wrong.createAccessToken('slipway', signal)])
+          await expect(asking).rejects.toMatchObject({ code: 'provider_unauthorized' })
+      })
+
+      test.each(['invalid provided OTP', 'Basic authorization is not allowed while webAuthn enrolled'])(
+        'who has a second factor is told so: %s',
+        async (message) => {
+          await using world = await open()
+          world.server.addFault({ kind: 'status', status: 401, body: { message, url: '' } })
+          const making = world.byPassword.createAccessToken('slipway', signal)
+          await expect(making).rejects.toMatchObject({
+            code: 'provider_unauthorized',
+            message: expect.stringMatching(/two-factor authentication.*OAuth2/),
+          })
+        },
+      )
+    })
+
+    test('hooks are of the type of the provider, for pushes and everything that happens to pull requests', async () => {
+      await using world = await open()
+      const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })
+      const repository = await world.provider.getRepository({ path: 'acme/web' }, signal)
+      await world.provider.ensureHook(repository, hook, signal)
+      const asked = world.server.requests.findLast(({ method }) => method === 'POST')
+      expect(asked?.body).toMatchObject({ type, active: true, config: { content_type: 'json' } })
+      expect(made.hooks[0]!.events).toEqual(
+        expect.arrayContaining(['push', 'pull_request', 'pull_request_sync', 'pull_request_label']),
+      )
+    })
+
+    test('a hook of our URL for something else is replaced, for its type cannot be changed', async () => {
+      await using world = await open()
+      const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })
+      const repository = await world.provider.getRepository({ path: 'acme/web' }, signal)
+      const first = await world.provider.ensureHook(repository, hook, signal)
+      setHookType(made.hooks[0]!, 'slack')
+      expect(await world.provider.ensureHook(repository, hook, signal)).not.toBe(first)
+      expect(made.hooks).toHaveLength(1)
+    })
+
+    test('a pull request that is labelled or opened again is told, with its number and the headers of the provider', async () => {
+      await using world = await open()
+      const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })
+      const repository = await world.provider.getRepository({ path: 'acme/web' }, signal)
+      await world.provider.ensureHook(repository, { ...hook, url: 'http://127.0.0.1:1/' }, signal)
+      await made.commit({ files: { c: 'd' }, branch: 'change' })
+      const pullRequest = await made.openPullRequest({ branch: 'change' })
+      await made.labelPullRequest(pullRequest, 'ci')
+      await made.closePullRequest(pullRequest)
+      await made.reopenPullRequest(pullRequest)
+      const told = world.server.deliveries.slice(1).map(({ headers, body }) => {
+        expect(providerOf(headers)).toBe(type)
+        const { action, number } = JSON.parse(body) as { readonly action: string; readonly number: number }
+        return [headers[`x-${type}-event-type`], action, number]
+      })
+      expect(told).toEqual([
+        ['pull_request', 'opened', 1],
+        ['pull_request_label', 'label_updated', 1],
+        ['pull_request', 'closed', 1],
+        ['pull_request', 'reopened', 1],
+      ])
+    })
+
+    test('a key that somebody gave another title is ours all the same', async () => {
+      await using world = await open()
+      const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })
+      const repository = await world.provider.getRepository({ path: 'acme/web' }, signal)
+      const key = newSshKey('slipway').publicKey
+      await world.provider.ensureDeployKey(repository, { title: 'renamed', publicKey: key }, signal)
+      const id = await world.provider.ensureDeployKey(repository, { title: 'ours', publicKey: key }, signal)
+      expect(made.keys).toMatchObject([{ id: Number(id), title: 'ours' }])
+    })
+  })
+}
+
+test.each([
+  ['https://git.example.com', 'https://git.example.com'],
+  ['https://git.example.com/', 'https://git.example.com'],
+  ['https://git.example.com/api/v1', 'https://git.example.com'],
+  ['https://git.example.com/api/v1//', 'https://git.example.com'],
+  ['https://example.com/git/', 'https://example.com/git'],
+])('the Gitea at %s has its pages at %s', (given, web) => {
+  expect(giteaWebUrl(given)).toBe(web)
+  expect(giteaApiUrl(given)).toBe(`${web}/api/v1`)
+})

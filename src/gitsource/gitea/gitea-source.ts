@@ -1,0 +1,163 @@
+// Refs, commits and files of a repository of a Gitea or Forgejo, by its API.
+
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import { limits } from '../../lib/limits.ts'
+import type { Commit, GitSource, Ref, SourceFile } from '../git-source.ts'
+import { flagOf, optionalTextOf, textOf } from '../provider-fields.ts'
+import { type ProviderHttp, pathSegment, pathSegments } from '../provider-http.ts'
+import { isCommitSha, isRefName } from '../repository-event.ts'
+import { at } from '../webhooks/payload.ts'
+import { giteaPages } from './gitea-pages.ts'
+
+/** What one branch or tag is in a list, its addresses included. */
+const bytesPerRef = 1000
+
+export class GiteaSource implements GitSource {
+  readonly #http: ProviderHttp
+  readonly #findPath: (signal: AbortSignal) => Promise<string>
+  #path: string | undefined
+
+  /** `findPath`: of its API, `/repos/acme/web`. Asked for once. */
+  constructor(http: ProviderHttp, findPath: (signal: AbortSignal) => Promise<string>) {
+    this.#http = http
+    this.#findPath = findPath
+  }
+
+  async listRefs(signal: AbortSignal): Promise<readonly Ref[]> {
+    const heads = await this.#matching('refs/heads/', signal)
+    const tags = await this.#matching('refs/tags/', signal)
+    if (heads.length + tags.length > limits.gitRefs.value)
+      throw new SlipwayError(
+        'limit_exceeded',
+        `the repository has more than ${limits.gitRefs.value} branches and tags (gitRefs)`,
+      )
+    const isAnnotated = tags.some((tag) => at(tag, 'object', 'type') === 'tag')
+    const commits = isAnnotated ? await this.#commitsOfTags(signal) : new Map<string, string>()
+    return [...heads, ...tags].map((ref) => {
+      const name = textOf(ref, 'ref')
+      return { name, commitSha: commits.get(name) ?? textOf(ref, 'object', 'sha') }
+    })
+  }
+
+  async findRef(name: string, signal: AbortSignal): Promise<Ref | undefined> {
+    if (!isRefName(name)) return undefined
+    // Those that begin with the name come along.
+    const ref = (await this.#matching(name, signal)).find((one) => at(one, 'ref') === name)
+    if (ref === undefined) return undefined
+    const sha = textOf(ref, 'object', 'sha')
+    if (at(ref, 'object', 'type') !== 'tag') return { name, commitSha: sha }
+    const path = `${await this.#repositoryPath(signal)}/git/tags/${pathSegment(sha)}`
+    return { name, commitSha: textOf(await this.#http.json({ method: 'GET', path }, signal), 'object', 'sha') }
+  }
+
+  async findDefaultBranch(signal: AbortSignal): Promise<string | undefined> {
+    const repository = await this.#repository(signal)
+    return flagOf(repository, 'empty') ? undefined : optionalTextOf(repository, 'default_branch')
+  }
+
+  async getCommit(sha: string, _ref: string | undefined, signal: AbortSignal): Promise<Commit> {
+    const commit = isCommitSha(sha) ? await this.#findCommit(sha, signal) : undefined
+    if (commit === undefined) throw noCommit(sha)
+    return {
+      sha: textOf(commit, 'sha'),
+      author: optionalTextOf(commit, 'commit', 'author', 'name') ?? '',
+      message: textOf(commit, 'commit', 'message').trim(),
+    }
+  }
+
+  async readFiles(
+    { sha, ref }: { readonly sha: string; readonly ref: string | undefined },
+    folder: string,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly SourceFile[]> {
+    if (!isCommitSha(sha)) throw noCommit(sha)
+    const files: SourceFile[] = []
+    for (const entry of await this.#listFolder(sha, ref, folder, signal)) {
+      const name = textOf(entry, 'name')
+      if (at(entry, 'type') !== 'file' || !names.includes(name)) continue
+      const path = `${folder}/${name}`
+      files.push({ path, text: await this.#readFile(sha, path, signal) })
+    }
+    return files
+  }
+
+  async #listFolder(
+    sha: string,
+    ref: string | undefined,
+    folder: string,
+    signal: AbortSignal,
+  ): Promise<readonly unknown[]> {
+    const path = `${await this.#repositoryPath(signal)}/contents/${pathSegments(folder)}`
+    const answer = await this.#http.request({ method: 'GET', path, query: { ref: sha }, answers: [404] }, signal)
+    if (answer.status !== 404) {
+      // No list: something that is no folder has its name.
+      const entries = answer.json()
+      return Array.isArray(entries) ? entries : []
+    }
+    // The same answer when only the folder is missing.
+    await this.getCommit(sha, ref, signal)
+    return []
+  }
+
+  async #readFile(sha: string, file: string, signal: AbortSignal): Promise<string> {
+    const bytesMax = limits.definitionBytes.value
+    const path = `${await this.#repositoryPath(signal)}/raw/${pathSegments(file)}`
+    try {
+      const request = { method: 'GET', path, query: { ref: sha }, accept: '*/*', bytesMax } as const
+      return (await this.#http.request(request, signal)).body.toString('utf8')
+    } catch (error) {
+      if (!isSlipwayError(error, 'limit_exceeded')) throw error
+      throw new SlipwayError('limit_exceeded', `${file} has more than ${bytesMax} bytes (definitionBytes)`)
+    }
+  }
+
+  async #findCommit(sha: string, signal: AbortSignal): Promise<unknown> {
+    // What these would add is not needed, and costs the server most of its time.
+    const query = { stat: false, verification: false, files: false }
+    const path = `${await this.#repositoryPath(signal)}/git/commits/${sha}`
+    const answer = await this.#http.request({ method: 'GET', path, query, answers: [404] }, signal)
+    if (answer.status !== 404) return answer.json()
+    await this.#repository(signal)
+    return undefined
+  }
+
+  /** Refs that begin with `name`. */
+  async #matching(name: string, signal: AbortSignal): Promise<readonly unknown[]> {
+    const path = `${await this.#repositoryPath(signal)}/git/${pathSegments(name.replace(/\/$/, ''))}`
+    const bytesMax = limits.gitRefs.value * bytesPerRef
+    const answer = await this.#http.request({ method: 'GET', path, answers: [404], bytesMax }, signal)
+    if (answer.status === 404) {
+      await this.#repository(signal)
+      return []
+    }
+    const found = answer.json()
+    return (Array.isArray(found) ? found : [found]).filter((ref) => textOf(ref, 'ref').startsWith(name))
+  }
+
+  /** By the refs of the tags. */
+  async #commitsOfTags(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    const commits = new Map<string, string>()
+    const path = `${await this.#repositoryPath(signal)}/tags`
+    for await (const { items } of giteaPages(this.#http, { method: 'GET', path }, 1, signal))
+      for (const tag of items) commits.set(`refs/tags/${textOf(tag, 'name')}`, textOf(tag, 'commit', 'sha'))
+    return commits
+  }
+
+  async #repositoryPath(signal: AbortSignal): Promise<string> {
+    this.#path ??= await this.#findPath(signal)
+    return this.#path
+  }
+
+  /** Errors: `remote_repository_not_found`; what else is missing has the same answer from Gitea. */
+  async #repository(signal: AbortSignal): Promise<unknown> {
+    return await this.#http.json(
+      { method: 'GET', path: await this.#repositoryPath(signal), notFound: 'remote_repository_not_found' },
+      signal,
+    )
+  }
+}
+
+function noCommit(sha: string): SlipwayError {
+  return new SlipwayError('commit_not_found', `the repository has no commit ${JSON.stringify(sha)}`)
+}

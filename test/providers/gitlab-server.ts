@@ -1,0 +1,626 @@
+// GitLab as a provider server: what its API answers, and the hooks it sends.
+
+import { randomUUID } from 'node:crypto'
+import description from './descriptions/gitlab.json' with { type: 'json' }
+import type { ApiAnswer, ApiCall, ApiRoute, ProviderFlavour } from './flavour.ts'
+import { blobOf, commitOf, listTree, objectType } from './git-objects.ts'
+import type { ProviderServer, ServerEvent, ServerUser } from './provider-server.ts'
+import {
+  noSha,
+  type ServerHook,
+  type ServerKey,
+  type ServerPullRequest,
+  type ServerRepository,
+  type ServerStatus,
+} from './server-repository.ts'
+
+const apiPath = '/api/v4'
+
+export const gitlabFlavour: ProviderFlavour = {
+  type: 'gitlab',
+  name: 'GitLab',
+  apiPath,
+  description,
+  routes: routes(),
+  errorBody: (status, message) => ({ message: `${status} ${message}` }),
+  rateLimited: (now, seconds) => ({
+    status: 429,
+    body: 'Retry later\n',
+    headers: {
+      'content-type': 'text/plain',
+      'retry-after': String(seconds),
+      'ratelimit-limit': '60',
+      'ratelimit-remaining': '0',
+      'ratelimit-reset': String(Math.ceil(now / 1000) + seconds),
+    },
+  }),
+  tokenOf: ({ authorization, 'private-token': personal }) =>
+    typeof personal === 'string' ? personal : /^Bearer (.+)$/i.exec(authorization ?? '')?.[1],
+  hookRequest: hookRequestOf,
+  pullRequestRef: (number) => `refs/merge-requests/${number}/head`,
+  oauth2: {
+    authorizePath: '/oauth/authorize',
+    tokenPath: '/oauth/token',
+    expiresInSeconds: 7200,
+    errorStatus: 401,
+    needsResponseType: true,
+    scope: 'api',
+  },
+}
+
+/** Hooks that are not called any more after they failed often. */
+const stopped = new WeakMap<ServerHook, 'disabled' | 'temporarily_disabled'>()
+
+/** As GitLab does with a hook that failed often. */
+export function stopHook(hook: ServerHook, how: 'disabled' | 'temporarily_disabled'): void {
+  hook.isActive = false
+  stopped.set(hook, how)
+}
+
+function routes(): readonly ApiRoute[] {
+  const project = '/projects/{id}'
+  const repository = `${project}/repository`
+  return [
+    { method: 'GET', path: '/user', handle: ({ user }) => ok(userJson(user!)) },
+    { method: 'GET', path: '/projects', handle: listProjects },
+    ...readable([
+      { method: 'GET', path: project, handle: (call, found) => ok(projectJson(found, call.user)) },
+      { method: 'GET', path: `${repository}/branches`, handle: listBranches },
+      { method: 'GET', path: `${repository}/branches/{branch}`, handle: findBranch },
+      { method: 'GET', path: `${repository}/tags`, handle: listTags },
+      { method: 'GET', path: `${repository}/tags/{tag_name}`, handle: findTag },
+      { method: 'GET', path: `${repository}/commits/{sha}`, handle: findCommit },
+      { method: 'GET', path: `${repository}/commits/{sha}/merge_requests`, handle: listMergeRequests },
+      { method: 'GET', path: `${repository}/tree`, handle: listFolder },
+      { method: 'GET', path: `${repository}/blobs/{sha}/raw`, handle: readBlob },
+    ]),
+    ...administrable([
+      { method: 'GET', path: `${project}/deploy_keys`, handle: (call, found) => page(call, found.keys.map(keyJson)) },
+      { method: 'POST', path: `${project}/deploy_keys`, handle: createKey },
+      { method: 'DELETE', path: `${project}/deploy_keys/{key_id}`, handle: deleteKey },
+      {
+        method: 'GET',
+        path: `${project}/hooks`,
+        handle: (call, found) => page(call, found.hooks.map(hookJson(found))),
+      },
+      { method: 'POST', path: `${project}/hooks`, handle: createHook },
+      { method: 'PUT', path: `${project}/hooks/{hook_id}`, handle: editHook },
+      { method: 'DELETE', path: `${project}/hooks/{hook_id}`, handle: deleteHook },
+      { method: 'POST', path: `${project}/statuses/{sha}`, handle: createStatus },
+    ]),
+  ]
+}
+
+type ProjectRoute = Omit<ApiRoute, 'handle'> & {
+  readonly handle: (call: ApiCall, repository: ServerRepository) => ApiAnswer | undefined
+}
+
+function readable(all: readonly ProjectRoute[]): readonly ApiRoute[] {
+  return all.map((route) => ({ ...route, isPublic: true, handle: (call) => inProject(call, route) }))
+}
+
+function administrable(all: readonly ProjectRoute[]): readonly ApiRoute[] {
+  return all.map((route) => ({
+    ...route,
+    handle: (call) =>
+      inProject(call, {
+        handle: (given, repository) => {
+          if (!repository.canAdminister(given.user)) return refused(403, '403 Forbidden')
+          return route.handle(given, repository)
+        },
+      }),
+  }))
+}
+
+/** By its id, or by its path as one part of the address. */
+function inProject(call: ApiCall, { handle }: Pick<ProjectRoute, 'handle'>): ApiAnswer | undefined {
+  const { server, params, url, user } = call
+  const { id = '' } = params
+  const byId = server.repositories.find((repository) => String(repository.id) === id)
+  const found = byId === undefined ? server.findRepository(id) : { repository: byId, isFormer: false }
+  if (found === undefined || !found.repository.canRead(user)) return refused(404, '404 Project Not Found')
+  if (!found.isFormer) return handle(call, found.repository) ?? refused(404, '404 Not Found')
+  const rest = url.pathname.slice(`${apiPath}/projects/`.length).replace(/^[^/]+/, '')
+  return {
+    status: 301,
+    headers: { location: `${server.url}${apiPath}/projects/${found.repository.id}${rest}${url.search}` },
+  }
+}
+
+function listProjects(call: ApiCall): ApiAnswer {
+  const { server, user, query, url } = call
+  const atLeast = Number(query.get('min_access_level') ?? 0)
+  const words = (query.get('search') ?? '').toLowerCase()
+  const inPaths = query.get('search_namespaces') === 'true'
+  const before = Number(query.get('id_before') ?? Number.MAX_SAFE_INTEGER)
+  const found = server.repositories
+    .filter((one) => one.canAdminister(user) || (atLeast < 40 && one.canRead(user)))
+    .filter((one) => one.id < before)
+    .filter(({ path, name }) => (inPaths ? path : name).toLowerCase().includes(words))
+    .toSorted((a, b) => (query.get('sort') === 'asc' ? a.id - b.id : b.id - a.id))
+  const size = sizeOf(call)
+  const shown = found.slice(0, size)
+  if (query.get('pagination') !== 'keyset')
+    return page(
+      call,
+      found.map((one) => projectJson(one, user)),
+    )
+  const next = new URLSearchParams(query)
+  next.set('id_before', String(shown.at(-1)?.id))
+  return {
+    status: 200,
+    body: shown.map((one) => projectJson(one, user)),
+    // Of the address that GitLab has for itself, which need not be the one it is asked at.
+    headers: shown.length === size ? { link: `<http://gitlab.internal${url.pathname}?${next}>; rel="next"` } : {},
+  }
+}
+
+function listBranches(call: ApiCall, repository: ServerRepository): ApiAnswer {
+  return page(
+    call,
+    [...repository.refs('refs/heads/').keys()].map((ref) => branchJson(repository, ref)),
+  )
+}
+
+function findBranch({ params }: ApiCall, repository: ServerRepository): ApiAnswer {
+  const ref = `refs/heads/${params.branch}`
+  if (!repository.refs('refs/heads/').has(ref)) return refused(404, '404 Branch Not Found')
+  return ok(branchJson(repository, ref))
+}
+
+function listTags(call: ApiCall, repository: ServerRepository): ApiAnswer {
+  return page(
+    call,
+    [...repository.refs('refs/tags/')].map(([ref, target]) => tagJson(repository, ref, target)),
+  )
+}
+
+function findTag({ params }: ApiCall, repository: ServerRepository): ApiAnswer {
+  const ref = `refs/tags/${params.tag_name}`
+  const target = repository.refs('refs/tags/').get(ref)
+  if (target === undefined) return refused(404, '404 Tag Not Found')
+  return ok(tagJson(repository, ref, target))
+}
+
+/** By any name of it. */
+function findCommit({ params }: ApiCall, repository: ServerRepository): ApiAnswer {
+  const { sha = '' } = params
+  if (objectType(repository, `${sha}^{commit}`) === undefined) return refused(404, '404 Commit Not Found')
+  return ok(commitJson(repository, sha))
+}
+
+function listMergeRequests(call: ApiCall, repository: ServerRepository): ApiAnswer {
+  const { sha = '' } = call.params
+  if (objectType(repository, sha) !== 'commit') return refused(404, '404 Commit Not Found')
+  const found = repository.pullRequests.filter(({ head, number }) => {
+    const commits = repository.git('rev-list', `refs/merge-requests/${number}/head`, '--not', '--branches')
+    return head.sha === sha || commits.split('\n').includes(sha)
+  })
+  return page(
+    call,
+    found.map((one) => mergeRequestJson(repository, one)),
+  )
+}
+
+/** Missing folders and missing commits have the same answer. */
+function listFolder(call: ApiCall, repository: ServerRepository): ApiAnswer {
+  const ref = call.query.get('ref') ?? repository.defaultBranch
+  const path = call.query.get('path') ?? ''
+  if (objectType(repository, `${ref}^{commit}`) === undefined) return refused(404, '404 Tree Not Found')
+  if (path !== '' && objectType(repository, `${ref}:${path}`) !== 'tree')
+    return refused(404, '404 invalid revision or path Not Found')
+  const entries = listTree(repository, ref, path === '' ? '' : `${path}/`)
+  return page(
+    call,
+    entries.map(({ sha, name, type, path: found, mode }) => ({ id: sha, name, type, path: found, mode })),
+  )
+}
+
+function readBlob({ params }: ApiCall, repository: ServerRepository): ApiAnswer {
+  const { sha = '' } = params
+  if (objectType(repository, sha) !== 'blob') return refused(404, '404 Blob Not Found')
+  return { status: 200, body: blobOf(repository, sha) }
+}
+
+/** A key there is only once; asked for again it is answered as it is, whatever its title. */
+function createKey({ server, body }: ApiCall, repository: ServerRepository): ApiAnswer {
+  const {
+    title,
+    key,
+    can_push = false,
+  } = body as {
+    readonly title: string
+    readonly key: string
+    readonly can_push?: boolean
+  }
+  const text = key.trim()
+  if (!/^ssh-(?:rsa|ed25519) AAAA/.test(text)) return refused(400, { key: ['is invalid'] })
+  const same = repository.keys.find((known) => known.key === text)
+  if (same !== undefined) return { status: 201, body: keyJson(same) }
+  const made: ServerKey = { id: server.nextId(), title, key: text, isReadOnly: !can_push }
+  repository.keys.push(made)
+  server.keysChanged()
+  return { status: 201, body: keyJson(made) }
+}
+
+function deleteKey({ server, params }: ApiCall, repository: ServerRepository): ApiAnswer {
+  const index = repository.keys.findIndex(({ id }) => String(id) === params.key_id)
+  if (index < 0) return refused(404, '404 Deploy Key Not Found')
+  repository.keys.splice(index, 1)
+  server.keysChanged()
+  return { status: 204 }
+}
+
+type HookBody = {
+  readonly url?: string
+  readonly token?: string
+  readonly push_events?: boolean
+  readonly tag_push_events?: boolean
+  readonly merge_requests_events?: boolean
+}
+
+const hookEvents = ['push_events', 'tag_push_events', 'merge_requests_events'] as const
+
+/** Pushes are heard of unless it says no. */
+function createHook({ server, body }: ApiCall, repository: ServerRepository): ApiAnswer {
+  const given = { push_events: true, ...(body as HookBody) }
+  if (!/^https?:\/\//.test(given.url ?? '')) return refused(422, { error: ['Invalid url given'] })
+  const hook: ServerHook = {
+    id: server.nextId(),
+    url: given.url ?? '',
+    secret: given.token ?? '',
+    events: hookEvents.filter((name) => given[name] === true),
+    isActive: true,
+    contentType: 'json',
+  }
+  repository.hooks.push(hook)
+  return { status: 201, body: hookJson(repository)(hook) }
+}
+
+/** What is not given stays as it is, and a hook that was stopped stays stopped. */
+function editHook({ params, body }: ApiCall, repository: ServerRepository): ApiAnswer {
+  const hook = repository.hooks.find(({ id }) => String(id) === params.hook_id)
+  if (hook === undefined) return refused(404, '404 Not Found')
+  const given = body as HookBody
+  hook.url = given.url ?? hook.url
+  hook.secret = given.token ?? hook.secret
+  hook.events = hookEvents.filter((name) => given[name] ?? hook.events.includes(name))
+  if (!stopped.has(hook)) hook.isActive = true
+  return ok(hookJson(repository)(hook))
+}
+
+function deleteHook({ params }: ApiCall, repository: ServerRepository): ApiAnswer {
+  const index = repository.hooks.findIndex(({ id }) => String(id) === params.hook_id)
+  if (index < 0) return refused(404, '404 Not Found')
+  repository.hooks.splice(index, 1)
+  return { status: 204 }
+}
+
+/** Events that lead to a state, by the state a job has to be in. A finished job is left alone: another one is made. */
+const transitions: Readonly<Record<string, { readonly event: string; readonly from: readonly string[] }>> = {
+  pending: { event: 'enqueue', from: ['created'] },
+  running: { event: 'run', from: ['created', 'pending'] },
+  success: { event: 'success', from: ['created', 'pending', 'running'] },
+  failed: { event: 'drop', from: ['created', 'pending', 'running'] },
+  canceled: { event: 'cancel', from: ['created', 'pending', 'running'] },
+}
+
+/** Of the statuses, which belong to a branch. */
+const refsOfStatuses = new WeakMap<ServerStatus, string>()
+
+function createStatus({ server, params, user, body }: ApiCall, repository: ServerRepository): ApiAnswer {
+  const { sha = '' } = params
+  if (objectType(repository, sha) !== 'commit') return refused(404, '404 Commit Not Found')
+  const given = body as Readonly<Record<string, string>>
+  const { state = '', context, name = context ?? 'default', description: words = '', target_url = '' } = given
+  for (const [member, text] of Object.entries({ name, description: words, target_url }))
+    if ([...text].length > 255) return refused(400, { [member]: ['is too long (maximum is 255 characters)'] })
+  const [branch] = repository
+    .git('for-each-ref', '--format=%(refname:short)', `--contains=${sha}`, 'refs/heads')
+    .split('\n')
+  const known = repository.statuses.findLast((status) => status.sha === sha && status.context === name)
+  const ref = given.ref ?? (known && refsOfStatuses.get(known)) ?? branch
+  if (ref === undefined || ref === '') return refused(404, '404 References for commit Not Found')
+  const transition = transitions[state]
+  if (transition === undefined) return refused(400, { error: 'state does not have a valid value' })
+  const isOpen =
+    known !== undefined && ['pending', 'running'].includes(known.state) && refsOfStatuses.get(known) === ref
+  const from = isOpen ? known.state : 'created'
+  if (!transition.from.includes(from))
+    return refused(
+      400,
+      `Cannot transition status via :${transition.event} from :${from} (Reason(s): Status cannot transition via "${transition.event}")`,
+    )
+  if (isOpen) repository.statuses.splice(repository.statuses.indexOf(known), 1)
+  const status: ServerStatus = {
+    id: isOpen ? known.id : server.nextId(),
+    sha,
+    state,
+    context: name,
+    description: words,
+    targetUrl: target_url,
+  }
+  repository.statuses.push(status)
+  refsOfStatuses.set(status, ref)
+  const json = { id: status.id, sha, ref, status: state, name, target_url, description: words, author: userJson(user!) }
+  return { status: 201, body: json }
+}
+
+function ok(body: unknown): ApiAnswer {
+  return { status: 200, body }
+}
+
+function refused(status: number, message: unknown): ApiAnswer {
+  return { status, body: { message } }
+}
+
+function sizeOf({ server, query }: ApiCall): number {
+  return Math.min(Number(query.get('per_page') ?? 20), 100, server.pageItemsMax)
+}
+
+function page(call: ApiCall, items: readonly unknown[]): ApiAnswer {
+  const { url, query } = call
+  const number = Number(query.get('page') ?? 1)
+  const size = sizeOf(call)
+  const link = (rel: string, to: number) => {
+    const there = new URLSearchParams(query)
+    there.set('page', String(to))
+    return `<http://gitlab.internal${url.pathname}?${there}>; rel="${rel}"`
+  }
+  const links = [link('first', 1), ...(items.length > number * size ? [link('next', number + 1)] : [])]
+  return { status: 200, body: items.slice((number - 1) * size, number * size), headers: { link: links.join(', ') } }
+}
+
+function userJson({ id, login, name, email }: ServerUser): object {
+  const url = `https://example.org/${login}`
+  return { id, username: login, name, state: 'active', avatar_url: `${url}.png`, web_url: url, email }
+}
+
+function projectJson(repository: ServerRepository, user?: ServerUser): object {
+  const { id, name, path, isEmpty, defaultBranch, isPrivate, isArchived, webUrl } = repository
+  return {
+    id,
+    name,
+    path: name,
+    path_with_namespace: path,
+    description: null,
+    default_branch: isEmpty ? null : defaultBranch,
+    visibility: isPrivate ? 'private' : 'public',
+    ssh_url_to_repo: repository.sshUrl,
+    http_url_to_repo: repository.cloneUrl,
+    web_url: webUrl,
+    archived: isArchived,
+    empty_repo: isEmpty,
+    permissions: {
+      // Of a project that was shared with a group of the user neither says anything.
+      project_access: repository.canAdminister(user) && path.split('/').length < 3 ? { access_level: 40 } : null,
+      group_access: null,
+    },
+  }
+}
+
+function commitJson(repository: ServerRepository, name: string): object {
+  const { sha, author, email, date, parents, message } = commitOf(repository, name)
+  return {
+    id: sha,
+    short_id: sha.slice(0, 8),
+    created_at: date,
+    parent_ids: parents,
+    title: message.split('\n')[0],
+    message: `${message}\n`,
+    author_name: author,
+    author_email: email,
+    web_url: `${repository.webUrl}/-/commit/${sha}`,
+  }
+}
+
+function branchJson(repository: ServerRepository, ref: string): object {
+  const name = ref.slice('refs/heads/'.length)
+  const isDefault = name === repository.defaultBranch
+  return { name, commit: commitJson(repository, ref), merged: false, protected: isDefault, default: isDefault }
+}
+
+function tagJson(repository: ServerRepository, ref: string, target: string): object {
+  const name = ref.slice('refs/tags/'.length)
+  return { name, message: null, target, commit: commitJson(repository, ref), protected: false }
+}
+
+function keyJson({ id, title, key, isReadOnly }: ServerKey): object {
+  return { id, title, key, created_at: '2026-01-01T00:00:00Z', expires_at: null, can_push: !isReadOnly }
+}
+
+/** The token is never told. */
+function hookJson(repository: ServerRepository) {
+  return (hook: ServerHook): object => ({
+    id: hook.id,
+    url: hook.url,
+    project_id: repository.id,
+    created_at: '2026-01-01T00:00:00Z',
+    push_events: hook.events.includes('push_events'),
+    push_events_branch_filter: '',
+    tag_push_events: hook.events.includes('tag_push_events'),
+    merge_requests_events: hook.events.includes('merge_requests_events'),
+    enable_ssl_verification: true,
+    alert_status: stopped.get(hook) ?? 'executable',
+    disabled_until: null,
+  })
+}
+
+function hookRequestOf(
+  server: ProviderServer,
+  repository: ServerRepository,
+  hook: ServerHook,
+  event: ServerEvent,
+): { readonly headers: Readonly<Record<string, string>>; readonly body: string } | undefined {
+  const isTag = event.kind === 'push' && event.push.ref.startsWith('refs/tags/')
+  const [wanted, name] =
+    event.kind === 'pull_request'
+      ? ['merge_requests_events', 'Merge Request Hook']
+      : isTag
+        ? ['tag_push_events', 'Tag Push Hook']
+        : ['push_events', 'Push Hook']
+  if (!hook.events.includes(wanted)) return undefined
+  const payload =
+    event.kind === 'push' ? pushPayload(repository, event, isTag) : mergeRequestPayload(server, repository, event)
+  return {
+    headers: {
+      'content-type': 'application/json',
+      'user-agent': 'GitLab/18.0.0',
+      'idempotency-key': randomUUID(),
+      'x-gitlab-event': name,
+      'x-gitlab-webhook-uuid': randomUUID(),
+      'x-gitlab-instance': server.url,
+      'x-gitlab-event-uuid': randomUUID(),
+      'x-gitlab-token': hook.secret,
+    },
+    body: JSON.stringify(payload),
+  }
+}
+
+/** Of an annotated tag `after` is the tag, and `checkout_sha` the commit. The oldest commit comes first. */
+function pushPayload(
+  repository: ServerRepository,
+  { push }: Extract<ServerEvent, { readonly kind: 'push' }>,
+  isTag: boolean,
+): object {
+  const { ref, before, after, user } = push
+  const isGone = after === noSha
+  const kind = isTag ? 'tag_push' : 'push'
+  const head = isGone ? null : repository.git('rev-parse', `${after}^{commit}`)
+  const range =
+    before === noSha ? [`${head}`, '--not', `refs/heads/${repository.defaultBranch}`] : [`${before}..${head}`]
+  const shas =
+    isGone || isTag
+      ? []
+      : repository
+          .git('rev-list', '--reverse', ...range)
+          .split('\n')
+          .filter(Boolean)
+  return {
+    object_kind: kind,
+    event_name: kind,
+    before,
+    after,
+    ref,
+    ref_protected: false,
+    checkout_sha: head,
+    message: null,
+    user_id: user.id,
+    user_name: user.name,
+    user_username: user.login,
+    user_email: null,
+    user_avatar: null,
+    project_id: repository.id,
+    project: projectPayload(repository),
+    commits: shas.slice(-20).map((sha) => commitPayload(repository, sha)),
+    total_commits_count: shas.length,
+    push_options: {},
+    repository: { name: repository.name, url: repository.sshUrl, homepage: repository.webUrl },
+  }
+}
+
+function projectPayload(repository: ServerRepository): object {
+  const { id, name, webUrl, sshUrl, cloneUrl, owner, path, isPrivate, defaultBranch } = repository
+  return {
+    id,
+    name,
+    description: null,
+    web_url: webUrl,
+    avatar_url: null,
+    git_ssh_url: sshUrl,
+    git_http_url: cloneUrl,
+    namespace: owner,
+    visibility_level: isPrivate ? 0 : 20,
+    path_with_namespace: path,
+    default_branch: defaultBranch,
+    homepage: webUrl,
+    url: sshUrl,
+    ssh_url: sshUrl,
+    http_url: cloneUrl,
+  }
+}
+
+function commitPayload(repository: ServerRepository, name: string): object {
+  const { sha, author, email, date, message } = commitOf(repository, name)
+  return {
+    id: sha,
+    message: `${message}\n`,
+    title: message.split('\n')[0],
+    timestamp: date,
+    url: `${repository.webUrl}/-/commit/${sha}`,
+    author: { name: author, email },
+    added: [],
+    modified: [],
+    removed: [],
+  }
+}
+
+const actions = {
+  opened: 'open',
+  synchronised: 'update',
+  reopened: 'reopen',
+  labelled: 'update',
+  closed: 'close',
+} as const
+
+function mergeRequestPayload(
+  server: ProviderServer,
+  repository: ServerRepository,
+  event: Extract<ServerEvent, { readonly kind: 'pull_request' }>,
+): object {
+  const { pullRequest, user, action, before, label } = event
+  const { id, number, title, head, base, isOpen, labels } = pullRequest
+  const at = server.nowText()
+  const labelsNow = labels.map((name, index) => ({ id: index + 1, title: name, color: '#aabbcc' }))
+  return {
+    object_kind: 'merge_request',
+    event_type: 'merge_request',
+    user: { id: user.id, name: user.name, username: user.login, avatar_url: null, email: '[REDACTED]' },
+    project: projectPayload(repository),
+    repository: { name: repository.name, url: repository.sshUrl, homepage: repository.webUrl },
+    object_attributes: {
+      id,
+      iid: number,
+      title,
+      description: '',
+      state: isOpen ? 'opened' : 'closed',
+      action: actions[action],
+      // Only of an update that brings commits.
+      ...(action === 'synchronised' ? { oldrev: before } : {}),
+      source_branch: head.branch,
+      source_project_id: head.repository?.id ?? null,
+      source: head.repository === undefined ? null : projectPayload(head.repository),
+      target_branch: base.branch,
+      target_project_id: repository.id,
+      target: projectPayload(repository),
+      last_commit: commitPayload(repository, head.sha),
+      labels: labelsNow,
+      merge_status: 'unchecked',
+      draft: false,
+      created_at: at,
+      updated_at: at,
+      url: `${repository.webUrl}/-/merge_requests/${number}`,
+    },
+    labels: labelsNow,
+    changes: label === undefined ? {} : { labels: { previous: labelsNow.slice(0, -1), current: labelsNow } },
+  }
+}
+
+function mergeRequestJson(
+  repository: ServerRepository,
+  { id, number, title, head, base, isOpen }: ServerPullRequest,
+): object {
+  return {
+    id,
+    iid: number,
+    project_id: repository.id,
+    title,
+    state: isOpen ? 'opened' : 'closed',
+    source_branch: head.branch,
+    source_project_id: head.repository?.id ?? null,
+    target_branch: base.branch,
+    target_project_id: repository.id,
+    sha: head.sha,
+    web_url: `${repository.webUrl}/-/merge_requests/${number}`,
+  }
+}
