@@ -6,6 +6,7 @@ import { type Logger, silentLogger } from '../lib/log.ts'
 import { until } from '../lib/until-fixture.ts'
 import { aProject, aUser, openWorld, type World } from './configstore-fixture.ts'
 import { type TaskWorkerComponents, workOnTasks } from './task-worker.ts'
+import { endTaskLeases } from './tasks.ts'
 import type { CascadeTask } from './types.ts'
 
 /** Ann has so many projects, and deletes them. */
@@ -85,7 +86,7 @@ test('a task that takes long is held all the time', async () => {
   })
   await begun.promise
   for (let n = 0; n < 10; n++) {
-    world.clock.pass(20_000)
+    world.clock.pass(1_500)
     for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
   }
   const claim = { kinds: ['delete_runs'], holder: 'other', leaseMs: 1000 } as const
@@ -141,7 +142,19 @@ test('a configstore that cannot be reached is asked again, and a worker that end
     await begun.promise
   }
   expect(warnings).toEqual(['tasks cannot be claimed or given back'])
-  world.clock.pass(60_000)
+  world.clock.pass(5_000)
   const claim = { kinds: ['delete_runs'], holder: 'other', leaseMs: 1000 } as const
   expect((await configstore.claimTasks(claim)).tasks).toMatchObject([{ attempts: 1 }])
+})
+
+test('the tasks of the only process there can be are free when it starts anew', async () => {
+  await using world = await openWorld()
+  await withDeletedProjects(world, 2)
+  const { configstore, database } = world
+  const claim = { kinds: ['delete_runs'], leaseMs: 60_000, limit: 1 } as const
+  const { tasks } = await configstore.claimTasks({ ...claim, holder: 'killed' })
+  await endTaskLeases(database)
+  expect((await configstore.claimTasks({ ...claim, holder: 'next', limit: 2 })).tasks).toHaveLength(2)
+  const late = configstore.completeTask({ id: tasks[0]!.id, holder: 'killed' })
+  await expect(late).rejects.toMatchObject({ code: 'task_lease_lost' })
 })

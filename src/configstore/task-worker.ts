@@ -24,8 +24,9 @@ export type TaskWorkerComponents = {
   readonly logger: Logger
 }
 
-const leaseMs = 60_000
-const renewMs = 20_000
+/** A killed instance keeps a task from the others for so long. */
+const leaseMs = 5_000
+const renewMs = 1_500
 const waitMs = 30_000
 /** After a failure of the configstore itself. */
 const pauseMs = 5_000

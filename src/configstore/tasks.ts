@@ -65,6 +65,15 @@ export function taskOperations(store: Store, { database, clock }: Components): O
   }
 }
 
+/** Ends all leases, for a start of the only process that can have any: whoever had one is gone. */
+export async function endTaskLeases(database: Database<ConfigstoreSchema>): Promise<void> {
+  const leased = (tx: Reading) => tx.list('task').filter(({ body }) => body.holder !== undefined)
+  if (database.view((tx) => leased(tx).length) === 0) return
+  await database.do((tx) => {
+    for (const { id, body } of leased(tx)) tx.put('task', id, without(body, ['holder', 'leaseUntil']))
+  })
+}
+
 /** One task for each thing to do: it is there once, however often it was asked for. */
 export function putTask(tx: Tx, work: CascadeWork, now: number): void {
   const id =

@@ -11,7 +11,7 @@ import type { RepositoryEvent } from '../../gitsource/repository-event.ts'
 import { limits } from '../../lib/limits.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import { type GatewaySchema, gatewayRowTypes } from '../rows.ts'
-import { add, Inbox } from './inbox.ts'
+import { add, endDeliveryLeases, Inbox } from './inbox.ts'
 
 const leaseMs = 15_000
 const done = { kind: 'created', message: 'done' } as const
@@ -77,6 +77,15 @@ test('who holds one too long has it no more, and what it says then does not coun
   await inbox.finish(id, 'x', { kind: 'failed', message: 'late' })
   await inbox.finish(id, 'y', done)
   expect(listed()[0]!.body).toMatchObject({ outcome: done })
+})
+
+test('what a process held that was the only one is taken at once when it starts anew', async () => {
+  const id = await accept('main')
+  await claim('killed')
+  await endDeliveryLeases(database, clock.now())
+  expect(await claim('next')).toEqual([id])
+  await inbox.finish(id, 'killed', { kind: 'failed', message: 'late' })
+  expect(listed()[0]!.body.outcome).toBeUndefined()
 })
 
 test('many that wait for one hold back nobody else', async () => {

@@ -29,6 +29,8 @@ type Tx = Transaction<GatewaySchema>
 const cleanedAtOnce = 20
 /** Looked through for one that can be taken. */
 const lookedThrough = 100
+/** One that is behind another is called when that has ended; it looks by itself only so often. */
+const behindMs = 15_000
 /** A refused one replaces the one before it at most so often, so that nobody fills the log with them. */
 const refusedEveryMs = 10_000
 
@@ -141,7 +143,7 @@ export class Inbox {
         const [head] = tx.list('delivery', { index: 'byQueue', prefix: [projectId, ref], limit: 1 })
         if (head !== undefined && head.id !== row.id) {
           // It waits as long as the one before it, which calls it when it has ended.
-          const dueAt = Math.max(head.body.queued?.dueAt ?? 0, now + leaseMs)
+          const dueAt = Math.max(head.body.queued?.dueAt ?? 0, now + behindMs)
           tx.put('delivery', row.id, { ...row.body, queued: { ...queued, dueAt } })
           continue
         }
@@ -225,6 +227,20 @@ export class Inbox {
   get woken(): Promise<void> {
     return this.#wake.promise
   }
+}
+
+/** Ends all leases, for a start of the only process that can have any: whoever had one is gone. */
+export async function endDeliveryLeases(database: Database<GatewaySchema>, now: number): Promise<void> {
+  const held = (tx: ReadTransaction<GatewaySchema>) =>
+    tx.list('delivery', { index: 'byDue' }).filter(({ body }) => body.queued?.holder !== undefined)
+  if (database.view((tx) => held(tx).length) === 0) return
+  await database.do((tx) => {
+    for (const { id, body } of held(tx)) {
+      if (body.queued === undefined) continue
+      const { holder: _, ...queued } = body.queued
+      tx.put('delivery', id, { ...body, queued: { ...queued, dueAt: now } })
+    }
+  })
 }
 
 /** Puts a delivery; called by whoever changes something else in the same transaction. */

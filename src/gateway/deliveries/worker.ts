@@ -20,8 +20,9 @@ export type WorkerComponents = {
 }
 
 const atOnce = 8
-const leaseMs = 15_000
-const renewMs = 5_000
+/** A killed instance keeps a delivery from the others for so long. */
+const leaseMs = 5_000
+const renewMs = 1_500
 /** A repository that answers slower than that is as good as one that does not. */
 const performMs = 10 * 60_000
 /** What others have left is looked for so often. */

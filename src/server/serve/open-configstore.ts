@@ -3,11 +3,13 @@
 import { type Configstore, configstoreMethods } from '../../configstore/api.ts'
 import { type ConfigstoreSchema, configstoreRowTypes } from '../../configstore/row-types.ts'
 import { openConfigstore } from '../../configstore/service.ts'
+import { endTaskLeases } from '../../configstore/tasks.ts'
 import { createRpcClient } from '../../http/rpc/rpc-client.ts'
 import { serveRpc } from '../../http/rpc/rpc-server.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
 import { isShared } from '../settings/read-settings.ts'
 import type { Installation, Mount } from './open-server.ts'
+import { unlessInMaintenance } from './unless-in-maintenance.ts'
 
 const prefix = '/internal/configstore'
 
@@ -27,6 +29,7 @@ export async function openConfigstoreComponent(
   await using undo = new AsyncDisposableStack()
   const database = undo.use(await databases.open<ConfigstoreSchema>('configstore', { types: configstoreRowTypes }))
   installation.watch('configstore', database)
+  if (settings.database.log === 'embedded') await unlessInMaintenance(endTaskLeases(database))
   const configstore = undo.use(await openConfigstore({ installationKeys: keys.sealing }, { database, clock, logger }))
   undo.use(startCleaning((signal) => configstore.sweep({ signal }), { clock, logger }))
   if (isShared(settings))
