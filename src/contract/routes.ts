@@ -2,6 +2,7 @@
 
 import { deliveryRoutes } from './routes/deliveries.ts'
 import { keyRoutes } from './routes/keys.ts'
+import { notificationRoutes } from './routes/notifications.ts'
 import { organizationRoutes } from './routes/organizations.ts'
 import { projectRoutes } from './routes/projects.ts'
 import { runRoutes } from './routes/runs.ts'
@@ -18,6 +19,7 @@ export const routes = {
   ...projectSecretRoutes,
   ...runRoutes,
   ...deliveryRoutes,
+  ...notificationRoutes,
   ...systemRoutes,
   ...keyRoutes,
 } as const

@@ -198,7 +198,10 @@ function versionOf(header: string | undefined): number | undefined {
 }
 
 /** A read sees at least what its caller has seen or caused before, whichever instance answers. */
-async function waitForPositions(wanted: Positions, { configstore, runservice, notification }: MountComponents): Promise<void> {
+async function waitForPositions(
+  wanted: Positions,
+  { configstore, runservice, notification }: MountComponents,
+): Promise<void> {
   if (wanted.configstore !== undefined) await configstore.status({ atLeast: wanted.configstore })
   if (wanted.runservice !== undefined) await runservice.position(wanted.runservice)
   if (wanted.notification !== undefined) await notification.position(wanted.notification)

@@ -4,7 +4,7 @@
 //   <generation>.c12.r34.g5     opaque to callers; a generation that is not this one's is ignored
 
 /** Each has a database of its own. */
-const letters = { configstore: 'c', runservice: 'r', gateway: 'g' } as const
+const letters = { configstore: 'c', runservice: 'r', gateway: 'g', notification: 'n' } as const
 type Service = keyof typeof letters
 const services = Object.keys(letters) as Service[]
 
