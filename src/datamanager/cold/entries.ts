@@ -1,27 +1,19 @@
 // What is known of every family without its rows: a small row of numbers for each, found by id and listed by path, state,
 // number and time in the order that the service has given them. About 200 bytes, whatever the family has in it.
 //
-// A path is a number, and each family stands in one list for its own path ("exact") and one for each path above it
-// ("below"), told apart by state, so that a page of any query is found by merging a few lists and not by searching one.
+// A path is a number, and each family stands in lists of its path and of those above it (entry-lists.ts).
 
 import type { DatabaseSync } from 'node:sqlite'
-import { invariant } from '../../lib/errors.ts'
 import type { FamilyEntry, FamilyQuery, FamilyRow } from '../database.ts'
 import { Statements } from '../read-model/rows.ts'
+import { below, byNumber, exactly, findPath, listEntries, plainPath, spanOrders } from './entry-lists.ts'
 import type { RowSpan } from './family-file.ts'
+import { decodeId, encodeId, entryColumns, entryJoins, familyRowOf, isUuid, type StoredEntry } from './stored-entry.ts'
 
-/** Not a state: the list of a path's first two elements by number. */
-const byNumber = -1
-/** So many orders share a row of their earliest and latest time. */
-const spanOrders = 1024
-/** Rows of a list that are read at once: a page's worth, then more. */
-const firstChunk = 32
-const chunkMax = 1024
 const insertFamily = `INSERT INTO family (ord, path, state, counter, label, created_at, started_at, ended_at, removable_since,
   repeats, is_final, id, file, block, start, length, rows, sum) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
-const selectEntry = `SELECT f.id, f.ord, p.path AS path_text, l.label AS label_text, f.state, f.counter, f.created_at,
-  f.started_at, f.ended_at, f.removable_since, f.repeats FROM family f
-  CROSS JOIN family_path p ON p.number = f.path CROSS JOIN family_label l ON l.number = f.label`
+const selectEntry = `SELECT ${entryColumns} FROM family f ${entryJoins}`
+const selectById = `${selectEntry} WHERE f.id = ?`
 const notCold = [null, null, null, null, null, null]
 
 /** Where a family stands: its path's lists by state and order, one of them by number too. */
@@ -31,23 +23,6 @@ const placesOf = (family: string) => `
   FROM ${family} f JOIN family_path_list l ON l.path = f.path`
 
 type Id = Uint8Array | string
-type Place = { readonly ord: number; readonly number: number }
-/** Both inclusive. */
-type Span = { readonly first: number; readonly last: number }
-/** What a FamilyRow is made of. */
-type StoredEntry = {
-  id: Id
-  ord: number
-  path_text: string
-  label_text: string
-  state: number
-  counter: number
-  created_at: number
-  started_at: number | null
-  ended_at: number | null
-  removable_since: number | null
-  repeats: Id | null
-}
 type StoredFamily = {
   number: number
   id: Id
@@ -95,8 +70,8 @@ export class Entries {
   }
 
   get(id: string): FamilyRow | undefined {
-    const found = this.#statements.of(`${selectEntry} WHERE f.id = ?`).get(encodeId(id)) as StoredEntry | undefined
-    return found && rowOf(found)
+    const found = this.#statements.arraysOf(selectById).get(encodeId(id)) as StoredEntry | undefined
+    return found && familyRowOf(found)
   }
 
   /** Undefined for a family that is not there, or not cold. */
@@ -128,7 +103,7 @@ export class Entries {
     count: number,
   ): { readonly families: readonly ColdFamily[]; readonly end: number | undefined } {
     const end = this.#statements
-      .of('SELECT number FROM family WHERE number > ? ORDER BY number LIMIT 1 OFFSET ?')
+      .of('SELECT number FROM family WHERE number > ? ORDER BY number LIMIT 1 OFFSET +?')
       .get(after, count)?.number as number | undefined
     const found = this.#statements
       .of('SELECT * FROM family WHERE number > ? AND number <= ? AND file = ?')
@@ -139,7 +114,7 @@ export class Entries {
   /** Families that are not cold and may become so, at most `limit`. */
   finalIds(limit: number): string[] {
     const found = this.#statements
-      .of('SELECT id FROM family WHERE is_final = 1 AND file IS NULL AND typeof(id) = ? LIMIT ?')
+      .of('SELECT id FROM family WHERE is_final = 1 AND file IS NULL AND typeof(id) = ? LIMIT +?')
       .all('blob', limit)
     return found.map(({ id }) => decodeId(id as Id))
   }
@@ -157,30 +132,17 @@ export class Entries {
   }
 
   list(query: FamilyQuery): readonly FamilyRow[] {
-    const path = this.#findPath(query.path ?? '')
-    if (path === undefined) return []
-    const { limit, from = 0, before = Number.POSITIVE_INFINITY } = query
-    const span = this.#span(query)
-    if (!span) return []
-    const isWanted = (entry: StoredEntry) => entry.created_at >= from && entry.created_at < before
-    const select = this.#statements.of(`${selectEntry} WHERE f.number = ?`)
-    const found: FamilyRow[] = []
-    for (const number of query.number === undefined ? this.#numbers(query, path, span) : this.#byNumber(query, path)) {
-      if (found.length >= limit) break
-      const stored = select.get(number) as StoredEntry
-      if (isWanted(stored)) found.push(rowOf(stored))
-    }
-    return found
+    return listEntries(this.#statements, query)
   }
 
   removable(before: number, limit: number): readonly FamilyRow[] {
-    const sql = `${selectEntry} WHERE f.removable_since IS NOT NULL AND f.removable_since < ? ORDER BY f.removable_since LIMIT ?`
-    return (this.#statements.of(sql).all(before, limit) as StoredEntry[]).map(rowOf)
+    const sql = `${selectEntry} WHERE f.removable_since IS NOT NULL AND f.removable_since < ? ORDER BY f.removable_since LIMIT +?`
+    return (this.#statements.arraysOf(sql).all(before, limit) as unknown as StoredEntry[]).map(familyRowOf)
   }
 
   repeating(id: string): readonly FamilyRow[] {
     const sql = `${selectEntry} WHERE f.repeats IS NOT NULL AND f.repeats = ? ORDER BY f.ord`
-    return (this.#statements.of(sql).all(encodeId(id)) as StoredEntry[]).map(rowOf)
+    return (this.#statements.arraysOf(sql).all(encodeId(id)) as unknown as StoredEntry[]).map(familyRowOf)
   }
 
   /** Of a head that was written. Its family must not be cold. */
@@ -273,79 +235,6 @@ export class Entries {
     return this.#statements.of('SELECT * FROM family WHERE id = ?').get(encodeId(id)) as StoredFamily | undefined
   }
 
-  /** Numbers of families in their order, read as far as they are asked for. */
-  #numbers(query: FamilyQuery, path: number, span: Span): Generator<number> {
-    const isAll = query.path === undefined || query.isSubtree === true
-    const lists = isAll ? [exactly(path), below(path)] : [exactly(path)]
-    const isDescending = query.descending === true
-    const streams = lists.flatMap((list) =>
-      (query.states ?? this.#statesOf(list)).map((state) => this.#ordered(list, state, isDescending, span)),
-    )
-    return merged(streams, isDescending)
-  }
-
-  *#byNumber({ path = '', isSubtree, number, states, descending }: FamilyQuery, pathNumber: number): Generator<number> {
-    const scope = this.#findPath(path.split('/').slice(0, 3).join('/'))
-    invariant(path.split('/').length >= 3, 'a family is found by its number below a path of two elements')
-    const found = this.#statements
-      .of(`SELECT f.number, f.path, f.state FROM family_order o JOIN family f ON f.number = o.number
-        WHERE o.list = ? AND o.state = ${byNumber} AND o.ord = ? ORDER BY f.ord ${descending ? 'DESC' : ''}`)
-      .all(exactly(scope ?? 0), number ?? 0) as StoredFamily[]
-    for (const family of found) {
-      const isIn = family.path === pathNumber || (isSubtree === true && this.#isBelow(family.path, pathNumber))
-      if (isIn && (states === undefined || states.includes(family.state))) yield family.number
-    }
-  }
-
-  #isBelow(path: number, above: number): boolean {
-    const sql = 'SELECT 1 FROM family_path_list WHERE path = ? AND list = ?'
-    return this.#statements.of(sql).get(path, below(above)) !== undefined
-  }
-
-  /** One look-up for each state there is. */
-  #statesOf(list: number): number[] {
-    const states: number[] = []
-    const next = this.#statements.of('SELECT min(state) AS state FROM family_order WHERE list = ? AND state > ?')
-    for (let state: unknown = byNumber; ; ) {
-      state = next.get(list, state as number)?.state
-      if (typeof state !== 'number') return states
-      states.push(state)
-    }
-  }
-
-  *#ordered(list: number, state: number, isDescending: boolean, { first, last }: Span): Generator<Place> {
-    const select = this.#statements.of(
-      `SELECT ord, number FROM family_order WHERE list = ? AND state = ? AND (ord, number) ${isDescending ? '<' : '>'} (?, ?)
-        AND ord ${isDescending ? '>=' : '<='} ? ORDER BY ord ${isDescending ? 'DESC, number DESC' : ', number'} LIMIT ?`,
-    )
-    let at: Place = isDescending ? { ord: last, number: Number.MAX_SAFE_INTEGER } : { ord: first, number: 0 }
-    for (let limit = firstChunk; ; limit = Math.min(limit * 2, chunkMax)) {
-      const chunk = select.all(list, state, at.ord, at.number, isDescending ? first : last, limit) as Place[]
-      yield* chunk
-      at = chunk.at(-1) ?? at
-      if (chunk.length < limit) return
-    }
-  }
-
-  /** The orders in which families of this query can be; undefined for none. */
-  #span({ from, before, after, descending }: FamilyQuery): Span | undefined {
-    let first = after !== undefined && !descending ? after + 1 : Number.MIN_SAFE_INTEGER
-    let last = after !== undefined && descending ? after - 1 : Number.MAX_SAFE_INTEGER
-    if (from !== undefined || before !== undefined) {
-      // Times mostly follow the orders, but clocks differ: whole spans are left out, not single families.
-      const found = this.#statements
-        .of('SELECT min(span) AS first, max(span) AS last FROM family_time WHERE latest >= ? AND earliest < ?')
-        .get(from ?? Number.MIN_SAFE_INTEGER, before ?? Number.MAX_SAFE_INTEGER) as {
-        first: number | null
-        last: number
-      }
-      if (found.first === null) return undefined
-      first = Math.max(first, found.first * spanOrders)
-      last = Math.min(last, (found.last + 1) * spanOrders - 1)
-    }
-    return first <= last ? { first, last } : undefined
-  }
-
   #addToLists(number: number): void {
     this.#statements.of(`INSERT INTO family_order ${placesOf('family')} WHERE f.number = ?`).run(number)
   }
@@ -382,15 +271,10 @@ export class Entries {
     ]
   }
 
-  #findPath(path: string): number | undefined {
-    const found = this.#statements.of('SELECT number FROM family_path WHERE path = ?').get(plainPath(path))
-    return found && Number(found.number)
-  }
-
   /** With the lists in which families of this path stand. */
   #internPath(text: string): number {
     const path = plainPath(text)
-    const found = this.#interned?.paths.get(path) ?? this.#findPath(path)
+    const found = this.#interned?.paths.get(path) ?? findPath(this.#statements, path)
     if (found !== undefined) {
       this.#interned?.paths.set(path, found)
       return found
@@ -417,61 +301,6 @@ export class Entries {
     }
     return Number(this.#statements.of('INSERT INTO family_label (label) VALUES (?)').run(label).lastInsertRowid)
   }
-}
-
-function rowOf(stored: StoredEntry): FamilyRow {
-  const { started_at, ended_at, removable_since, repeats } = stored
-  return {
-    id: decodeId(stored.id),
-    order: stored.ord,
-    path: stored.path_text,
-    state: stored.state,
-    number: stored.counter,
-    label: stored.label_text,
-    createdAt: stored.created_at,
-    ...(started_at === null ? {} : { startedAt: started_at }),
-    ...(ended_at === null ? {} : { endedAt: ended_at }),
-    ...(removable_since === null ? {} : { removableSince: removable_since }),
-    ...(repeats === null ? {} : { repeats: decodeId(repeats) }),
-  }
-}
-
-function* merged(streams: readonly Generator<Place>[], isDescending: boolean): Generator<number> {
-  const heads = streams.map((stream) => stream.next())
-  for (;;) {
-    let best: number | undefined
-    for (const [at, { value }] of heads.entries()) {
-      if (!value) continue
-      const other = best === undefined ? undefined : heads[best]!.value
-      if (!other || (isDescending ? value.ord > other.ord : value.ord < other.ord)) best = at
-    }
-    if (best === undefined) return
-    yield (heads[best]!.value as Place).number
-    heads[best] = streams[best]!.next()
-  }
-}
-
-/** List of the families that have this path, and of those below it. */
-const exactly = (path: number) => path * 2
-const below = (path: number) => path * 2 + 1
-
-const plainPath = (path: string) => path.replace(/\/+$/, '')
-
-const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-
-export function isUuid(id: string): boolean {
-  return id.length === 36 && uuidForm.test(id)
-}
-
-/** UUIDs as 16 bytes, others as they are. */
-function encodeId(id: string): Uint8Array | string {
-  return isUuid(id) ? Buffer.from(id.replaceAll('-', ''), 'hex') : id
-}
-
-function decodeId(id: Id): string {
-  if (typeof id === 'string') return id
-  const hex = Buffer.from(id.buffer, id.byteOffset, id.length).toString('hex')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
 /** Of a stored family whose `file` is not null; then none of the others is. */

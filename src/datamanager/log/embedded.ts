@@ -56,7 +56,7 @@ export class EmbeddedChangeLog implements ChangeLog {
   async read(from: Position, limit: number, signal?: AbortSignal): Promise<readonly EncodedRecord[]> {
     signal?.throwIfAborted()
     const rows = this.#read
-      .of('SELECT position, hash, bytes FROM log WHERE position > ? ORDER BY position LIMIT ?')
+      .of('SELECT position, hash, bytes FROM log WHERE position > ? ORDER BY position LIMIT +?')
       .all(from, limit) as StoredRecord[]
     const first = rows[0]
     if (first && first.position !== from + 1)

@@ -11,8 +11,9 @@ import { invariant, SlipwayError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
 import { limits } from '../../lib/limits.ts'
 import { genesisHash, type RecordHash } from '../change-log.ts'
-import { type ColdFamily, Entries, isUuid } from '../cold/entries.ts'
+import { type ColdFamily, Entries } from '../cold/entries.ts'
 import type { FamilyIndex, RowSpan } from '../cold/family-file.ts'
+import { isUuid } from '../cold/stored-entry.ts'
 import { ColdRows, ThawedFamilies } from '../cold/thawed.ts'
 import type { Maintenance, Position, RowTypes, Schema, Transaction } from '../database.ts'
 import { type DecodedRecord, encodeDelete, encodePut, type RecordedTransaction } from '../record.ts'
@@ -671,7 +672,7 @@ export class ReadModel implements Disposable {
   #staleIndexes(): { type: DeclaredType; index: DeclaredIndex }[] {
     const stale: { type: DeclaredType; index: DeclaredIndex }[] = []
     const newest = this.connection.prepare(
-      'SELECT number, id, body FROM stored_row WHERE type = ? ORDER BY id DESC LIMIT ?',
+      'SELECT number, id, body FROM stored_row WHERE type = ? ORDER BY id DESC LIMIT +?',
     )
     const entry = this.connection.prepare('SELECT row FROM index_entry WHERE key = ?')
     for (const type of this.#catalog.types.values()) {

@@ -141,14 +141,14 @@ export class Rows {
       values.push(String(after[0]))
     }
     const sql = `SELECT id, body, changed_at FROM stored_row WHERE ${conditions.join(' AND ')}
-      ORDER BY id ${descending ? 'DESC' : 'ASC'} LIMIT ?`
+      ORDER BY id ${descending ? 'DESC' : 'ASC'} LIMIT +?`
     return this.#statements.of(sql).all(...values, limit)
   }
 
   #listByIndex(type: DeclaredType, options: ListRowsOptions, index: string, limit: number): unknown[] {
     const { low, lowIncluded, high } = this.#bounds(type, index, options)
     const sql = `SELECT r.id, r.body, r.changed_at FROM index_entry e CROSS JOIN stored_row r ON r.number = e.row
-      WHERE e.key ${lowIncluded ? '>=' : '>'} ? AND e.key < ? ORDER BY e.key ${options.descending ? 'DESC' : 'ASC'} LIMIT ?`
+      WHERE e.key ${lowIncluded ? '>=' : '>'} ? AND e.key < ? ORDER BY e.key ${options.descending ? 'DESC' : 'ASC'} LIMIT +?`
     return this.#statements.of(sql).all(low, high, limit)
   }
 
@@ -169,7 +169,10 @@ export class Rows {
   }
 }
 
-/** Prepared statements by their text; texts are few, values are bound. */
+/**
+ * Prepared statements by their text; texts are few, values are bound. A bound limit is written `LIMIT +?`: SQLite compiles a
+ * statement anew whenever the value of a plain `LIMIT ?` is bound (sqlite3ExprIsInteger), which takes as long as many rows.
+ */
 export class Statements {
   readonly #db: DatabaseSync
   readonly #prepared = new Map<string, StatementSync>()
@@ -184,6 +187,14 @@ export class Statements {
       statement = this.#db.prepare(sql)
       this.#prepared.set(sql, statement)
     }
+    return statement
+  }
+
+  /** One whose rows are arrays of their values, which are made sooner than objects; no text is used with both. */
+  arraysOf(sql: string): StatementSync {
+    const isNew = !this.#prepared.has(sql)
+    const statement = this.of(sql)
+    if (isNew) statement.setReturnArrays(true)
     return statement
   }
 }

@@ -10,7 +10,7 @@ import { compareUtf8 } from '../../lib/compare-utf8.ts'
 import { invariant } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { RecordHash } from '../change-log.ts'
-import { Entries, isUuid } from '../cold/entries.ts'
+import { Entries } from '../cold/entries.ts'
 import {
   compareMembers,
   decodeFamilyFile,
@@ -19,6 +19,7 @@ import {
   familyIdOf,
   mapFamilyRows,
 } from '../cold/family-file.ts'
+import { isUuid } from '../cold/stored-entry.ts'
 import type { Position } from '../database.ts'
 import { encodeExportRow } from '../export/export-format.ts'
 import { hashNumber } from '../read-model/content-hash.ts'
