@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import { Command } from 'commander'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type ConfigstoreSchema, configstoreRowTypes, type TaskRow } from '../../configstore/row-types.ts'
 import { openInstallationDatabases } from '../../datamanager/installation-databases.ts'
 import { openDatabase } from '../../datamanager/open-database.ts'
+import { type GatewaySchema, gatewayRowTypes } from '../../gateway/rows.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { loadInstallationKey, seal, unseal } from '../../lib/sealing.ts'
 import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
@@ -85,6 +87,42 @@ function mkdirp(path: string): string {
   mkdirSync(path, { recursive: true })
   return path
 }
+
+test('the status tells what has waited for longer than a minute, also while a server works', async () => {
+  const directory = await aDirectory('waiting')
+  await using storage = await openPosixObjectStorage({ root: join(directory, 'objects') })
+  await using databases = await openInstallationDatabases({
+    settings: { log: 'embedded' },
+    directory: join(directory, 'database'),
+    ...{ storage, clock: systemClock, instanceId: 'working', version: '1.2.3' },
+  })
+  await using configstore = await databases.open<ConfigstoreSchema>('configstore', { types: configstoreRowTypes })
+  await using gateway = await databases.open<GatewaySchema>('gateway', { types: gatewayRowTypes })
+  const hourAgo = Date.now() - 60 * 60_000
+  const now = Date.now()
+  const aTask = (id: string, createdAt: number, lastError?: string): TaskRow => ({
+    ...{ id, createdAt, attempts: 1, dueAt: 0, ...(lastError === undefined ? {} : { lastError }) },
+    work: { kind: 'delete_runs', owner: { type: 'project', id } },
+  })
+  await configstore.do((tx) => {
+    tx.put('task', 'a', aTask('a', hourAgo, 'the runservice does not answer'))
+    tx.put('task', 'b', aTask('b', hourAgo + 1, 'another'))
+    tx.put('task', 'c', aTask('c', now))
+  })
+  const aDelivery = { projectId: 'p', source: 'hook', event: 'push', ref: '', sender: '', repeats: 0 } as const
+  await gateway.do((tx) => {
+    tx.put('delivery', 'w', { ...aDelivery, receivedAt: hourAgo, queued: { dueAt: now, attempts: 3 } })
+    tx.put('delivery', 'd', { ...aDelivery, receivedAt: hourAgo, outcome: { kind: 'ignored', message: '' } })
+  })
+  const { out } = await slipway(['database', 'status', directory])
+  expect(out).toMatch(/^configstore: 2 delete_runs waiting, the oldest for 1h.*: the runservice does not answer$/m)
+  expect(out).toMatch(/^gateway: 1 delivery waiting, the oldest for 1h\S*( \S+)*$/m)
+  const { databases: told } = JSON.parse((await slipway(['database', 'status', directory, '-o', 'json'])).out)
+  expect(told.configstore.waiting).toEqual([
+    { kind: 'delete_runs', count: 2, oldestAt: hourAgo, lastError: 'the runservice does not answer' },
+  ])
+  expect(told.runservice.waiting).toEqual([])
+})
 
 test('a stopped installation is looked at, verified, exported, lost, restored and imported elsewhere', async () => {
   const first = await aDirectory('first')

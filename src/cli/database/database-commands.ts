@@ -8,6 +8,7 @@ import {
   openStoppedInstallation,
   restoreStopped,
 } from '../../server/stopped-installation.ts'
+import { type WaitingWork, waitingWork } from '../../server/waiting-work.ts'
 import { exitStatus } from '../exit-status.ts'
 import type { Io } from '../io.ts'
 import { formatDuration } from '../run/format-duration.ts'
@@ -20,17 +21,20 @@ export async function showStatus(
   io: Io,
 ): Promise<number> {
   await using installation = await openStoppedInstallation({ directory, settingsFile: config }, { mustExist: true })
-  const databases: Record<string, DatabaseStatus> = {}
-  for (const database of await installation.databases()) databases[database.name] = await databaseStatus(database)
+  const now = Date.now()
+  const databases: Record<string, DatabaseStatus & { readonly waiting: readonly WaitingWork[] }> = {}
+  for (const database of await installation.databases())
+    databases[database.name] = { ...(await databaseStatus(database)), waiting: waitingWork(database, now) }
   const instances = await installation.instances()
   if (output === 'json') {
     io.stdout.write(`${JSON.stringify({ log: installation.log, databases, instances })}\n`)
     return exitStatus.success
   }
   const lines = Object.entries(databases).flatMap(([name, status]) =>
-    describeDatabase(status, installation.log).map((line) => `${name}: ${line}`),
+    [...describeDatabase(status, installation.log), ...status.waiting.map((work) => describeWaiting(work, now))].map(
+      (line) => `${name}: ${line}`,
+    ),
   )
-  const now = Date.now()
   for (const { instanceId, version, seenAt, isPresent, databases: positions } of instances) {
     const behind = Object.entries(positions).map(([name, { position }]) => `${name} ${position}`)
     const there = isPresent ? 'there' : 'gone'
@@ -55,6 +59,11 @@ function describeDatabase({ file, current, shipped, snapshots, snapshotAgeMs }: 
   if (file && current && file.generation !== current.generation)
     lines.push('the file is of an older generation: it is replaced when the installation starts')
   return lines
+}
+
+function describeWaiting({ kind, count, oldestAt, lastError }: WaitingWork, now: number): string {
+  const why = lastError === undefined ? '' : `: ${lastError}`
+  return `${count} ${kind} waiting, the oldest for ${formatDuration(now - oldestAt)}${why}`
 }
 
 export async function verify({ directory, config, database: named }: Chosen, io: Io): Promise<number> {

@@ -208,6 +208,25 @@ export function describeFile(
   }
 }
 
+/**
+ * Rows of a type in a file, as they are now, of those whose body has a member: JSON texts. Works while an instance has the file
+ * open. Nothing when there is no file.
+ */
+export function* readFileRows(path: string, type: string, member: string): Generator<string, void, undefined> {
+  if (describeFile(path) === undefined) return
+  const connection = openReadConnection(path)
+  try {
+    const rows = connection.prepare(`
+      SELECT body FROM stored_row WHERE type = (SELECT number FROM stored_type WHERE name = ?)
+      AND json_type(body, ?) IS NOT NULL`)
+    for (const { body } of rows.iterate(type, `$.${member}`)) yield String(body)
+  } catch (error) {
+    throw sqliteError(error, `read ${type} rows of ${path}`)
+  } finally {
+    connection.close()
+  }
+}
+
 function removeDatabase(path: string): void {
   for (const end of ['', '-wal', '-shm']) rmSync(`${path}${end}`, { force: true })
 }
