@@ -1,10 +1,12 @@
 // Every operation of the public API, by its name.
 
 import { deliveryRoutes } from './routes/deliveries.ts'
+import { directRunRoutes } from './routes/direct-runs.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { notificationRoutes } from './routes/notifications.ts'
 import { organizationRoutes } from './routes/organizations.ts'
 import { projectRoutes } from './routes/projects.ts'
+import { runHistoryRoutes } from './routes/run-history.ts'
 import { runRoutes } from './routes/runs.ts'
 import { projectSecretRoutes } from './routes/secrets.ts'
 import { sessionRoutes } from './routes/session.ts'
@@ -18,6 +20,8 @@ export const routes = {
   ...projectRoutes,
   ...projectSecretRoutes,
   ...runRoutes,
+  ...runHistoryRoutes,
+  ...directRunRoutes,
   ...deliveryRoutes,
   ...notificationRoutes,
   ...systemRoutes,

@@ -21,14 +21,17 @@ import { Sessions } from './auth/sessions.ts'
 import { Inbox } from './deliveries/inbox.ts'
 import { mountDeliveries } from './deliveries/mount-deliveries.ts'
 import type { PollLock } from './deliveries/poller.ts'
+import { type DirectRuns, noDirectRuns } from './direct-runs.ts'
 import type { Handler, Handlers } from './handler.ts'
 import { accountHandlers } from './handlers/accounts.ts'
 import { deliveryHandlers } from './handlers/deliveries.ts'
+import { directRunHandlers } from './handlers/direct-runs.ts'
 import { keyHandlers } from './handlers/keys.ts'
 import { notificationHandlers } from './handlers/notifications.ts'
 import { organizationHandlers } from './handlers/organizations.ts'
 import { projectHandlers } from './handlers/projects.ts'
 import { remoteProjectHandlers } from './handlers/remote-projects.ts'
+import { runHistoryHandlers } from './handlers/run-history.ts'
 import { runHandlers } from './handlers/runs.ts'
 import { secretHandlers } from './handlers/secrets.ts'
 import { sessionHandlers } from './handlers/session.ts'
@@ -57,6 +60,8 @@ export type GatewayComponents = {
   readonly notification?: NotificationService
   /** Repositories of projects; without them runs are made by hand only, of definitions that are given. */
   readonly sources?: ProjectSources
+  /** What direct runs are pushed to; without it there are none. */
+  readonly directRuns?: DirectRuns
   /** Providers of repositories and accounts; without it nobody logs in with one, and no project is made of theirs. */
   readonly providers?: ProviderAccess
   /** Lets one instance at a time look at repositories; without it none does unasked. */
@@ -103,6 +108,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     runservice,
     notification,
     sources,
+    directRuns: components.directRuns ?? noDirectRuns,
     inbox: new Inbox({ database, clock }),
     maintenance,
     sessions,
@@ -126,6 +132,8 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     ...remoteProjectHandlers(shared),
     ...secretHandlers(shared),
     ...runHandlers(shared),
+    ...runHistoryHandlers(shared),
+    ...directRunHandlers(shared),
     ...deliveryHandlers(shared),
     ...systemHandlers(shared),
     ...keyHandlers(shared),

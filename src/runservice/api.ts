@@ -90,6 +90,14 @@ export type RunPage = {
   readonly position: Position
 }
 
+/** Runs one compares a run with. */
+export type RelatedRuns = {
+  /** The run, those it repeats and those that repeat it, in the order they were made. */
+  readonly attempts: readonly RunEntry[]
+  /** The last one before it of the same group and name that succeeded. */
+  readonly lastSuccess?: RunEntry
+}
+
 /** All of it can be asked of another process as well (remote.ts): promises and streams of plain JSON, or of bytes. */
 export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   /** All in one transaction, in order. Errors: `run_group_invalid`, `run_invalid`, `limit_exceeded`, those of `deleteRunsOf`. */
@@ -106,6 +114,8 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   loadRun(runId: string, signal?: AbortSignal): Promise<RunView | undefined>
   /** A page of runs, in the order of their sequence; reads no bodies. Errors: `run_query_invalid`. */
   findRuns(query?: FindRunsQuery): Promise<RunPage>
+  /** Other attempts of a run, and the last good one before it; undefined when there is no such run. Reads no bodies. */
+  relatedRuns(runId: string): Promise<RelatedRuns | undefined>
   /** Those of these runs that this process has at hand; runs that ended long ago are left out. At most 100 ids. */
   runRows(runIds: readonly string[]): Promise<readonly RunRow[]>
   /** What this process sees, once that is at least `atLeast`: what a caller saw elsewhere. `database_behind` after 2 s. */

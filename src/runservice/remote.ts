@@ -21,6 +21,7 @@ const methods: Required<RpcMethods<Methods>> = {
   loadRun: 'call',
   findRuns: 'call',
   runRows: 'call',
+  relatedRuns: 'call',
   position: 'call',
   watchChanges: 'stream',
   watchRun: 'stream',

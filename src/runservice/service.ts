@@ -14,6 +14,7 @@ import type {
   FindRunsQuery,
   ListRunsOptions,
   NewRunRequest,
+  RelatedRuns,
   RepeatableOptions,
   RestartRunOptions,
   Retention,
@@ -35,6 +36,7 @@ import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.t
 import { SharedLogs, serveInstanceLogs } from './logs/shared-logs.ts'
 import type { CloneAccess } from './make-order.ts'
 import { cleanLeftFound } from './order-secrets.ts'
+import { relatedRuns } from './related-runs.ts'
 import { cleanRemovedOwners, isOfRemovedOwner } from './removed-owners.ts'
 import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
@@ -269,6 +271,10 @@ class LocalRunservice implements RunserviceHost {
 
   async runRows(runIds: readonly string[]): Promise<readonly RunRow[]> {
     return runRowsAtHand(this.#components.database, runIds.slice(0, listLimitMax))
+  }
+
+  async relatedRuns(runId: string): Promise<RelatedRuns | undefined> {
+    return this.#components.database.view((tx) => relatedRuns(tx, runId))
   }
 
   async position(atLeast = 0): Promise<Position> {

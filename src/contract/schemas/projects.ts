@@ -80,6 +80,13 @@ export const Project = object(
     cacheGroup: Type.Optional(optionalTexts.cacheGroup),
     defaultBranch: Type.Optional(optionalTexts.defaultBranch),
     effectiveForkRuns: Type.Enum(['always', 'approval', 'never']),
+    /** Told of one project, not in lists. */
+    may: Type.Optional(
+      object({
+        change: Type.Boolean({ description: 'The caller may change its settings, secrets and variables.' }),
+        run: Type.Boolean({ description: 'The caller may start runs.' }),
+      }),
+    ),
     /** What follows is shown to those who belong to the owner. */
     source: Type.Optional(Source),
     isSourceBroken: Type.Optional(

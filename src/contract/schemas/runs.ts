@@ -70,21 +70,6 @@ const taskMembers = {
   reason: Type.Optional(Reason),
 }
 
-export const TaskSummary = object(taskMembers, 'TaskSummary')
-
-export const Run = object(
-  {
-    ...runMembers,
-    setupErrors: Type.Array(Type.String()),
-    logsDeleted: Type.Boolean(),
-    canRestartFromStart: Type.Boolean(),
-    canRestartFromFailed: Type.Boolean(),
-    /** In the order of the definition. */
-    tasks: Type.Array(TaskSummary),
-  },
-  'Run',
-)
-
 const Step = object(
   {
     type: Type.Enum(['setup', 'run', 'clone', 'save_to_workspace', 'restore_workspace', 'save_cache', 'restore_cache']),
@@ -99,6 +84,33 @@ const Step = object(
     reason: Type.Optional(Reason),
   },
   'Step',
+)
+
+export const TaskSummary = object(
+  {
+    ...taskMembers,
+    /** Where they were asked for. */
+    setupStep: Type.Optional(Step),
+    steps: Type.Optional(Type.Array(Step)),
+  },
+  'TaskSummary',
+)
+
+export const Run = object(
+  {
+    ...runMembers,
+    setupErrors: Type.Array(Type.String()),
+    logsDeleted: Type.Boolean(),
+    canRestartFromStart: Type.Boolean(),
+    canRestartFromFailed: Type.Boolean(),
+    may: object({
+      act: Type.Boolean({ description: 'The caller may restart, stop and cancel it.' }),
+      approve: Type.Boolean({ description: 'The caller may approve its tasks.' }),
+    }),
+    /** In the order of the definition. */
+    tasks: Type.Array(TaskSummary),
+  },
+  'Run',
 )
 
 export const Task = object(
@@ -204,6 +216,40 @@ export const NewRun = object({
     Type.Record(Type.String({ minLength: 1, maxLength: 200 }), Type.String({ maxLength: 32 * 1024 }), {
       maxProperties: 500,
     }),
+  ),
+})
+
+const variableValues = (description: string) =>
+  Type.Optional(
+    Type.Record(Type.String({ minLength: 1, maxLength: 200 }), Type.String({ maxLength: 32 * 1024 }), {
+      maxProperties: 500,
+      description,
+    }),
+  )
+
+export const NewDirectRun = object({
+  repositoryId: Type.String({
+    pattern: '^[a-z0-9]+(-[a-z0-9]+)*$',
+    maxLength: 64,
+    description: 'Of the repository it was pushed to; caches are kept apart by it.',
+  }),
+  commitSha: Type.String({ pattern: '^[0-9a-f]{40}([0-9a-f]{24})?$' }),
+  /** One of the four at most: as what `when` looks at it. None is a push to no branch. */
+  branch: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
+  tag: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
+  pullRequest: Type.Optional(Type.String({ pattern: '^[0-9]{1,18}$' })),
+  ref: Type.Optional(Type.String({ minLength: 1, maxLength: 260, description: 'A full ref: `refs/heads/main`.' })),
+  message: text(10_000),
+  tasks: Type.Optional(
+    Type.Array(text(200), { maxItems: 1000, description: 'Only these and what they depend on; all when empty.' }),
+  ),
+  variables: variableValues('As they are, for everybody to see who may see the run.'),
+  secrets: variableValues('Variables that are kept sealed and masked in logs.'),
+  originUrl: Type.Optional(
+    Type.String({ maxLength: 1000, description: 'What `origin` is in the clone; without credentials.' }),
+  ),
+  submodules: Type.Optional(
+    Type.Array(text(500), { maxItems: 50, description: 'Paths of submodules whose commits were pushed there, too.' }),
   ),
 })
 

@@ -2,6 +2,7 @@
 
 import type { Move } from '../../configstore/api.ts'
 import type { HandlerContext, HandlersOf } from '../handler.ts'
+import { mayWithProject } from '../permissions/may.ts'
 import { pageOptions, pageView } from '../views/pages.ts'
 import { projectGroupView, projectView } from '../views/stored.ts'
 import { accessOf, defined, isInside, treeGuardOf, written } from './common.ts'
@@ -68,10 +69,12 @@ export function projectHandlers(components: RemoteProjectsComponents): HandlersO
       return projectView(written(context, made), { isInside: true })
     },
 
-    getProject: async (_, context) =>
-      projectView(await configstore.getProject({ project: accessOf(context).id }, context.call), {
+    getProject: async (_, context) => ({
+      ...projectView(await configstore.getProject({ project: accessOf(context).id }, context.call), {
         isInside: isInside(context),
       }),
+      may: mayWithProject(context),
+    }),
 
     updateProject: async ({ body }, context) => {
       const { parentRef: _, gitPassword, ...changes } = body

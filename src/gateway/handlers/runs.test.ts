@@ -325,6 +325,41 @@ runs:
     expect(textOf(tail)).toBe(text.slice(-3))
   })
 
+  test('attempts of a run and the last good one before it are told, and what it was made of', async () => {
+    await ownProject()
+    const sha = 'c'.repeat(40)
+    const good = await createRun()
+    await using _ = await anExecutor(() => 'success')
+    for await (const event of gateway.client(token).events('watchRun', { params: { runId: good.id } }))
+      if (event.event === 'end') break
+    const next = await createRun({ commitSha: sha })
+    for await (const event of gateway.client(token).events('watchRun', { params: { runId: next.id } }))
+      if (event.event === 'end') break
+    const client = gateway.client(token)
+    const again = await client.call('restartRun', { params: { runId: next.id }, body: { fromStart: true } })
+    const related = await client.call('getRelatedRuns', { params: { runId: again.id } })
+    expect(related.attempts.map(({ number }) => number)).toEqual([2, 3])
+    expect(related.lastSuccess).toMatchObject({ number: 2, annotations: { commit_sha: sha } })
+    expect((await client.call('getRelatedRuns', { params: { runId: next.id } })).lastSuccess?.number).toBe(1)
+    expect((await client.call('getRelatedRuns', { params: { runId: good.id } })).lastSuccess).toBeUndefined()
+    const config = await client.call('getRunConfig', { params: { runId: good.id } })
+    expect(config).toMatchObject({
+      name: 'build',
+      tasks: [{ name: expect.any(String), environment: { KEY: { secret: true } } }],
+    })
+    expect(JSON.stringify(config)).not.toContain('the-api-key')
+    await expect(client.call('getRunDefinition', { params: { runId: good.id } })).rejects.toMatchObject({
+      code: 'commit_not_found',
+    })
+    expect((await client.call('getRun', { params: { runId: good.id } })).may).toEqual({ act: true, approve: true })
+    expect((await client.call('getProject', { params: { projectRef: project } })).may).toEqual({
+      change: true,
+      run: true,
+    })
+    const anonymous = await gateway.client().call('getRun', { params: { runId: good.id } })
+    expect(anonymous.may).toEqual({ act: false, approve: false })
+  })
+
   test('a log is read and searched by its lines', async () => {
     const { id, task } = await deployment()
     await post(`/runs/${id}/tasks/${task}/approve`)

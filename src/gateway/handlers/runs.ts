@@ -12,6 +12,7 @@ import { isFinishedTask } from '../../runservice/types.ts'
 import { describeCaller } from '../auth/caller.ts'
 import type { HandlerContext, HandlersOf } from '../handler.ts'
 import type { Metrics } from '../metrics.ts'
+import { mayWithRun } from '../permissions/may.ts'
 import { decide, isAtLeast, standingOf } from '../permissions/permission.ts'
 import { permissions } from '../permissions/table.ts'
 import type { ProjectSources } from '../project-sources.ts'
@@ -28,6 +29,7 @@ import {
   runView,
   taskStateView,
   taskView,
+  withSteps,
 } from '../views/runs.ts'
 import { accessOf, defined, userOf } from './common.ts'
 
@@ -86,11 +88,11 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
     const rows = await runservice.runRows(runs.map(({ id }) => id))
     return { items: runListView(runs, rows), ...(next === undefined ? {} : { nextCursor: next }) }
   }
-  const byNumber = async (owner: RunOwner, counter: number) => {
+  const byNumber = async (owner: RunOwner, counter: number, context: HandlerContext) => {
     const { runs } = await runservice.findRuns({ group: groupOf(owner), isSubtree: true, counter, limit: 1 })
     const run = runs[0] && (await runservice.loadRun(runs[0].id))
     if (run === undefined) throw new SlipwayError('run_not_found', `there is no run #${counter}`)
-    return runView(run)
+    return runView(run, mayWithRun(context))
   }
   const watch = (filter: RunFilter, context: HandlerContext) => watchRuns(components.runChanges, filter, context)
 
@@ -98,9 +100,9 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
     listProjectRuns: async ({ query }, context) => await list({ type: 'project', id: accessOf(context).id }, query),
     listUserRuns: async ({ query }, context) => await list({ type: 'user', id: accessOf(context).id }, query),
     getProjectRun: async ({ params }, context) =>
-      await byNumber({ type: 'project', id: accessOf(context).id }, params.runNumber),
+      await byNumber({ type: 'project', id: accessOf(context).id }, params.runNumber, context),
     getUserRun: async ({ params }, context) =>
-      await byNumber({ type: 'user', id: accessOf(context).id }, params.runNumber),
+      await byNumber({ type: 'user', id: accessOf(context).id }, params.runNumber, context),
 
     createProjectRuns: async ({ body }, context) => {
       const project = await configstore.getProject({ project: accessOf(context).id }, context.call)
@@ -121,11 +123,13 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
     },
     watchAllRuns: (_, context) => watch(readableRuns(context, { configstore, clock }), context),
 
-    getRun: (_, context) => runView(runOf(context)),
+    getRun: (_, context) => runView(runOf(context), mayWithRun(context)),
 
-    watchRun: async function* (_, context) {
-      for await (const view of runservice.watchRun(runOf(context).run.id, context.signal))
-        yield { event: 'run', id: String(view.position), data: runView(view) }
+    watchRun: async function* ({ query }, context) {
+      for await (const view of runservice.watchRun(runOf(context).run.id, context.signal)) {
+        const data = runView(view, mayWithRun(context))
+        yield { event: 'run', id: String(view.position), data: query.steps === true ? withSteps(data, view) : data }
+      }
       yield { event: 'end', data: {} }
     },
 

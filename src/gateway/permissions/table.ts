@@ -133,6 +133,8 @@ export const permissions = {
 
   listProjectRuns: readers('project', 'user'),
   createProjectRuns: { ...owners('project', 'run'), asUser: true },
+  /** In the caller's own name, from the caller's own repositories. */
+  createDirectRuns: theCaller('run'),
   getProjectRun: readers('project', 'anonymous'),
   watchProjectRuns: readers('project', 'user'),
   // Runs of a user are nobody else's business.
@@ -148,6 +150,9 @@ export const permissions = {
   cancelRun: runAction,
   getTask: readers('run', 'anonymous'),
   approveTask: { ...owners('run', 'run'), asUser: true },
+  getRelatedRuns: readers('run', 'anonymous'),
+  getRunConfig: readers('run', 'anonymous'),
+  getRunDefinition: readers('run', 'member'),
   readLog: readers('run', 'anonymous'),
   followLog: readers('run', 'anonymous'),
   getLogSummary: readers('run', 'anonymous'),

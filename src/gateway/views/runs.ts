@@ -62,7 +62,8 @@ export function runSummaryView({ run, waiting, tasks }: RunView) {
   return runRowView(run, { tasksWaitingApproval, ...(waiting === undefined ? {} : { waiting }) })
 }
 
-export function runView(view: RunView) {
+/** `may`: what who asks may do with it. */
+export function runView(view: RunView, may: { readonly act: boolean; readonly approve: boolean }) {
   const { run, tasks } = view
   const hasEnded = run.phase === 'finished' || run.phase === 'cancelled'
   return {
@@ -71,8 +72,14 @@ export function runView(view: RunView) {
     logsDeleted: run.logsDeleted === true,
     canRestartFromStart: hasEnded,
     canRestartFromFailed: hasEnded && run.result !== 'success',
+    may,
     tasks: tasks.map(taskSummaryView),
   }
+}
+
+/** `view` as `runView` shows it, with the steps of each task. */
+export function withSteps<V extends object>(view: V, { tasks }: RunView) {
+  return { ...view, tasks: tasks.map((found) => ({ ...taskSummaryView(found), ...stepsView(found) })) }
 }
 
 type TaskWithConfig = RunView['tasks'][number]
@@ -109,6 +116,14 @@ export function taskView(found: TaskWithConfig, { isOwner }: { readonly isOwner:
     ...taskSummaryView(found),
     runId: task.runId,
     containers: config.runtime.containers.map(({ image }) => ({ image })),
+    ...stepsView(found),
+    ...(task.executorId === undefined ? {} : { executorId: task.executorId }),
+    ...(isOwner ? ownerTaskView(task) : {}),
+  }
+}
+
+function stepsView({ task, config }: TaskWithConfig) {
+  return {
     setupStep: { type: 'setup' as const, name: 'setup', ...stepStateView(task.setupStep) },
     steps: config.steps.map((step, index) => ({
       type: step.type,
@@ -116,8 +131,6 @@ export function taskView(found: TaskWithConfig, { isOwner }: { readonly isOwner:
       ...(step.type === 'run' ? { command: step.command, shell: step.shell === '' ? config.shell : step.shell } : {}),
       ...stepStateView(task.steps[index] ?? { phase: 'notstarted' }),
     })),
-    ...(task.executorId === undefined ? {} : { executorId: task.executorId }),
-    ...(isOwner ? ownerTaskView(task) : {}),
   }
 }
 
