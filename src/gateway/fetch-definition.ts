@@ -18,7 +18,7 @@ const folders = ['.slipway', '.agola']
 
 /** Errors: those of the source but for a file that is too large, which is an error of the definition. */
 export async function fetchDefinition(
-  source: GitSource,
+  source: Pick<GitSource, 'readFiles'>,
   commit: { readonly sha: string; readonly ref: string | undefined },
   signal: AbortSignal,
 ): Promise<FetchedDefinition> {

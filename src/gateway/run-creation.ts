@@ -95,7 +95,7 @@ function commonOf(
       // Only where the project says so, and never for a fork.
       ...(isFork || !project.deployKeyInTasks ? {} : { sshPrivateKey: { secret: deployKeyRef } }),
     }),
-    annotations: { ...runAnnotations({ owner, event: shown(event), ...origin }), ...annotations },
+    annotations: { ...runAnnotations({ owner, event: shownEvent(event), ...origin }), ...annotations },
     // Shared with projects of the same owner only, whatever others call theirs.
     ...(project.cacheGroup === undefined ? {} : { cacheGroup: `${project.owner.id}-${project.cacheGroup}` }),
     trust,
@@ -103,7 +103,7 @@ function commonOf(
 }
 
 /** A message is as long as somebody likes, and every list of runs has it. */
-function shown(event: GitEvent): GitEvent {
+export function shownEvent(event: GitEvent): GitEvent {
   const { message } = event
   if (message.length <= messageCharactersMax) return event
   return { ...event, message: `${message.slice(0, messageCharactersMax).toWellFormed()}...` }
@@ -127,7 +127,8 @@ async function variablesOf(
   }
 }
 
-function describeNotCreated({ reason }: Extract<PlannedRun, { readonly kind: 'not_created' }>): string {
+/** For people, one line. */
+export function describeNotCreated({ reason }: Extract<PlannedRun, { readonly kind: 'not_created' }>): string {
   return reason.kind === 'skipped_message'
     ? `the message asks for no runs: ${reason.marker}`
     : `when ${reason.rule} does not match ${reason.ref}`

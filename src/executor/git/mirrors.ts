@@ -247,7 +247,7 @@ export class GitMirrors {
       const path = `${prefix}${module.path}`
       const given = source.submoduleUrls[path]
       const url = given ?? absoluteUrl(module.url, source.originUrl === '' ? source.url : source.originUrl)
-      const access = given === undefined && isSameHost(url, source.url) ? source.access : undefined
+      const access = isSameHost(url, source.url) ? source.access : undefined
       note(`Fetching submodule ${path}`)
       const commitSha = /^160000 commit ([0-9a-f]+)/.exec(
         await gitText(['-C', tree, 'ls-tree', 'HEAD', '--', module.path], { signal }),
