@@ -25,16 +25,22 @@ export type GitAccess = Disposable & { readonly environment: Readonly<Record<str
 
 const protocols = ['http', 'https', 'ssh', 'git']
 
-/** Errors: `git_failed` for an address that is not one of http, https, ssh and git. `allowFile` also takes paths, for tests and local runs. */
-export function openGitAccess(url: string, options: GitAccessOptions, { allowFile = false } = {}): GitAccess {
+/**
+ * Errors: `git_failed` for an address that is not one of http, https, ssh and git. `allowFile` also takes paths, for tests and local
+ * runs; `isOwn`: with the settings of git of whoever runs this, such as their proxy.
+ */
+export function openGitAccess(
+  url: string,
+  options: GitAccessOptions,
+  { allowFile = false, isOwn = false } = {},
+): GitAccess {
   const protocol = protocolOf(url)
   if (!allowFile && !protocols.includes(protocol))
     throw new SlipwayError('git_failed', `the address of a repository begins with ${protocols.join('://, ')}://`)
   const environment: Record<string, string> = {
     // A server's redirect, a submodule or a bundle never reads files of this machine.
     GIT_ALLOW_PROTOCOL: (allowFile ? [...protocols, 'file'] : protocols).join(':'),
-    GIT_CONFIG_NOSYSTEM: '1',
-    GIT_CONFIG_GLOBAL: '/dev/null',
+    ...(isOwn ? {} : { GIT_CONFIG_NOSYSTEM: '1', GIT_CONFIG_GLOBAL: '/dev/null' }),
   }
   const { credentials } = options
   if (protocol === 'ssh') return sshAccess(environment, options)
@@ -58,9 +64,12 @@ function addPassword(
   const { origin } = new URL(url)
   environment.SLIPWAY_GIT_USER = userName
   environment.SLIPWAY_GIT_PASSWORD = password
-  environment.GIT_CONFIG_COUNT = '1'
+  environment.GIT_CONFIG_COUNT = '2'
+  // An empty one forgets those of before (git-config): nobody else is asked, nor told to keep it.
   environment.GIT_CONFIG_KEY_0 = `credential.${origin}.helper`
-  environment.GIT_CONFIG_VALUE_0 =
+  environment.GIT_CONFIG_VALUE_0 = ''
+  environment.GIT_CONFIG_KEY_1 = `credential.${origin}.helper`
+  environment.GIT_CONFIG_VALUE_1 =
     '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$SLIPWAY_GIT_USER" "$SLIPWAY_GIT_PASSWORD"; }; f'
 }
 

@@ -1,12 +1,13 @@
 // What happens to tasks that wait for approval in a local run: approved, asked for, or not approved, which ends the run.
 
 import { isSlipwayError } from '../../lib/errors.ts'
-import type { Runservice, RunView } from '../../runservice/api.ts'
-import type { ApproveMode } from './approve-mode.ts'
+import type { ApprovalPolicy } from './approve-mode.ts'
+import type { FollowedRun, RunSource } from './followed-run.ts'
+import { isYes } from './questions.ts'
 import type { RunEventSink } from './run-event.ts'
 
 export type ApprovalsComponents = {
-  readonly runservice: Runservice
+  readonly runservice: Pick<RunSource, 'approveTask' | 'stopRun'>
   readonly output: RunEventSink
   /** Asks a person; undefined when there is no answer. */
   readonly ask: (question: string) => Promise<string | undefined>
@@ -17,8 +18,8 @@ export type ApprovalsComponents = {
 }
 
 export class Approvals {
-  readonly #mode: ApproveMode
-  readonly #runservice: Runservice
+  readonly #mode: ApprovalPolicy
+  readonly #runservice: ApprovalsComponents['runservice']
   readonly #output: RunEventSink
   readonly #askPerson: ApprovalsComponents['ask']
   readonly #onFailure: ApprovalsComponents['onFailure']
@@ -27,7 +28,7 @@ export class Approvals {
   /** One question at a time. */
   #asking: Promise<void> = Promise.resolve()
 
-  constructor(mode: ApproveMode, { runservice, output, ask, onFailure, signal }: ApprovalsComponents) {
+  constructor(mode: ApprovalPolicy, { runservice, output, ask, onFailure, signal }: ApprovalsComponents) {
     this.#mode = mode
     this.#runservice = runservice
     this.#output = output
@@ -37,7 +38,7 @@ export class Approvals {
   }
 
   /** Looks at a state of a run, and does what it asks for. */
-  look(view: RunView): void {
+  look(view: FollowedRun): void {
     for (const { task, config } of view.tasks) {
       if (!task.waitingApproval || this.#seen.has(task.id)) continue
       this.#seen.add(task.id)
@@ -60,7 +61,7 @@ export class Approvals {
     if (this.#signal.aborted) return
     const answer = await this.#askPerson(`Task ${name} waits for approval. Approve? [y/N] `)
     if (this.#signal.aborted) return
-    if (answer !== undefined && /^y(es)?$/i.test(answer.trim())) await this.#approve(runId, taskId)
+    if (isYes(answer)) await this.#approve(runId, taskId)
     else await this.#stop(runId)
   }
 
@@ -73,7 +74,7 @@ export class Approvals {
   }
 }
 
-function isWaitingForApprovalsOnly({ run, tasks }: RunView): boolean {
+function isWaitingForApprovalsOnly({ run, tasks }: FollowedRun): boolean {
   const isOpen = (status: string) => status === 'running'
   return (
     run.phase === 'running' &&

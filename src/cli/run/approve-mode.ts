@@ -2,3 +2,5 @@
 
 export const approveModes = ['all', 'ask', 'none'] as const
 export type ApproveMode = (typeof approveModes)[number]
+/** `wait`: somebody else may approve it, as on a server. */
+export type ApprovalPolicy = ApproveMode | 'wait'

@@ -1,39 +1,38 @@
 // Follows the runs of one invocation to their end, with approvals, interrupts, and tasks that nothing here can execute.
 
 import { SlipwayError } from '../../lib/errors.ts'
-import type { Runservice, RunView } from '../../runservice/api.ts'
 import { describeReason } from '../../runservice/reasons.ts'
-import type { Run } from '../../runservice/types.ts'
 import { exitStatus } from '../exit-status.ts'
-import { AnswerReader } from './answer-reader.ts'
 import { Approvals } from './approvals.ts'
+import type { ApprovalPolicy } from './approve-mode.ts'
 import { followRun } from './follow-runs.ts'
+import type { FollowedRun, RunSource } from './followed-run.ts'
+import type { Questions } from './questions.ts'
 import type { RunContext } from './run-context.ts'
 import { statusOf } from './run-status.ts'
 
+export type FollowContext = Pick<RunContext, 'output' | 'stopping' | 'clock'> & {
+  readonly approve: ApprovalPolicy
+  readonly questions: Questions
+}
+
 /** Returns the exit status. When `stopping` is aborted the runs are stopped, and followed to their end. */
 export async function followAll(
-  { options, io, output, stopping, clock }: RunContext,
-  runservice: Runservice,
-  runs: readonly Run[],
+  { approve, questions, output, stopping, clock }: FollowContext,
+  runservice: RunSource,
+  runs: readonly { readonly id: string }[],
 ): Promise<number> {
   output.begin?.(runs.length)
-  using answers = new AnswerReader(io.stdin)
   // What goes wrong beside following ends it.
   const trouble = Promise.withResolvers<never>()
-  const approvals = new Approvals(options.approve ?? (io.stdin.isTTY && io.stdout.isTTY ? 'ask' : 'none'), {
+  const approvals = new Approvals(approve, {
     runservice,
     output,
-    ask: async (question) => {
-      const read = () => answers.read(stopping)
-      if (output.ask !== undefined) return await output.ask(question, read)
-      io.stderr.write(question)
-      return await read()
-    },
+    ask: (question) => questions.ask(question, stopping),
     onFailure: trouble.reject,
     signal: stopping,
   })
-  const stop = (runId: string) => void stopRun(runservice, runId).catch(trouble.reject)
+  const stop = (runId: string) => void stopOrCancel(runservice, runId).catch(trouble.reject)
   const stopAll = () => {
     for (const run of runs) stop(run.id)
   }
@@ -71,7 +70,7 @@ export async function followAll(
 }
 
 /** A task waits for an executor that nobody here is or will be, and nothing else is left to do. */
-function whyStuck({ run, tasks }: RunView): string | undefined {
+function whyStuck({ run, tasks }: FollowedRun): string | undefined {
   if (run.phase !== 'running' || tasks.some(({ task }) => task.status === 'running')) return undefined
   const stuck = tasks.find(({ waiting }) => waiting?.kind === 'waiting_executor' && waiting.matching === 0)
   return stuck?.waiting === undefined
@@ -79,7 +78,11 @@ function whyStuck({ run, tasks }: RunView): string | undefined {
     : `Task ${stuck.config.name} cannot be executed here, ${describeReason(stuck.waiting)}`
 }
 
-async function stopRun(runservice: Runservice, runId: string): Promise<void> {
+/** Asks for the end of a run, whatever it is doing. */
+export async function stopOrCancel(
+  runservice: Pick<RunSource, 'loadRun' | 'stopRun' | 'cancelRun'>,
+  runId: string,
+): Promise<void> {
   const phase = (await runservice.loadRun(runId))?.run.phase
   try {
     if (phase === 'running') await runservice.stopRun(runId)

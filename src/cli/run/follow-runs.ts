@@ -2,29 +2,27 @@
 // all of its lines.
 
 import type { Clock } from '../../lib/clock.ts'
-import type { Runservice, RunView } from '../../runservice/api.ts'
 import type { LogName } from '../../runservice/executor-api.ts'
-import { isFinishedStep, isFinishedTask, type Run, type RunTask, type TaskStep } from '../../runservice/types.ts'
+import { isFinishedStep, isFinishedTask, type TaskStep } from '../../runservice/types.ts'
+import type { FollowedRun, FollowedTask, RunSource } from './followed-run.ts'
 import { type RunEventSink, type RunReference, shownReason } from './run-event.ts'
 
 /** Longer lines are told in pieces: a step may print 100 MB without a line end. */
 const lineCharactersMax = 64 * 1024
 
-type TaskView = RunView['tasks'][number]
-
 export type FollowOptions = {
-  readonly runservice: Runservice
+  readonly runservice: Pick<RunSource, 'watchRun' | 'followLog'>
   readonly sink: RunEventSink
   readonly clock: Clock
   readonly signal: AbortSignal
   /** Called with every state of the run, for approvals and the like. */
-  readonly onView: (view: RunView) => void
+  readonly onView: (view: FollowedRun) => void
 }
 
 /** Follows a run to its end and returns the last view. */
-export async function followRun(runId: string, options: FollowOptions): Promise<RunView> {
+export async function followRun(runId: string, options: FollowOptions): Promise<FollowedRun> {
   const follower = new RunFollower(options)
-  let last: RunView | undefined
+  let last: FollowedRun | undefined
   for await (const view of options.runservice.watchRun(runId, options.signal)) {
     last = view
     options.onView(view)
@@ -46,7 +44,7 @@ class RunFollower {
     this.#options = options
   }
 
-  async update(view: RunView): Promise<void> {
+  async update(view: FollowedRun): Promise<void> {
     const run: RunReference = { id: view.run.id, name: view.run.name, number: view.run.counter }
     // A run that is already over is told from its beginning, too.
     if (!this.#told.has('run'))
@@ -66,7 +64,7 @@ class RunFollower {
   }
 
   async #tellRun(
-    { run: { phase, result, reason, setupErrors, startedAt, endedAt }, tasks }: Pick<RunView, 'run' | 'tasks'>,
+    { run: { phase, result, reason, setupErrors, startedAt, endedAt }, tasks }: FollowedRun,
     run: RunReference,
   ): Promise<void> {
     const isFirst = !this.#told.has('run')
@@ -93,13 +91,13 @@ class RunFollower {
     })
   }
 
-  async #tellKept(view: TaskView, run: RunReference): Promise<void> {
+  async #tellKept(view: FollowedTask, run: RunReference): Promise<void> {
     if (this.#ended.has(view.task.id)) return
     this.#ended.add(view.task.id)
     await this.#tellTask(view, run, { kept: true })
   }
 
-  async #updateTask(view: TaskView, run: RunReference): Promise<void> {
+  async #updateTask(view: FollowedTask, run: RunReference): Promise<void> {
     const { task, config } = view
     if (this.#ended.has(task.id)) return
     const isFinished = isFinishedTask(task.status)
@@ -115,7 +113,7 @@ class RunFollower {
   }
 
   async #tellTask(
-    { task, config, waiting }: TaskView,
+    { task, config, waiting }: FollowedTask,
     run: RunReference,
     kept: { readonly kept?: true } = {},
   ): Promise<void> {
@@ -138,7 +136,7 @@ class RunFollower {
     })
   }
 
-  async #updateStep(log: LogName, name: string, step: TaskStep, view: TaskView, run: RunReference): Promise<void> {
+  async #updateStep(log: LogName, name: string, step: TaskStep, view: FollowedTask, run: RunReference): Promise<void> {
     const key = `step ${view.task.id} ${log}`
     if (step.phase === 'notstarted' || (step.phase === 'cancelled' && step.startedAt === undefined)) return
     const tell = async (phase: TaskStep['phase']) => {
@@ -170,7 +168,7 @@ class RunFollower {
     await tell(step.phase)
   }
 
-  async #copyLog(log: LogName, { task, config }: TaskView, run: RunReference): Promise<void> {
+  async #copyLog(log: LogName, { task, config }: FollowedTask, run: RunReference): Promise<void> {
     const { runservice, signal, sink } = this.#options
     const decoder = new TextDecoder()
     let rest = ''
@@ -200,6 +198,6 @@ export function nameOfStep(step: { readonly type: string; readonly name: string 
 }
 
 /** It ended before the run began: it was taken over from the run that this one repeats. */
-function isKept(task: RunTask, run: Run): boolean {
+function isKept(task: FollowedTask['task'], run: FollowedRun['run']): boolean {
   return run.restartOf !== undefined && task.endedAt !== undefined && task.endedAt < run.enqueuedAt
 }

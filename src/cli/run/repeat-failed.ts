@@ -9,7 +9,8 @@ import { type AskedRun, loadAsked } from './asked-run.ts'
 import { followAll } from './follow-all.ts'
 import { keepUnchanged } from './keep-unchanged.ts'
 import { lockLast, newestRuns } from './last-invocation.ts'
-import type { RunContext } from './run-context.ts'
+import { Questions } from './questions.ts'
+import { approveModeOf, type RunContext } from './run-context.ts'
 import { expandAsked, newRunRequest } from './run-request.ts'
 import { freezeSource, readConfig } from './source.ts'
 import { withServer } from './with-server.ts'
@@ -51,6 +52,8 @@ export async function repeatFailed(context: RunContext): Promise<number> {
       }
       requests.push({ ...newRunRequest(runConfig, asked, source), keepFrom: run.id })
     }
-    return await followAll(context, runservice, await runservice.createRuns(requests))
+    using questions = new Questions(io, output)
+    const follow = { ...context, approve: approveModeOf(context), questions }
+    return await followAll(follow, runservice, await runservice.createRuns(requests))
   })
 }

@@ -35,3 +35,8 @@ export type RunContext = {
   readonly stopping: AbortSignal
   readonly clock: Clock
 }
+
+/** What to do with tasks that wait for approval in a local run: without anybody to ask nobody approves them. */
+export function approveModeOf({ options, io }: Pick<RunContext, 'options' | 'io'>): ApproveMode {
+  return options.approve ?? (io.stdin.isTTY && io.stdout.isTTY ? 'ask' : 'none')
+}

@@ -2,9 +2,9 @@
 
 import { SlipwayError } from '../../lib/errors.ts'
 import { silentLogger } from '../../lib/log.ts'
-import type { RunView } from '../../runservice/api.ts'
 import { openLocalServer } from '../../server/local/local-server.ts'
 import { followRun } from './follow-runs.ts'
+import type { FollowedRun } from './followed-run.ts'
 import { lockLast, newestRuns } from './last-invocation.ts'
 import type { RunContext } from './run-context.ts'
 import type { RunEvent, RunEventSink } from './run-event.ts'
@@ -22,7 +22,7 @@ export async function showLast({ options, state, output, stopping, clock }: RunC
   if (unknown !== undefined) throw new SlipwayError('usage', `the last run has no task "${unknown}"`)
   const sink = options.task.length === 0 ? output : onlyTasks(output, options.task)
   output.begin?.(runs.length)
-  const views: RunView[] = []
+  const views: FollowedRun[] = []
   for (const run of runs) {
     views.push(await followRun(run.id, { runservice, sink, clock, signal: stopping, onView: () => {} }))
   }

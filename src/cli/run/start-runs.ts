@@ -10,7 +10,8 @@ import { parseVariables } from '../variable-options.ts'
 import { currentBranch } from '../working-tree/repository.ts'
 import { type AskedRun, saveAsked } from './asked-run.ts'
 import { followAll } from './follow-all.ts'
-import type { RunContext } from './run-context.ts'
+import { Questions } from './questions.ts'
+import { approveModeOf, type RunContext } from './run-context.ts'
 import { expandAsked, newRunRequest } from './run-request.ts'
 import { eventMessage, freezeSource, readConfig } from './source.ts'
 import { withServer } from './with-server.ts'
@@ -48,6 +49,7 @@ export async function startRuns(context: RunContext): Promise<number> {
       requests.push(newRunRequest(await expandAsked(run, { config, asked, source, output }), asked, source))
     const runs = await runservice.createRuns(requests)
     hasRuns = true
-    return await followAll(context, runservice, runs)
+    using questions = new Questions(io, output)
+    return await followAll({ ...context, approve: approveModeOf(context), questions }, runservice, runs)
   })
 }

@@ -19,11 +19,32 @@ export type FrozenTree = {
   readonly isDirty: boolean
   /** Message of HEAD's commit, empty on an unborn branch. */
   readonly message: string
+  /** HEAD's commit; undefined on an unborn branch. */
+  readonly headSha?: string
   /** Where frozen submodules are, by path. */
   readonly submoduleUrls: Readonly<Record<string, string>>
+  readonly submodules: readonly FrozenSubmodule[]
 }
 
-const frozenRef = 'refs/slipway/frozen'
+export type FrozenSubmodule = {
+  /** Of the submodule below the root. */
+  readonly module: string
+  /** Bare repository that has its commit, under the same ref. */
+  readonly path: string
+  readonly commitSha: string
+  readonly headSha?: string
+}
+
+/** What is frozen besides tracked files. */
+export type FrozenFiles = {
+  /** New files that are not ignored. */
+  readonly untracked: boolean
+  /** Ignored files as well. */
+  readonly ignored: boolean
+}
+
+export const frozenRef = 'refs/slipway/frozen'
+const usualFiles: FrozenFiles = { untracked: true, ignored: false }
 // The same tree gives the same commit: results can be kept and compared.
 const identity = {
   GIT_AUTHOR_NAME: 'Slipway',
@@ -33,15 +54,30 @@ const identity = {
 }
 
 /** Freezes into `dir`, which is made. A clean tree is its HEAD commit itself. */
-export async function freezeTree(repository: Repository, dir: string, signal: AbortSignal): Promise<FrozenTree> {
+export async function freezeTree(
+  repository: Repository,
+  dir: string,
+  signal: AbortSignal,
+  files: FrozenFiles = usualFiles,
+): Promise<FrozenTree> {
   await mkdir(join(dir, 'modules'), { recursive: true, mode: 0o700 })
-  const submoduleUrls: Record<string, string> = {}
-  const frozen = await freeze(repository.root, join(dir, 'tree.git'), { dir, prefix: '', submoduleUrls }, signal)
-  return { ...frozen, path: join(dir, 'tree.git'), ref: frozenRef, submoduleUrls }
+  const submodules: FrozenSubmodule[] = []
+  const places: string[] = []
+  const path = join(dir, 'tree.git')
+  const frozen = await freeze(repository.root, path, { dir, prefix: '', files, submodules, places }, signal)
+  const submoduleUrls = Object.fromEntries(submodules.map((module) => [module.module, module.path]))
+  return { ...frozen, path, ref: frozenRef, submoduleUrls, submodules }
 }
 
-type Collected = { readonly dir: string; readonly prefix: string; readonly submoduleUrls: Record<string, string> }
-type Frozen = Pick<FrozenTree, 'commitSha' | 'isDirty' | 'message'>
+type Collected = {
+  readonly dir: string
+  readonly prefix: string
+  readonly files: FrozenFiles
+  readonly submodules: FrozenSubmodule[]
+  /** Taken by submodules so far. */
+  readonly places: string[]
+}
+type Frozen = Pick<FrozenTree, 'commitSha' | 'isDirty' | 'message' | 'headSha'>
 
 async function freeze(root: string, target: string, collected: Collected, signal: AbortSignal): Promise<Frozen> {
   const git = (args: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
@@ -71,15 +107,22 @@ async function freeze(root: string, target: string, collected: Collected, signal
   if (await exists(userIndex)) await copyIndex(userIndex, index)
   // Changed files of Git LFS go into a store beside the frozen objects, not into the user's.
   const settings = ['core.fsmonitor=false', 'advice.addEmbeddedRepo=false', `lfs.storage=${join(target, 'lfs')}`]
-  await git([...settings.flatMap((setting) => ['-c', setting]), 'add', '--all', '--', ':/'], ours)
+  await git([...settings.flatMap((setting) => ['-c', setting]), 'add', ...whatToAdd(collected.files), '--', ':/'], ours)
   const modules: string[] = []
   const [writtenTree, links] = await Promise.all([git(['write-tree'], ours), gitlinks(root, ours, signal)])
   for (const module of links) {
     const path = join(root, module)
     if (!(await exists(join(path, '.git')))) continue
-    const moduleTarget = join(collected.dir, 'modules', `${Object.keys(collected.submoduleUrls).length}.git`)
-    collected.submoduleUrls[`${collected.prefix}${module}`] = moduleTarget
+    const moduleTarget = join(collected.dir, 'modules', `${collected.places.length}.git`)
+    collected.places.push(moduleTarget)
     const inner = await freeze(path, moduleTarget, { ...collected, prefix: `${collected.prefix}${module}/` }, signal)
+    const { commitSha, headSha } = inner
+    collected.submodules.push({
+      module: `${collected.prefix}${module}`,
+      path: moduleTarget,
+      commitSha,
+      ...(headSha === undefined ? {} : { headSha }),
+    })
     await git(['update-index', '--cacheinfo', `160000,${inner.commitSha},${module}`], ours)
     modules.push(module)
   }
@@ -88,7 +131,12 @@ async function freeze(root: string, target: string, collected: Collected, signal
   const commitSha = head !== undefined && !isDirty ? head.commit : await commit(root, tree, head, ours, signal)
   await makeRepository(target, commitSha)
   await rm(index, { force: true })
-  return { commitSha, isDirty, message: head?.message ?? '' }
+  return { commitSha, isDirty, message: head?.message ?? '', ...(head === undefined ? {} : { headSha: head.commit }) }
+}
+
+function whatToAdd({ untracked, ignored }: FrozenFiles): readonly string[] {
+  if (ignored) return ['--all', '--force']
+  return [untracked ? '--all' : '--update']
 }
 
 type Head = {

@@ -162,6 +162,7 @@ export const runRoutes = {
     summary: 'The run now and after each change, until it has ended.',
     auth: 'optional',
     params: runParams,
+    query: object({ steps: Type.Optional(Type.Boolean({ description: 'With the steps of each task.' })) }),
     responses: { 200: Type.String() },
     stream: { kind: 'events', events: { run: Run, end: object({}) } },
     errors: ['run_not_found'],
