@@ -196,6 +196,10 @@ const errors = {
   unauthenticated: error('unauthenticated', 'Nobody is logged in, or the token or session is not valid any more.'),
   forbidden: error('forbidden', 'The caller may not do this.'),
   rate_limited: error('ratelimited', 'Too many requests; the header Retry-After says when to try again.'),
+  protocol_unsupported: error(
+    'unavailable',
+    'Another service of the installation is of a version that cannot work with this one; the message says which to upgrade.',
+  ),
   service_unavailable: error('unavailable', 'Another service of the installation does not answer; try again later.'),
   upstream: error('internal', 'Another service of the installation answered with trouble of its own.'),
   address_in_use: error('conflict', 'Another process listens on that address.'),

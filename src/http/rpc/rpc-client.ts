@@ -4,7 +4,15 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { type ErrorCode, errorCodes, errorMessage, invariant, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
-import { marker, type RpcMethods, type StreamLine } from './rpc.ts'
+import {
+  formatProtocol,
+  marker,
+  protocolHeader,
+  type RpcMethods,
+  type RpcProtocol,
+  rpcProtocol,
+  type StreamLine,
+} from './rpc.ts'
 
 export type RpcClientSettings<T> = {
   /** Instances of the service, all the same; a call goes to the first that can be reached, beginning with the one that answered last. */
@@ -13,15 +21,18 @@ export type RpcClientSettings<T> = {
   readonly prefix: string
   readonly methods: RpcMethods<T>
   readonly token: string
+  /** Default: that of this version. */
+  readonly protocol?: RpcProtocol
 }
 
 /**
- * The interface, remote. A call that no instance took is `service_unavailable`; one whose answer was lost is `outcome_unknown`: it may or
+ * The interface, remote. A call that no instance took is `service_unavailable`, or `protocol_unsupported` where all that could be
+ * reached are of another version; one whose answer was lost is `outcome_unknown`: it may or
  * may not have acted, so repeat it with a transaction id only.
  */
 export function createRpcClient<T extends object>(settings: RpcClientSettings<T>): T & AsyncDisposable {
   invariant(settings.urls.length > 0, 'a client needs the URL of a service')
-  const connection = new Connection(settings.urls, settings.prefix, settings.token)
+  const connection = new Connection(settings)
   const client: Record<PropertyKey, unknown> = { [Symbol.asyncDispose]: async () => connection.close() }
   for (const [name, kind] of Object.entries(settings.methods) as [string, 'call' | 'stream' | 'bytes'][]) {
     if (kind === 'call') client[name] = (...args: unknown[]) => connection.call(name, args)
@@ -35,13 +46,20 @@ class Connection {
   readonly #urls: readonly string[]
   readonly #prefix: string
   readonly #token: string
+  readonly #protocol: RpcProtocol
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 256 })
   #preferred = 0
 
-  constructor(urls: readonly string[], prefix: string, token: string) {
+  constructor({
+    urls,
+    prefix,
+    token,
+    protocol = rpcProtocol,
+  }: Pick<RpcClientSettings<object>, 'urls' | 'prefix' | 'token' | 'protocol'>) {
     this.#urls = urls
     this.#prefix = prefix
     this.#token = token
+    this.#protocol = protocol
   }
 
   close(): void {
@@ -106,9 +124,11 @@ class Connection {
         return response
       } catch (error) {
         if (signal?.aborted || !isNotTaken(error)) throw error
-        lastError = error
+        // One that cannot be reached may be there again soon: which of all is too old is what somebody has to know.
+        if (!isSlipwayError(lastError, 'protocol_unsupported')) lastError = error
       }
     }
+    if (isSlipwayError(lastError, 'protocol_unsupported')) throw lastError
     throw new SlipwayError(
       'service_unavailable',
       `no instance of ${this.#prefix} answers: ${errorMessage(lastError)}`,
@@ -125,6 +145,7 @@ class Connection {
         method: 'POST',
         headers: {
           authorization: `Bearer ${this.#token}`,
+          [protocolHeader]: formatProtocol(this.#protocol),
           'content-type': 'application/json',
           'content-length': Buffer.byteLength(body),
         },
@@ -154,7 +175,7 @@ class Connection {
         clearTimeout(connecting)
         if (response.statusCode === 200) return resolve(response)
         readText(response).then(
-          (text) => reject(errorOfBody(text, response.statusCode ?? 0)),
+          (text) => reject(notUnderstood(errorOfBody(text, response.statusCode ?? 0), url)),
           (error: unknown) => reject(error),
         )
       })
@@ -170,6 +191,15 @@ function notTaken(message: string): Error {
   const error = new SlipwayError('service_unavailable', message)
   notTakenErrors.add(error)
   return error
+}
+
+/** Of another version, so it did nothing: a newer instance may. */
+function notUnderstood(error: SlipwayError, url: string): SlipwayError {
+  if (!isSlipwayError(error, 'protocol_unsupported', 'route_not_found')) return error
+  const why = error.code === 'route_not_found' ? 'it does not know the call: it is too old, upgrade it' : error.message
+  const told = new SlipwayError('protocol_unsupported', `${url}: ${why}`, { cause: error })
+  notTakenErrors.add(told)
+  return told
 }
 
 const isNotTaken = (error: unknown) => error instanceof Error && notTakenErrors.has(error)

@@ -8,7 +8,17 @@ import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
 import { errorResponse } from '../error-response.ts'
 import { requestSignal } from '../request-signal.ts'
-import { marker, type RpcMethods, type StreamLine } from './rpc.ts'
+import {
+  formatProtocol,
+  marker,
+  olderSide,
+  parseProtocol,
+  protocolHeader,
+  type RpcMethods,
+  type RpcProtocol,
+  rpcProtocol,
+  type StreamLine,
+} from './rpc.ts'
 
 export type RpcServerSettings<T> = {
   /** `/internal/configstore`. */
@@ -16,12 +26,14 @@ export type RpcServerSettings<T> = {
   readonly methods: RpcMethods<T>
   /** What callers must show; at least 32 characters. */
   readonly token: string
+  /** Default: that of this version. */
+  readonly protocol?: RpcProtocol
 }
 
 /** Adds the routes of `target`'s methods to `app`. */
 export function serveRpc<T extends object>(
   app: FastifyInstance,
-  { prefix, methods, token }: RpcServerSettings<T>,
+  { prefix, methods, token, protocol = rpcProtocol }: RpcServerSettings<T>,
   { target, logger }: { readonly target: T; readonly logger: Logger },
 ): void {
   const expected = digest(token)
@@ -30,13 +42,15 @@ export function serveRpc<T extends object>(
       `${prefix}/${name}`,
       {
         bodyLimit: limits.rpcBodyBytes.value,
-        onRequest: async (request) => {
+        onRequest: async (request, reply) => {
+          reply.raw.setHeader(protocolHeader, formatProtocol(protocol))
           const shown = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? ''
           if (!timingSafeEqual(digest(shown), expected))
             throw new SlipwayError(
               'unauthenticated',
               'this address is for services of the installation; the token is wrong',
             )
+          checkCaller(protocol, request.headers[protocolHeader])
         },
       },
       async (request, reply) => {
@@ -54,6 +68,18 @@ export function serveRpc<T extends object>(
       },
     )
   }
+}
+
+/** Errors: `protocol_unsupported`, before anything was done. */
+function checkCaller(mine: RpcProtocol, header: string | string[] | undefined): void {
+  const caller = parseProtocol(typeof header === 'object' ? header.join() : header)
+  const older = caller === undefined ? 'mine' : olderSide(mine, caller)
+  if (older === undefined) return
+  const who = older === 'mine' ? 'this service is older than its caller understands' : 'the caller is too old'
+  throw new SlipwayError(
+    'protocol_unsupported',
+    `${who}: protocol ${formatProtocol(mine)} is served, and ${caller === undefined ? 'another' : formatProtocol(caller)} was asked for; upgrade it`,
+  )
 }
 
 async function sendItems(

@@ -7,7 +7,7 @@ import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { silentLogger } from '../../lib/log.ts'
 import { openHttpServer } from '../http-server.ts'
-import type { RpcMethods } from './rpc.ts'
+import { type RpcMethods, type RpcProtocol, rpcProtocol } from './rpc.ts'
 import { createRpcClient } from './rpc-client.ts'
 import { serveRpc } from './rpc-server.ts'
 
@@ -36,7 +36,9 @@ const methods: RpcMethods<Sample> = {
 const token = 'x'.repeat(32)
 const prefix = '/internal/sample'
 
-async function openSample() {
+type SampleOptions = { readonly methods?: RpcMethods<Sample>; readonly protocol?: RpcProtocol }
+
+async function openSample({ methods: served = methods, protocol = rpcProtocol }: SampleOptions = {}) {
   const seen = { args: [] as unknown[], aborted: 0, closed: 0 }
   const target: Sample = {
     greet: async (input, context) => {
@@ -73,11 +75,11 @@ async function openSample() {
     { listen: { host: '127.0.0.1', port: 0 } },
     {
       logger: silentLogger,
-      mount: (app) => serveRpc(app, { prefix, methods, token }, { target, logger: silentLogger }),
+      mount: (app) => serveRpc(app, { prefix, methods: served, token, protocol }, { target, logger: silentLogger }),
     },
   )
-  const client = (urls: readonly string[] = [server.url], shown = token) =>
-    createRpcClient<Sample>({ urls, prefix, methods, token: shown })
+  const client = (urls: readonly string[] = [server.url], options: { readonly protocol?: RpcProtocol } = {}) =>
+    createRpcClient<Sample>({ urls, prefix, methods, token, ...options })
   return { server, client, seen, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
 }
 
@@ -224,6 +226,65 @@ test('an answer that is cut in its middle is outcome_unknown', async () => {
   await using client = createRpcClient<Sample>({ urls: [url], prefix, methods, token })
   await expect(client.greet({ names: [] }, {})).rejects.toMatchObject({ code: 'outcome_unknown' })
   cut.close()
+})
+
+test.each([
+  ['an older one that is understood', { speaks: 2, oldest: 1 }, { speaks: 1, oldest: 1 }],
+  ['a newer one that understands', { speaks: 2, oldest: 1 }, { speaks: 3, oldest: 2 }],
+  ['the same', { speaks: 2, oldest: 2 }, { speaks: 2, oldest: 2 }],
+] as const)('a caller of %s is served', async (_, protocol, asking) => {
+  await using sample = await openSample({ protocol })
+  await using client = sample.client([sample.server.url], { protocol: asking })
+  expect(await client.greet({ names: ['ann'] }, {})).toBe('hello ann')
+})
+
+test.each([
+  ['too old', { speaks: 3, oldest: 2 }, { speaks: 1, oldest: 1 }, /the caller is too old: .*; upgrade it/],
+  ['too new', { speaks: 1, oldest: 1 }, { speaks: 3, oldest: 2 }, /this service is older than its caller understands/],
+] as const)('a caller that is %s is told so before anything is done', async (_, protocol, asking, message) => {
+  await using sample = await openSample({ protocol })
+  await using client = sample.client([sample.server.url], { protocol: asking })
+  const expected = { code: 'protocol_unsupported', message: expect.stringMatching(message) }
+  await expect(client.nothing()).rejects.toMatchObject(expected)
+  await expect(Array.fromAsync(client.count(1, new AbortController().signal))).rejects.toMatchObject(expected)
+  expect(sample.seen.args).toEqual([])
+})
+
+test('a caller of before protocols had numbers speaks the first one', async () => {
+  await using sample = await openSample({ protocol: { speaks: 2, oldest: 1 } })
+  await using newer = await openSample({ protocol: { speaks: 2, oldest: 2 } })
+  const call = (url: string) =>
+    fetch(`${url}${prefix}/nothing`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: '{"args":[]}',
+    })
+  const served = await call(sample.server.url)
+  expect([served.status, served.headers.get('slipway-protocol')]).toEqual([200, '2 1'])
+  expect((await call(newer.server.url)).status).toBe(503)
+})
+
+test('while instances are upgraded a call goes to one that understands it', async () => {
+  await using older = await openSample({ methods: { greet: 'call' } })
+  await using newer = await openSample()
+  await using client = newer.client([older.server.url, newer.server.url])
+  await client.nothing('new')
+  expect(await client.greet({ names: ['ann'] }, {})).toBe('hello ann')
+  await using alone = newer.client([older.server.url])
+  await expect(alone.nothing()).rejects.toMatchObject({
+    code: 'protocol_unsupported',
+    message: expect.stringContaining('it does not know the call'),
+  })
+})
+
+test('members that a side does not know are ignored', async () => {
+  await using sample = await openSample()
+  const response = await fetch(`${sample.server.url}${prefix}/greet`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'slipway-protocol': '1 1' },
+    body: JSON.stringify({ args: [{ names: ['ann'], future: 1 }, { future: 2 }, 'a third one'], future: 3 }),
+  })
+  expect(await response.json()).toEqual({ result: 'hello ann' })
 })
 
 test('a call that carries too much is refused', async () => {
