@@ -61,7 +61,6 @@ export class ProviderConnections implements Disposable {
       let mayHaveArrived = request.mayReuse
       const fail = (error: NodeJS.ErrnoException) => {
         if (signal.aborted) return reject(signal.reason)
-        if (error instanceof NoAnswer) return reject(error)
         const reason = certificateErrors.test(error.code ?? '') ? 'certificate' : 'connection'
         const message = error.message || (error.code ?? 'no connection')
         reject(new NoAnswer(reason, message, { mayHaveArrived, cause: error }))
@@ -91,7 +90,9 @@ export class ProviderConnections implements Disposable {
           size += chunk.length
           if (size <= request.bytesMax) return
           const message = `its answer has more than ${request.bytesMax} bytes`
-          outgoing.destroy(new NoAnswer('too_large', message, { mayHaveArrived: true }))
+          reject(new NoAnswer('too_large', message, { mayHaveArrived: true }))
+          // Without the error: a connection that has ended its answer already is nobody's, and would throw it at everybody.
+          outgoing.destroy()
         })
         answer.on('error', fail)
         answer.on('end', () =>
