@@ -11,6 +11,7 @@ import { addPlanCommand } from './commands/plan.ts'
 import { addAdministrationCommands } from './commands/remote/administration.ts'
 import { addKeyCommands } from './commands/remote/keys.ts'
 import { addLoginCommands } from './commands/remote/login.ts'
+import { addNotificationCommands } from './commands/remote/notifications.ts'
 import { addOrganizationCommands } from './commands/remote/organizations.ts'
 import { addProjectCommands } from './commands/remote/projects.ts'
 import { addRunsCommands } from './commands/remote/runs.ts'
@@ -60,6 +61,7 @@ a server for a team. The pipeline is .slipway/config.yml (or .agola/config.yml).
   addRunsCommands(program, addRemote)
   addProjectCommands(program, addRemote)
   addSecretCommands(program, addRemote)
+  addNotificationCommands(program, addRemote)
   addOrganizationCommands(program, addRemote)
   addUserCommands(program, addRemote)
   addAdministrationCommands(program, addRemote)

@@ -339,7 +339,7 @@ export async function openNotificationWorld(options: WorldOptions = {}): Promise
   const notification = undo.use(
     await openNotification(
       {
-        url: 'https://ci.example.org',
+        publicUrl: () => 'https://ci.example.org',
         statusPrefix: 'slipway',
         allowPrivateAddresses: true,
         version: '1.2.3',

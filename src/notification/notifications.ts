@@ -68,6 +68,15 @@ export function addNotification(tx: Tx, id: string, input: NewNotification, now:
   tx.put('notification', id, { ...row, queued: { dueAt: dueIn(tx, input.contextId, now) } })
 }
 
+/** What an earlier process held is taken up at once; for the one process of an installation, before it works. */
+export async function endLeases(database: Database<NotificationSchema>, now: number): Promise<void> {
+  const held = (tx: Reading) => tx.list('notification', { index: 'byHeld' })
+  if (database.view((tx) => held(tx).length) === 0) return
+  await database.do((tx) => {
+    for (const { id, body } of held(tx)) tx.put('notification', id, { ...body, queued: { dueAt: now } })
+  })
+}
+
 /** Everything that waits for this receiver and is with nobody now. */
 export function dropWaiting(
   tx: Tx,

@@ -24,8 +24,8 @@ export type ReadEvent = {
 }
 
 export type TellSettings = {
-  /** How people reach the installation, without a slash at its end. */
-  readonly url: string
+  /** How people reach the installation, without a slash at its end; asked when it is needed. */
+  readonly publicUrl: () => string
   /** Begins the contexts of commit statuses. */
   readonly statusPrefix: string
 }
@@ -40,7 +40,7 @@ export function tellEvent(tx: Tx, read: ReadEvent, settings: TellSettings, now: 
   const wanting = receiversOf(tx, project.id).filter((receiver) => wants(receiver, { name, change, view }))
   if (wanting.length === 0) return
   const messageId = messageIdOf(event)
-  const body = runMessage({ event, name, view, project, url: settings.url }, change)
+  const body = runMessage({ event, name, view, project, url: settings.publicUrl() }, change)
   tx.put('message', messageId, { projectId: project.id, createdAt: now, body })
   for (const [index, receiver] of wanting.entries())
     addNotification(
@@ -101,7 +101,7 @@ export function tellStatus(
   }
   if (before !== undefined && !isNews(before, next)) return
   tx.put('statuscontext', contextId, next)
-  const targetUrl = runUrl(settings.url, project.id, run.counter)
+  const targetUrl = runUrl(settings.publicUrl(), project.id, run.counter)
   addNotification(
     tx,
     id,

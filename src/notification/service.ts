@@ -150,7 +150,7 @@ function operations(
       const now = clock.now()
       const newId = newUuid(now)
       const messageId = `test.${newId}`
-      const body = testMessage(messageId, { project, url: settings.url, now })
+      const body = testMessage(messageId, { project, url: settings.publicUrl(), now })
       const sent = await change('sendTest', call, (tx) => {
         const { settings: of } = noteTest(tx, projectId, id, now)
         const sequence = tx.get('consumer', consumerRowId)?.passed ?? 0

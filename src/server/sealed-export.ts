@@ -64,10 +64,21 @@ const configstoreTypes: SealedTypes = {
   },
 }
 
+const notificationTypes: SealedTypes = {
+  receiversecret: ({ body }, storeId) => {
+    const secret = body as { readonly receiverId: string; readonly field: string; readonly sealed: string }
+    return {
+      sealed: secret.sealed,
+      place: { storeId, type: 'receiver', id: secret.receiverId, field: secret.field },
+      replaced: (sealed) => ({ ...secret, sealed }),
+    }
+  },
+}
+
 const typesOf: Readonly<Record<DatabaseService, SealedTypes>> = {
   configstore: configstoreTypes,
   runservice: runserviceTypes,
-  notification: {},
+  notification: notificationTypes,
   gateway: {},
 }
 

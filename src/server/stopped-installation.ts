@@ -37,6 +37,7 @@ import { systemClock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { loadInstallationKey, type SealingKey } from '../lib/sealing.ts'
 import { newUuid } from '../lib/uuid.ts'
+import { notificationRowTypes } from '../notification/row-types.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import { type ObjectStorageSettings, openObjectStorage } from '../objectstorage/open-object-storage.ts'
 import { runserviceRowTypes } from '../runservice/row-types.ts'
@@ -57,7 +58,7 @@ export type { AgolaImportReport } from './agola-import/import-report.ts'
 const rowTypes: Readonly<Record<DatabaseService, RowTypes>> = {
   configstore: configstoreRowTypes,
   runservice: runserviceRowTypes,
-  notification: {},
+  notification: notificationRowTypes,
   gateway: gatewayRowTypes,
 }
 

@@ -11,6 +11,7 @@ import { type GatewaySchema, gatewayRowTypes } from '../../gateway/rows.ts'
 import { findWebUi, mountWebUi } from '../../gateway/web-ui.ts'
 import type { Gitserver } from '../../gitserver/api.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
+import type { NotificationService } from '../../notification/api.ts'
 import type { Runservice } from '../../runservice/api.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
 import { repositoryAddress } from './open-gitserver.ts'
@@ -23,6 +24,8 @@ export type GatewayParts = {
   readonly configstore: Configstore
   readonly providers: ProviderAccess
   readonly runservice: Runservice
+  /** Undefined where none runs. */
+  readonly notification: NotificationService | undefined
   /** Undefined without direct runs. */
   readonly gitserver: Gitserver | undefined
   /** Of the link for the first administrator. */
@@ -33,7 +36,7 @@ export type GatewayParts = {
 export async function openGatewayComponent(
   installation: Installation,
   mounts: Mount[],
-  { configstore, providers, runservice, gitserver, setupToken }: GatewayParts,
+  { configstore, providers, runservice, notification, gitserver, setupToken }: GatewayParts,
 ): Promise<AsyncDisposable> {
   const { settings, keys, databases, opened, clock, logger, version } = installation
   const { gateway, url, tracing } = settings
@@ -58,6 +61,7 @@ export async function openGatewayComponent(
         database,
         configstore,
         runservice,
+        ...(notification === undefined ? {} : { notification }),
         providers,
         sources: projectSources({ directory }, { configstore, providers, clock }),
         ...(gitserver === undefined

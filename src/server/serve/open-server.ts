@@ -27,6 +27,7 @@ import { openConfigstoreComponent } from './open-configstore.ts'
 import { openExecutorComponent } from './open-executor.ts'
 import { openGatewayComponent } from './open-gateway.ts'
 import { openGitserverComponent } from './open-gitserver.ts'
+import { openNotificationComponent } from './open-notification.ts'
 import { openProviders } from './open-providers.ts'
 import { openRunserviceComponent } from './open-runservice.ts'
 
@@ -111,12 +112,12 @@ export async function openServer(settings: Settings, components: ServerComponent
   }
   const { components: named } = settings
   const needs = (...others: readonly ComponentName[]) => others.some((name) => named.has(name))
-  const configstore = needs('configstore', 'gateway', 'runservice', 'gitserver')
+  const configstore = needs('configstore', 'gateway', 'runservice', 'notification', 'gitserver')
     ? undo.use(await openConfigstoreComponent(installation, mounts))
     : undefined
   const providers = configstore === undefined ? undefined : undo.use(openProviders(installation, configstore))
   const runs =
-    configstore !== undefined && providers !== undefined && needs('runservice', 'gateway', 'gitserver')
+    configstore !== undefined && providers !== undefined && needs('runservice', 'gateway', 'notification', 'gitserver')
       ? undo.use(await openRunserviceComponent(installation, mounts, { configstore, providers }))
       : undefined
   const gitserver =
@@ -124,6 +125,11 @@ export async function openServer(settings: Settings, components: ServerComponent
       ? await openGitserverComponent(installation, mounts, { configstore, runservice: runs.runservice })
       : undefined
   if (gitserver !== undefined) undo.use(gitserver)
+  const notification =
+    configstore !== undefined && providers !== undefined && runs !== undefined && needs('notification', 'gateway')
+      ? await openNotificationComponent(installation, mounts, { configstore, providers, runservice: runs.runservice })
+      : undefined
+  if (notification !== undefined) undo.use(notification)
   const setupToken = firstAdministratorToken(keys.sealing[0], databases.installation)
   if (needs('gateway') && configstore !== undefined && providers !== undefined && runs !== undefined)
     undo.use(
@@ -131,6 +137,7 @@ export async function openServer(settings: Settings, components: ServerComponent
         configstore,
         providers,
         runservice: runs.runservice,
+        notification,
         gitserver,
         setupToken,
       }),

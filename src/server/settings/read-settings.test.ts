@@ -24,10 +24,17 @@ test('without anything there is one process with all components in the data dire
     database: { log: 'embedded' },
     objectStorage: { type: 'posix', path: '/home/ann/.local/share/slipway/objects' },
     gateway: { memberAdding: 'direct', sessionMs: 604_800_000 },
-    retention: { logsMs: 2_592_000_000, workspacesMs: 604_800_000, cachesMs: 604_800_000 },
+    retention: { logsMs: 2_592_000_000, workspacesMs: 604_800_000, cachesMs: 604_800_000, directRunsMs: 2_592_000_000 },
     log: { level: 'info', format: undefined },
   })
-  expect([...settings.components]).toEqual(['gateway', 'configstore', 'runservice', 'executor'])
+  expect([...settings.components]).toEqual([
+    'gateway',
+    'configstore',
+    'runservice',
+    'notification',
+    'gitserver',
+    'executor',
+  ])
   expect(Object.isFrozen(settings)).toBe(true)
 })
 
@@ -125,4 +132,27 @@ test('a file of credentials that is no JSON is not quoted', () => {
   const file = fileWith(`objectStorage: {type: s3, region: r, bucket: bbb, credentialsFile: ${credentialsFile}}`)
   expect(() => readSettings({ file, environment })).toThrow(/is not JSON/)
   expect(() => readSettings({ file, environment })).not.toThrow(/verysecret/)
+})
+
+test('mail needs a server and a sender, and its password is in a file', () => {
+  const passwordFile = fileWith('verysecret\n')
+  const read = (smtp: string) =>
+    readSettings({ file: fileWith(`notification: {smtp: {${smtp}}}`), environment }).notification.smtp
+  expect(read(`host: mail, from: Slipway <ci@example.org>, user: ci, passwordFile: ${passwordFile}`)).toEqual({
+    host: 'mail',
+    port: 587,
+    security: 'starttls',
+    from: 'Slipway <ci@example.org>',
+    user: 'ci',
+    password: 'verysecret',
+    recipientDomains: [],
+  })
+  expect(read('host: mail, from: ci@example.org, security: tls, recipientDomains: [Example.ORG]')).toMatchObject({
+    port: 465,
+    recipientDomains: ['example.org'],
+  })
+  expect(() => read('from: ci@example.org')).toThrow(/notification\.smtp\.host/)
+  expect(() => read('host: mail')).toThrow(/notification\.smtp\.from/)
+  expect(() => read('host: mail, from: nobody')).toThrow(/is not an address/)
+  expect(() => read('host: mail, from: ci@example.org, user: ci')).toThrow(/notification\.smtp\.passwordFile/)
 })

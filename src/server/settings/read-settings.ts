@@ -7,6 +7,7 @@ import { type DatabaseSettings, parseDatabaseSettings } from '../../datamanager/
 import { errorMessage, SlipwayError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
 import type { ObjectStorageSettings } from '../../objectstorage/open-object-storage.ts'
+import { completeNotification, type NotificationFileSettings } from './notification-settings.ts'
 import { environmentNameOf, type Problem, pathsOf, readSettingsAs, type SettingsSources } from './said-settings.ts'
 import { type ComponentName, componentNames, type SettingsFile, settingsSchema } from './settings-schema.ts'
 
@@ -27,12 +28,18 @@ export type Settings = {
     readonly servicesFile: string | undefined
     readonly adminTokenFile: string | undefined
   }
-  readonly services: { readonly configstore: readonly string[]; readonly runservice: readonly string[] }
+  readonly services: {
+    readonly configstore: readonly string[]
+    readonly runservice: readonly string[]
+    readonly notification: readonly string[]
+    readonly gitserver: readonly string[]
+  }
   readonly gateway: {
     readonly memberAdding: 'direct' | 'invitation'
     readonly sessionMs: number
     readonly corsOrigins: readonly string[]
   }
+  readonly notification: NotificationFileSettings
   readonly executor: {
     readonly driver: 'auto' | 'docker' | 'host'
     readonly tasks: number
@@ -41,7 +48,12 @@ export type Settings = {
     readonly allowUnsandboxed: boolean
   }
   /** Milliseconds; 0 keeps for ever. */
-  readonly retention: { readonly logsMs: number; readonly workspacesMs: number; readonly cachesMs: number }
+  readonly retention: {
+    readonly logsMs: number
+    readonly workspacesMs: number
+    readonly cachesMs: number
+    readonly directRunsMs: number
+  }
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly format: 'text' | 'json' | undefined }
   readonly tracing: { readonly endpoint: string | undefined }
 }
@@ -95,12 +107,15 @@ function complete(said: SettingsFile, environment: SettingsSources['environment'
     services: {
       configstore: (services.configstore ?? []).map((url) => parseUrl('services.configstore', url)),
       runservice: (services.runservice ?? []).map((url) => parseUrl('services.runservice', url)),
+      notification: (services.notification ?? []).map((url) => parseUrl('services.notification', url)),
+      gitserver: (services.gitserver ?? []).map((url) => parseUrl('services.gitserver', url)),
     },
     gateway: {
       memberAdding: gateway.memberAdding ?? 'direct',
       sessionMs: (gateway.sessionHours ?? 168) * hourMs,
       corsOrigins: (gateway.corsOrigins ?? []).map((origin) => new URL(parseUrl('gateway.corsOrigins', origin)).origin),
     },
+    notification: completeNotification(said.notification),
     executor: {
       driver: executor.driver ?? 'auto',
       tasks: executor.tasks ?? availableParallelism(),
@@ -112,6 +127,7 @@ function complete(said: SettingsFile, environment: SettingsSources['environment'
       logsMs: (retention.logs ?? 30) * dayMs,
       workspacesMs: (retention.workspaces ?? 7) * dayMs,
       cachesMs: (retention.caches ?? 7) * dayMs,
+      directRunsMs: (retention.directRuns ?? 30) * dayMs,
     },
     log: { level: said.log?.level ?? 'info', format: said.log?.format },
     tracing: {
@@ -127,6 +143,8 @@ function contradictions(said: SettingsFile, { components, services, database, ke
   const needed = {
     gateway: ['configstore', 'runservice'],
     runservice: ['configstore'],
+    notification: ['configstore', 'runservice'],
+    gitserver: ['configstore', 'runservice'],
     executor: ['runservice'],
   } as const
   for (const [component, others] of Object.entries(needed)) {
@@ -135,10 +153,12 @@ function contradictions(said: SettingsFile, { components, services, database, ke
       if (!components.has(other) && services[other].length === 0)
         add(`services.${other}`, `the ${component} needs it: say where it is, or run it here (components)`)
   }
-  for (const other of ['configstore', 'runservice'] as const)
+  for (const other of ['configstore', 'runservice', 'notification', 'gitserver'] as const)
     if (components.has(other) && services[other].length > 0)
       add(`services.${other}`, `this process runs the ${other} itself: leave it out`)
-  const isWhole = componentNames.every((name) => components.has(name) || name === 'executor')
+  const isWhole = componentNames.every(
+    (name) => components.has(name) || ['executor', 'notification', 'gitserver'].includes(name),
+  )
   if (database.log === 'embedded' && !isWhole)
     add(
       'components',

@@ -23,7 +23,7 @@ const oneOf = <const V extends readonly string[]>(values: V, description: string
     ...(value === undefined ? {} : { default: value }),
   })
 
-export const componentNames = ['gateway', 'configstore', 'runservice', 'executor'] as const
+export const componentNames = ['gateway', 'configstore', 'runservice', 'notification', 'gitserver', 'executor'] as const
 export type ComponentName = (typeof componentNames)[number]
 
 const etcd = section('With `log: etcd`. etcd 3.4 or newer.', {
@@ -129,6 +129,10 @@ export const settingsSchema = section('Settings of `slipway serve`.', {
     section('Where the services are that this process does not run.', {
       configstore: optional(Type.Array(text('URL of an instance.'), { description: 'Instances of the configstore.' })),
       runservice: optional(Type.Array(text('URL of an instance.'), { description: 'Instances of the runservice.' })),
+      notification: optional(
+        Type.Array(text('URL of an instance.'), { description: 'Instances of the notification service.' }),
+      ),
+      gitserver: optional(Type.Array(text('URL of an instance.'), { description: 'Instances of the git server.' })),
     }),
   ),
   gateway: optional(
@@ -144,6 +148,48 @@ export const settingsSchema = section('Settings of `slipway serve`.', {
       ),
       corsOrigins: optional(
         Type.Array(text('`https://host`'), { description: 'Other sites whose pages may use the API.' }),
+      ),
+    }),
+  ),
+  notification: optional(
+    section('Commit statuses, run webhooks and messages (docs/notifications.md).', {
+      statusPrefix: optional(
+        text('Begins the names of commit statuses; another one for each installation that reports to one repository.', {
+          maxLength: 50,
+          pattern: '^[A-Za-z0-9][A-Za-z0-9._-]*$',
+          default: 'slipway',
+        }),
+      ),
+      allowPrivateAddresses: optional(
+        flag('Webhooks and messages of projects may go to private, loopback and link-local addresses.', false),
+      ),
+      smtp: optional(
+        section('The server that takes mail; without one none is sent.', {
+          host: optional(text('Its name or address.')),
+          port: optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 65_535,
+              description: 'Default: 587, with `security: tls` 465, with `none` 25.',
+            }),
+          ),
+          security: optional(
+            oneOf(
+              ['starttls', 'tls', 'none'],
+              '`starttls` sends nothing to a server that has no STARTTLS.',
+              'starttls',
+            ),
+          ),
+          user: optional(text('Who logs in; nobody by default.')),
+          passwordFile: optional(text('File with the password.')),
+          from: optional(text('The sender.', { examples: ['Slipway <ci@example.org>'] })),
+          caFile: optional(text('PEM file with the certificate authority of the server.')),
+          recipientDomains: optional(
+            Type.Array(text('`example.org`'), {
+              description: 'Mail goes to addresses of these domains only. Default: to any.',
+            }),
+          ),
+        }),
       ),
     }),
   ),
@@ -163,6 +209,7 @@ export const settingsSchema = section('Settings of `slipway serve`.', {
       logs: optional(days('Logs, after the end of their run', 30)),
       workspaces: optional(days('Workspace archives, after their last use', 7)),
       caches: optional(days('Caches, after their last use', 7)),
+      directRuns: optional(days('Commits of direct runs, after they were pushed', 30)),
     }),
   ),
   log: optional(
