@@ -1,18 +1,21 @@
 // GitLab as a provider server: what its API answers, and the hooks it sends.
 
-import { randomUUID } from 'node:crypto'
 import description from './descriptions/gitlab.json' with { type: 'json' }
 import type { ApiAnswer, ApiCall, ApiRoute, ProviderFlavour } from './flavour.ts'
-import { blobOf, commitOf, listTree, objectType } from './git-objects.ts'
-import type { ProviderServer, ServerEvent, ServerUser } from './provider-server.ts'
+import { blobOf, listTree, objectType } from './git-objects.ts'
+import { hookRequestOf } from './gitlab-hooks.ts'
 import {
-  noSha,
-  type ServerHook,
-  type ServerKey,
-  type ServerPullRequest,
-  type ServerRepository,
-  type ServerStatus,
-} from './server-repository.ts'
+  branchJson,
+  commitJson,
+  hookJson,
+  isStopped,
+  keyJson,
+  mergeRequestJson,
+  projectJson,
+  tagJson,
+  userJson,
+} from './gitlab-json.ts'
+import type { ServerHook, ServerKey, ServerRepository, ServerStatus } from './server-repository.ts'
 
 const apiPath = '/api/v4'
 
@@ -46,15 +49,6 @@ export const gitlabFlavour: ProviderFlavour = {
     needsResponseType: true,
     scope: 'api',
   },
-}
-
-/** Hooks that are not called any more after they failed often. */
-const stopped = new WeakMap<ServerHook, 'disabled' | 'temporarily_disabled'>()
-
-/** As GitLab does with a hook that failed often. */
-export function stopHook(hook: ServerHook, how: 'disabled' | 'temporarily_disabled'): void {
-  hook.isActive = false
-  stopped.set(hook, how)
 }
 
 function routes(): readonly ApiRoute[] {
@@ -285,7 +279,7 @@ function editHook({ params, body }: ApiCall, repository: ServerRepository): ApiA
   hook.url = given.url ?? hook.url
   hook.secret = given.token ?? hook.secret
   hook.events = hookEvents.filter((name) => given[name] ?? hook.events.includes(name))
-  if (!stopped.has(hook)) hook.isActive = true
+  if (!isStopped(hook)) hook.isActive = true
   return ok(hookJson(repository)(hook))
 }
 
@@ -369,258 +363,4 @@ function page(call: ApiCall, items: readonly unknown[]): ApiAnswer {
   }
   const links = [link('first', 1), ...(items.length > number * size ? [link('next', number + 1)] : [])]
   return { status: 200, body: items.slice((number - 1) * size, number * size), headers: { link: links.join(', ') } }
-}
-
-function userJson({ id, login, name, email }: ServerUser): object {
-  const url = `https://example.org/${login}`
-  return { id, username: login, name, state: 'active', avatar_url: `${url}.png`, web_url: url, email }
-}
-
-function projectJson(repository: ServerRepository, user?: ServerUser): object {
-  const { id, name, path, isEmpty, defaultBranch, isPrivate, isArchived, webUrl } = repository
-  return {
-    id,
-    name,
-    path: name,
-    path_with_namespace: path,
-    description: null,
-    default_branch: isEmpty ? null : defaultBranch,
-    visibility: isPrivate ? 'private' : 'public',
-    ssh_url_to_repo: repository.sshUrl,
-    http_url_to_repo: repository.cloneUrl,
-    web_url: webUrl,
-    archived: isArchived,
-    empty_repo: isEmpty,
-    permissions: {
-      // Of a project that was shared with a group of the user neither says anything.
-      project_access: repository.canAdminister(user) && path.split('/').length < 3 ? { access_level: 40 } : null,
-      group_access: null,
-    },
-  }
-}
-
-function commitJson(repository: ServerRepository, name: string): object {
-  const { sha, author, email, date, parents, message } = commitOf(repository, name)
-  return {
-    id: sha,
-    short_id: sha.slice(0, 8),
-    created_at: date,
-    parent_ids: parents,
-    title: message.split('\n')[0],
-    message: `${message}\n`,
-    author_name: author,
-    author_email: email,
-    web_url: `${repository.webUrl}/-/commit/${sha}`,
-  }
-}
-
-function branchJson(repository: ServerRepository, ref: string): object {
-  const name = ref.slice('refs/heads/'.length)
-  const isDefault = name === repository.defaultBranch
-  return { name, commit: commitJson(repository, ref), merged: false, protected: isDefault, default: isDefault }
-}
-
-function tagJson(repository: ServerRepository, ref: string, target: string): object {
-  const name = ref.slice('refs/tags/'.length)
-  return { name, message: null, target, commit: commitJson(repository, ref), protected: false }
-}
-
-function keyJson({ id, title, key, isReadOnly }: ServerKey): object {
-  return { id, title, key, created_at: '2026-01-01T00:00:00Z', expires_at: null, can_push: !isReadOnly }
-}
-
-/** The token is never told. */
-function hookJson(repository: ServerRepository) {
-  return (hook: ServerHook): object => ({
-    id: hook.id,
-    url: hook.url,
-    project_id: repository.id,
-    created_at: '2026-01-01T00:00:00Z',
-    push_events: hook.events.includes('push_events'),
-    push_events_branch_filter: '',
-    tag_push_events: hook.events.includes('tag_push_events'),
-    merge_requests_events: hook.events.includes('merge_requests_events'),
-    enable_ssl_verification: true,
-    alert_status: stopped.get(hook) ?? 'executable',
-    disabled_until: null,
-  })
-}
-
-function hookRequestOf(
-  server: ProviderServer,
-  repository: ServerRepository,
-  hook: ServerHook,
-  event: ServerEvent,
-): { readonly headers: Readonly<Record<string, string>>; readonly body: string } | undefined {
-  const isTag = event.kind === 'push' && event.push.ref.startsWith('refs/tags/')
-  const [wanted, name] =
-    event.kind === 'pull_request'
-      ? ['merge_requests_events', 'Merge Request Hook']
-      : isTag
-        ? ['tag_push_events', 'Tag Push Hook']
-        : ['push_events', 'Push Hook']
-  if (!hook.events.includes(wanted)) return undefined
-  const payload =
-    event.kind === 'push' ? pushPayload(repository, event, isTag) : mergeRequestPayload(server, repository, event)
-  return {
-    headers: {
-      'content-type': 'application/json',
-      'user-agent': 'GitLab/18.0.0',
-      'idempotency-key': randomUUID(),
-      'x-gitlab-event': name,
-      'x-gitlab-webhook-uuid': randomUUID(),
-      'x-gitlab-instance': server.url,
-      'x-gitlab-event-uuid': randomUUID(),
-      'x-gitlab-token': hook.secret,
-    },
-    body: JSON.stringify(payload),
-  }
-}
-
-/** Of an annotated tag `after` is the tag, and `checkout_sha` the commit. The oldest commit comes first. */
-function pushPayload(
-  repository: ServerRepository,
-  { push }: Extract<ServerEvent, { readonly kind: 'push' }>,
-  isTag: boolean,
-): object {
-  const { ref, before, after, user } = push
-  const isGone = after === noSha
-  const kind = isTag ? 'tag_push' : 'push'
-  const head = isGone ? null : repository.git('rev-parse', `${after}^{commit}`)
-  const range =
-    before === noSha ? [`${head}`, '--not', `refs/heads/${repository.defaultBranch}`] : [`${before}..${head}`]
-  const shas =
-    isGone || isTag
-      ? []
-      : repository
-          .git('rev-list', '--reverse', ...range)
-          .split('\n')
-          .filter(Boolean)
-  return {
-    object_kind: kind,
-    event_name: kind,
-    before,
-    after,
-    ref,
-    ref_protected: false,
-    checkout_sha: head,
-    message: null,
-    user_id: user.id,
-    user_name: user.name,
-    user_username: user.login,
-    user_email: null,
-    user_avatar: null,
-    project_id: repository.id,
-    project: projectPayload(repository),
-    commits: shas.slice(-20).map((sha) => commitPayload(repository, sha)),
-    total_commits_count: shas.length,
-    push_options: {},
-    repository: { name: repository.name, url: repository.sshUrl, homepage: repository.webUrl },
-  }
-}
-
-function projectPayload(repository: ServerRepository): object {
-  const { id, name, webUrl, sshUrl, cloneUrl, owner, path, isPrivate, defaultBranch } = repository
-  return {
-    id,
-    name,
-    description: null,
-    web_url: webUrl,
-    avatar_url: null,
-    git_ssh_url: sshUrl,
-    git_http_url: cloneUrl,
-    namespace: owner,
-    visibility_level: isPrivate ? 0 : 20,
-    path_with_namespace: path,
-    default_branch: defaultBranch,
-    homepage: webUrl,
-    url: sshUrl,
-    ssh_url: sshUrl,
-    http_url: cloneUrl,
-  }
-}
-
-function commitPayload(repository: ServerRepository, name: string): object {
-  const { sha, author, email, date, message } = commitOf(repository, name)
-  return {
-    id: sha,
-    message: `${message}\n`,
-    title: message.split('\n')[0],
-    timestamp: date,
-    url: `${repository.webUrl}/-/commit/${sha}`,
-    author: { name: author, email },
-    added: [],
-    modified: [],
-    removed: [],
-  }
-}
-
-const actions = {
-  opened: 'open',
-  synchronised: 'update',
-  reopened: 'reopen',
-  labelled: 'update',
-  closed: 'close',
-} as const
-
-function mergeRequestPayload(
-  server: ProviderServer,
-  repository: ServerRepository,
-  event: Extract<ServerEvent, { readonly kind: 'pull_request' }>,
-): object {
-  const { pullRequest, user, action, before, label } = event
-  const { id, number, title, head, base, isOpen, labels } = pullRequest
-  const at = server.nowText()
-  const labelsNow = labels.map((name, index) => ({ id: index + 1, title: name, color: '#aabbcc' }))
-  return {
-    object_kind: 'merge_request',
-    event_type: 'merge_request',
-    user: { id: user.id, name: user.name, username: user.login, avatar_url: null, email: '[REDACTED]' },
-    project: projectPayload(repository),
-    repository: { name: repository.name, url: repository.sshUrl, homepage: repository.webUrl },
-    object_attributes: {
-      id,
-      iid: number,
-      title,
-      description: '',
-      state: isOpen ? 'opened' : 'closed',
-      action: actions[action],
-      // Only of an update that brings commits.
-      ...(action === 'synchronised' ? { oldrev: before } : {}),
-      source_branch: head.branch,
-      source_project_id: head.repository?.id ?? null,
-      source: head.repository === undefined ? null : projectPayload(head.repository),
-      target_branch: base.branch,
-      target_project_id: repository.id,
-      target: projectPayload(repository),
-      last_commit: commitPayload(repository, head.sha),
-      labels: labelsNow,
-      merge_status: 'unchecked',
-      draft: false,
-      created_at: at,
-      updated_at: at,
-      url: `${repository.webUrl}/-/merge_requests/${number}`,
-    },
-    labels: labelsNow,
-    changes: label === undefined ? {} : { labels: { previous: labelsNow.slice(0, -1), current: labelsNow } },
-  }
-}
-
-function mergeRequestJson(
-  repository: ServerRepository,
-  { id, number, title, head, base, isOpen }: ServerPullRequest,
-): object {
-  return {
-    id,
-    iid: number,
-    project_id: repository.id,
-    title,
-    state: isOpen ? 'opened' : 'closed',
-    source_branch: head.branch,
-    source_project_id: head.repository?.id ?? null,
-    target_branch: base.branch,
-    target_project_id: repository.id,
-    sha: head.sha,
-    web_url: `${repository.webUrl}/-/merge_requests/${number}`,
-  }
 }

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { forgejoFlavour, giteaFlavour, setHookType } from '../../../test/providers/gitea-server.ts'
+import { setHookType } from '../../../test/providers/gitea-json.ts'
+import { forgejoFlavour, giteaFlavour } from '../../../test/providers/gitea-server.ts'
 import { ProviderServer } from '../../../test/providers/provider-server.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { newSshKey } from '../../lib/ssh-key.ts'
 import type { ProviderCredentials } from '../provider.ts'
 import { ProviderConnections } from '../provider-connections.ts'
 import { providerContract } from '../provider-contract.ts'
-import { providerOf } from '../webhooks/webhook.ts'
+import { parseWebhook, providerOf } from '../webhooks/webhook.ts'
 import { giteaApiUrl, giteaWebUrl } from './gitea-address.ts'
 import { GiteaProvider } from './gitea-provider.ts'
 
@@ -136,6 +137,28 @@ for (const flavour of [giteaFlavour, forgejoFlavour]) {
         ['pull_request_label', 'label_updated', 1],
         ['pull_request', 'closed', 1],
         ['pull_request', 'reopened', 1],
+      ])
+    })
+
+    test('a push that brings no commits is a push, and a ref that is gone is none', async () => {
+      await using world = await open()
+      const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })
+      const repository = await world.provider.getRepository({ path: 'acme/web' }, signal)
+      await world.provider.ensureHook(repository, { ...hook, url: 'http://127.0.0.1:1/' }, signal)
+      const sha = made.git('rev-parse', 'main')
+      made.git('branch', 'same')
+      await made.pushed([{ ref: 'refs/heads/same', before: '0'.repeat(40), after: sha, user: world.alice }])
+      await made.tag('v1')
+      for (const ref of ['refs/heads/same', 'refs/tags/v1']) await made.removeRef(ref)
+      const told = world.server.deliveries.map(({ headers, body }) => {
+        const parsed = parseWebhook({ headers, body: Buffer.from(body) }, type)
+        return parsed.kind === 'event' ? parsed.event : parsed.why
+      })
+      expect(told).toMatchObject([
+        { kind: 'branch', branch: 'same', commitSha: sha, message: 'First commit' },
+        { kind: 'tag', tag: 'v1' },
+        'refs/heads/same was deleted',
+        'refs/tags/v1 was deleted',
       ])
     })
 

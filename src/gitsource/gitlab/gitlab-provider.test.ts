@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { gitlabFlavour, stopHook } from '../../../test/providers/gitlab-server.ts'
+import { stopHook } from '../../../test/providers/gitlab-json.ts'
+import { gitlabFlavour } from '../../../test/providers/gitlab-server.ts'
 import { ProviderServer, type ServerUser } from '../../../test/providers/provider-server.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { newSshKey } from '../../lib/ssh-key.ts'
