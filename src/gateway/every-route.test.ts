@@ -55,6 +55,7 @@ const annAtForge = { ...forge, username: 'ann-at-forge', password }
 const fromForge = { kind: 'remotesource', remoteSourceRef: 'forge' }
 const ofForge = { projectRef: 'user/ann/remote' }
 const run = () => ({ runId: ids.get('run')! })
+const receiver = () => ({ ...web, receiverId: ids.get('receiver')! })
 const task = () => ({ ...run(), taskId: ids.get('task')! })
 const version = (number: number) => ({ 'if-match': `"${number}"` })
 const bytes = { 'content-type': 'application/octet-stream' }
@@ -549,6 +550,58 @@ const steps: readonly Step[] = [
   ['ann', 'redeliver', () => ({ params: { ...web, deliveryId: ids.get('delivery')! } }), { state: 'queued' }],
   ['ann', 'redeliver', { params: { ...web, deliveryId: 'none' } }, 'delivery_not_found'],
 
+  // Notifications
+  ['ann', 'listReceivers', { params: web }, { items: [] }],
+  ['bob', 'listReceivers', { params: web }, 'forbidden'],
+  [
+    'ann',
+    'createReceiver',
+    { params: web, body: { name: 'chat', kind: 'webhook', url: 'https://chat.example/hook', events: ['run.failed'] } },
+    { name: 'chat', kind: 'webhook', secret: expect.any(String), format: 'slipway', version: 1 },
+  ],
+  [
+    'ann',
+    'createReceiver',
+    { params: web, body: { name: 'chat', kind: 'slack', url: 'https://x.example' } },
+    'receiver_exists',
+  ],
+  ['ann', 'createReceiver', { params: web, body: { name: 'x', kind: 'slack', url: 'x' } }, 'receiver_invalid'],
+  ['ann', 'createReceiver', { params: web, body: { name: 'x', kind: 'pager' } }, 'request_invalid'],
+  ['ann', 'getReceiver', () => ({ params: receiver() }), { name: 'chat', events: ['run.failed'] }],
+  ['ann', 'getReceiver', { params: { ...web, receiverId: 'none' } }, 'receiver_not_found'],
+  [
+    'ann',
+    'updateReceiver',
+    () => ({ params: receiver(), body: { isEnabled: false, newSecret: true }, headers: version(1) }),
+    { isEnabled: false, version: 2, secret: expect.any(String) },
+  ],
+  ['ann', 'updateReceiver', () => ({ params: receiver(), body: {}, headers: version(1) }), 'version_conflict'],
+  ['ann', 'testReceiver', () => ({ params: receiver() }), { kind: 'webhook', event: 'test', state: 'waiting' }],
+  ['ann', 'testReceiver', () => ({ params: receiver() }), 'rate_limited'],
+  [
+    'bob',
+    'listNotifications',
+    () => ({ params: web, query: { receiverId: ids.get('receiver')! } }),
+    { items: [{ event: 'test' }] },
+  ],
+  ['bob', 'listNotifications', { params: web, query: { cursor: 'nonsense' } }, 'list_invalid'],
+  [
+    'bob',
+    'getNotification',
+    () => ({ params: { ...web, notificationId: ids.get('notification')! } }),
+    { event: 'test' },
+  ],
+  ['bob', 'getNotification', { params: { ...web, notificationId: 'none' } }, 'notification_not_found'],
+  ['ann', 'resendNotification', { params: { ...web, notificationId: 'none' } }, 'notification_not_found'],
+  [
+    'ann',
+    'resendNotification',
+    () => ({ params: { ...web, notificationId: ids.get('notification')! } }),
+    'notification_not_repeatable',
+  ],
+  ['ann', 'deleteReceiver', () => ({ params: receiver(), headers: version(1) }), 'version_conflict'],
+  ['ann', 'deleteReceiver', () => ({ params: receiver(), headers: version(2) })],
+
   // The installation
   ['nobody', 'getVersion', {}, { version: '1.2.3' }],
   ['nobody', 'getOpenApi', {}, { openapi: '3.1.0' }],
@@ -582,6 +635,7 @@ const elsewhere: readonly RouteId[] = [
   'watchProjectRuns',
   'watchUserRuns',
   'getUserRun',
+  'resendNotification',
   'getRunDefinition',
   'readLog',
   'followLog',
@@ -610,6 +664,8 @@ async function after([, operation]: Step, { body }: Answer): Promise<void> {
   }
   if (operation === 'createProjectRuns') ids.set(ids.has('run') ? 'second' : 'run', found.runs[0]!.id)
   if (operation === 'listDeliveries') ids.set('delivery', (body as { items: { id: string }[] }).items[0]!.id)
+  if (operation === 'createReceiver') ids.set('receiver', found.id)
+  if (operation === 'testReceiver') ids.set('notification', found.id)
   if (operation === 'getProjectRun') ids.set('task', found.tasks[0]!.id)
   if (operation === 'getKeys') ids.set('key', (body as { items: { id: string }[] }).items[0]!.id)
   if (operation === 'createExecutorToken') ids.set('executorToken', found.token.id)
@@ -623,7 +679,11 @@ describe.each([
 ] as const)('services %s', (_, areServicesRemote) => {
   beforeAll(async () => {
     for (const left of [tokens, ids, succeeded]) left.clear()
-    gateway = await openTestGateway({ settings: { memberAdding: 'invitation' }, areServicesRemote })
+    gateway = await openTestGateway({
+      settings: { memberAdding: 'invitation' },
+      areServicesRemote,
+      notification: true,
+    })
     tokens.set('admintoken', adminToken)
     gateway.host.addUser('ann-at-forge', password)
     gateway.host.addRepository('acme/web', 'ann-at-forge')

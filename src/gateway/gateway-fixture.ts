@@ -15,6 +15,9 @@ import { serveRpc } from '../http/rpc/rpc-server.ts'
 import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
+import { type NotificationService, notificationMethods } from '../notification/api.ts'
+import { type NotificationSchema, notificationRowTypes } from '../notification/row-types.ts'
+import { openNotification } from '../notification/service.ts'
 import type { Runservice } from '../runservice/api.ts'
 import { createRemoteRunservice, serveRunservice } from '../runservice/remote.ts'
 import { type Installation, openInstallation } from '../runservice/service-fixture.ts'
@@ -69,7 +72,9 @@ export type TestGatewayOptions = {
   readonly runservice?: (real: Runservice) => Runservice
   readonly sources?: ProjectSources
   readonly providers?: ProviderAccess
-  /** The gateway reaches both services as those of another process. */
+  /** A notification service runs as well. */
+  readonly notification?: boolean
+  /** The gateway reaches the services as those of another process. */
   readonly areServicesRemote?: boolean
 }
 
@@ -106,7 +111,12 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
   const providers =
     options.providers ??
     createProviderAccess({ configstore: reached.configstore, openProvider, openOAuth2, clock, logger })
-  mountGateway(app, settings, { database, ...reached, providers, maintenance, clock, logger, ...sources })
+  const notified =
+    options.notification === true
+      ? { notification: await aNotification({ world, ...reached, providers, clock, logger }, undo) }
+      : {}
+  const told = options.areServicesRemote === true ? await notificationOverHttp(notified, logger, undo) : notified
+  mountGateway(app, settings, { database, ...reached, ...told, providers, maintenance, clock, logger, ...sources })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   undo.defer(async () => {
     app.server.closeAllConnections()
@@ -132,6 +142,58 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+type NotificationParts = Services & {
+  readonly world: World
+  readonly providers: ProviderAccess
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+async function aNotification(
+  { world, configstore, runservice, providers, clock, logger }: NotificationParts,
+  undo: AsyncDisposableStack,
+): Promise<NotificationService> {
+  const database = undo.use(
+    await openDatabase<NotificationSchema>({
+      path: join(world.dir, 'notification.db'),
+      types: notificationRowTypes,
+      clock,
+    }),
+  )
+  const tryLock = async () => ({ lost: new AbortController().signal, [Symbol.asyncDispose]: async () => {} })
+  return undo.use(
+    await openNotification(
+      {
+        publicUrl: () => 'https://ci.example.org',
+        statusPrefix: 'slipway',
+        allowPrivateAddresses: false,
+        version: '1.2.3',
+        sealing: { storeId: 'notification', keys: world.keys },
+      },
+      { database, configstore, runservice, providers, tryLock, clock, logger },
+    ),
+  )
+}
+
+async function notificationOverHttp(
+  { notification }: { readonly notification?: NotificationService },
+  logger: Logger,
+  undo: AsyncDisposableStack,
+): Promise<{ readonly notification?: NotificationService }> {
+  if (notification === undefined) return {}
+  const token = 'token-of-the-services'
+  const prefix = '/internal/notification'
+  const methods = notificationMethods
+  const app = createHttpApp({ logger, trustProxy: false })
+  serveRpc<NotificationService>(app, { prefix, methods, token }, { target: notification, logger })
+  const urls = [await app.listen({ host: '127.0.0.1', port: 0 })]
+  undo.defer(async () => {
+    app.server.closeAllConnections()
+    await app.close()
+  })
+  return { notification: undo.use(createRpcClient<NotificationService>({ urls, prefix, methods, token })) }
 }
 
 type Services = { readonly configstore: Configstore; readonly runservice: Runservice }

@@ -27,7 +27,7 @@ let gateway: TestGateway
 const places = new Map<string, Place>()
 
 beforeAll(async () => {
-  gateway = await openTestGateway()
+  gateway = await openTestGateway({ notification: true })
   const { configstore } = gateway
   await configstore.createUser({ name: 'root', isAdmin: true })
   for (const name of ['ann', 'member', 'other']) await aUser(configstore, name)
@@ -92,6 +92,7 @@ const harmless: Partial<
   restartRun: { body: { fromStart: true } },
   createRemoteSource: { body: { name: '-', type: 'github', authType: 'oauth2', apiUrl: 'https://x.example' } },
   drainExecutor: { body: { isDraining: true } },
+  createReceiver: { body: { name: '-', kind: 'slack' } },
   createExecutorToken: { body: { name: '-' } },
 }
 
@@ -147,6 +148,8 @@ async function askFor(
     variableName: 'none',
     remoteSourceRef: 'none',
     deliveryId: 'none',
+    receiverId: 'none',
+    notificationId: 'none',
     executorId: 'none',
     keyId: 'none',
     ...harmless[operation]?.params,
