@@ -132,7 +132,7 @@ function pushedRepository(server: ProviderServer, repository: ServerRepository):
   return {
     ...json,
     url: repository.webUrl,
-    owner: { ...json.owner, name: repository.owner, email: null },
+    owner: { ...json.owner, name: repository.owner, email: `${repository.owner}@example.org` },
     created_at: seconds,
     pushed_at: seconds,
     stargazers: 0,
@@ -194,7 +194,7 @@ function pullRequestJson(
     user: simpleUserJson(server, user),
     body: null,
     closed_at: closedAt,
-    labels: labels.map((name, index) => ({ id: index + 1, name, color: 'ededed', default: false, description: null })),
+    labels: labels.map((name, index) => ({ id: index + 1, name, color: 'ededed', default: false, description: '' })),
     statuses_url: `${server.url}/api/v3/repos/${repository.path}/statuses/${head.sha}`,
     head: side(head.repository, head.branch, head.sha),
     base: side(repository, base.branch, repository.git('rev-parse', `refs/heads/${base.branch}`)),

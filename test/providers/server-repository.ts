@@ -1,6 +1,7 @@
 // A repository of a provider server: a bare git repository with what a provider keeps about it.
 
 import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ProviderServer, ServerUser } from './provider-server.ts'
 
@@ -112,8 +113,7 @@ export class ServerRepository {
     this.defaultBranch = defaultBranch
     this.parent = parent
     this.dir = join(server.root, `${this.id}.git`)
-    if (parent === undefined)
-      execFileSync('git', ['init', '--quiet', '--bare', `--initial-branch=${defaultBranch}`, this.dir])
+    if (parent === undefined) writeEmptyRepository(this.dir, defaultBranch)
     else execFileSync('git', ['clone', '--quiet', '--bare', parent.dir, this.dir])
   }
 
@@ -165,7 +165,7 @@ export class ServerRepository {
     const content = (text: string) => `data ${Buffer.byteLength(text)}\n${text}\n`
     const { files, links = {}, submodules = {} } = request
     const input = [
-      `commit ${ref}\nauthor ${person}\ncommitter ${person}\n${content(message)}`,
+      `commit ${ref}\nmark :1\nauthor ${person}\ncommitter ${person}\n${content(message)}`,
       from === undefined ? '' : `from ${from}\n`,
       ...Object.entries(files).map(([path, text]) =>
         text === null ? `D ${path}\n` : `M 100644 inline ${path}\n${content(text)}`,
@@ -173,8 +173,7 @@ export class ServerRepository {
       ...Object.entries(links).map(([path, target]) => `M 120000 inline ${path}\n${content(target)}`),
       ...Object.entries(submodules).map(([path, sha]) => `M 160000 ${sha} ${path}\n`),
     ]
-    this.#git(['fast-import', '--quiet'], input.join(''))
-    const after = this.git('rev-parse', ref)
+    const after = this.#git(['fast-import', '--quiet'], `${input.join('')}get-mark :1\n`).trim()
     await this.pushed([{ ref, before: before ?? noSha, after, user: request.user ?? this.anAdministrator() }])
     return after
   }
@@ -310,4 +309,12 @@ export class ServerRepository {
       },
     })
   }
+}
+
+/** What `git init --bare` makes, without starting it: tests make many. */
+function writeEmptyRepository(dir: string, defaultBranch: string): void {
+  for (const name of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags'])
+    mkdirSync(join(dir, name), { recursive: true })
+  writeFileSync(join(dir, 'HEAD'), `ref: refs/heads/${defaultBranch}\n`)
+  writeFileSync(join(dir, 'config'), '[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n')
 }

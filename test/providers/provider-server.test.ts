@@ -1,0 +1,182 @@
+// The provider server itself: that it is as real as those who test with it believe.
+
+import { createRequire } from 'node:module'
+import { expect, test } from 'vitest'
+import { openGitAccess } from '../../src/lib/git-access.ts'
+import { runProcess } from '../../src/lib/process.ts'
+import { newSshKey } from '../../src/lib/ssh-key.ts'
+import { temporaryDirectory, testRepository } from '../support/git-repository.ts'
+import { githubFlavour } from './github-server.ts'
+import { ProviderServer } from './provider-server.ts'
+
+const hook = {
+  url: 'http://127.0.0.1:1/',
+  secret: 's',
+  events: ['push', 'pull_request'],
+  isActive: true,
+  contentType: 'json',
+}
+
+async function openWorld(options: { readonly ssh?: boolean } = {}) {
+  const server = await ProviderServer.open(githubFlavour, options)
+  const alice = server.createUser('alice')
+  const bob = server.createUser('bob')
+  const web = await server.createRepository('acme/web', { administrator: alice, files: { a: 'b' }, isPrivate: true })
+  web.hooks.push({ id: 1, ...hook })
+  const urlAs = (text: string, path = 'acme/web') => `${server.url.replace('//', `//x:${text}@`)}/${path}.git`
+  return { server, alice, bob, web, urlAs, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
+}
+
+/** Runs beside the server of this process: nothing here may block it. */
+async function git(dir: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const configuration = { GIT_CONFIG_GLOBAL: '/dev/null', GIT_TERMINAL_PROMPT: '0', ...environment }
+  return await runProcess('git', args, { cwd: dir, environment: { PATH: process.env.PATH, ...configuration } })
+}
+
+test('what git pushes is there, hooks are sent, and pull requests follow', async () => {
+  await using world = await openWorld()
+  const { server, alice, web, urlAs } = world
+  using clone = testRepository({ a: 'c' })
+  const sha = clone.commit('From outside')
+  clone.git('tag', '--annotate', '--message', 'One', 'v1')
+  const to = urlAs(server.createToken(alice).text)
+  expect(await git(clone.dir, ['push', to, '+main:change', 'v1'])).toMatchObject({ code: 0 })
+  await server.settled()
+  expect(web.git('rev-parse', 'change')).toBe(sha)
+  expect(server.deliveries.map(({ body }) => JSON.parse(body) as object)).toMatchObject([
+    { ref: 'refs/heads/change', after: sha, created: true, sender: { login: 'alice' } },
+    { ref: 'refs/tags/v1', head_commit: { id: sha } },
+  ])
+  const pullRequest = await web.openPullRequest({ branch: 'change' })
+  clone.write({ a: 'd' })
+  const newer = clone.commit('Newer')
+  expect(await git(clone.dir, ['push', to, 'main:change'])).toMatchObject({ code: 0 })
+  await server.settled()
+  expect(web.git('rev-parse', `refs/pull/${pullRequest.number}/head`)).toBe(newer)
+  expect(JSON.parse(server.deliveries.at(-1)!.body)).toMatchObject({
+    action: 'synchronize',
+    before: sha,
+    after: newer,
+    pull_request: { number: 1, state: 'open', head: { sha: newer } },
+  })
+})
+
+test('git gets what its user may see, and pushes where that one may', async () => {
+  await using world = await openWorld()
+  const { server, alice, bob, web, urlAs } = world
+  using clone = testRepository({ a: 'c' })
+  clone.commit('From outside')
+  const read = (url: string) => git(clone.dir, ['ls-remote', url])
+  expect((await read(urlAs('nonsense'))).code).not.toBe(0)
+  const ofBob = server.createToken(bob)
+  expect((await read(urlAs(ofBob.text))).code).not.toBe(0)
+  web.readers.add(bob)
+  expect((await read(urlAs(ofBob.text))).code).toBe(0)
+  expect((await git(clone.dir, ['push', urlAs(ofBob.text), '+main:main'])).code).not.toBe(0)
+  ofBob.isRevoked = true
+  expect((await read(urlAs(ofBob.text))).code).not.toBe(0)
+  server.renameRepository(web, 'acme/site')
+  expect((await read(urlAs(alice.password))).code).toBe(0)
+})
+
+test('a deploy key reads its own repository by ssh, and nothing else', async () => {
+  await using world = await openWorld({ ssh: true })
+  const { server, alice, web } = world
+  const other = await server.createRepository('acme/other', { administrator: alice, files: { a: 'b' } })
+  const key = newSshKey('a test')
+  web.keys.push({ id: 1, title: 't', key: key.publicKey, isReadOnly: true })
+  server.keysChanged()
+  const run = async (args: (dir: string) => readonly string[], url: string) => {
+    using folder = temporaryDirectory('clone')
+    const credentials = { type: 'sshkey', privateKey: key.privateKey } as const
+    using access = openGitAccess(url, { credentials, sshHostKey: server.sshHostKey! })
+    return (await git(folder.path, args(folder.path), access.environment)).code
+  }
+  expect(await run((dir) => ['clone', web.sshUrl, `${dir}/web`], web.sshUrl)).toBe(0)
+  expect(await run((dir) => ['clone', other.sshUrl, `${dir}/other`], other.sshUrl)).not.toBe(0)
+  using clone = testRepository({ a: 'c' })
+  clone.commit('From outside')
+  expect(await run(() => ['-C', clone.dir, 'push', web.sshUrl, '+main:main'], web.sshUrl)).not.toBe(0)
+  web.keys.length = 0
+  server.keysChanged()
+  expect(await run(() => ['ls-remote', web.sshUrl], web.sshUrl)).not.toBe(0)
+})
+
+test('what is not as the provider describes it is told when the server ends', async () => {
+  const server = await ProviderServer.open(githubFlavour)
+  const alice = server.createUser('alice')
+  const { text } = server.createToken(alice)
+  await server.createRepository('acme/web', { administrator: alice })
+  const ask = (path: string, init: RequestInit = {}) =>
+    fetch(`${server.url}/api/v3${path}`, { ...init, headers: { authorization: `Bearer ${text}` } })
+  await ask('/user/repos?per_page=2')
+  expect(server.violations).toEqual([])
+  await ask('/user/repos?per_page=two&limit=3')
+  await ask('/user/emails')
+  const body = JSON.stringify({ title: 't', key: newSshKey('k').publicKey, readonly: true })
+  await fetch(`${server.url}/api/v3/repos/acme/web/keys`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${text}`, 'content-type': 'application/json' },
+    body,
+  })
+  expect(server.violations).toEqual([
+    'GET /user/repos: query per_page  must be integer',
+    'GET /user/repos: the query parameter limit is not in the description',
+    'GET /user/emails: this server does not know that',
+    'POST /repos/{owner}/{repo}/keys: the member readonly of the body is not in the description',
+  ])
+  await expect(server[Symbol.asyncDispose]()).rejects.toThrow('not as GitHub describes its API')
+})
+
+type Examples = readonly { readonly name: string; readonly examples: readonly object[] }[]
+
+test.each(['push', 'pull_request', 'ping'])(
+  'members of a %s hook are those of the published examples, of the same types',
+  async (name) => {
+    await using world = await openWorld()
+    const { server, alice, web } = world
+    await web.commit({ files: { a: 'c' }, branch: 'change' })
+    await web.tag('v1')
+    const pullRequest = await web.openPullRequest({ branch: 'change' })
+    await web.labelPullRequest(pullRequest, 'ready')
+    await web.commit({ files: { a: 'd' }, branch: 'change' })
+    await web.closePullRequest(pullRequest)
+    await web.removeRef('refs/heads/change')
+    await fetch(`${server.url}/api/v3/repos/acme/web/hooks`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${server.createToken(alice).text}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'web', config: { url: 'http://127.0.0.1:1/other' } }),
+    })
+    await server.settled()
+    const examples = createRequire(import.meta.url)('@octokit/webhooks-examples/api.github.com/index.json') as Examples
+    const known = new Map<string, Set<string>>()
+    for (const each of examples.find((one) => one.name === name)!.examples) collect(each, '', known)
+    const ours = server.deliveries.filter(({ headers }) => headers['x-github-event'] === name)
+    expect(ours.length).toBeGreaterThan(0)
+    const found = new Map<string, Set<string>>()
+    for (const { body } of ours) collect(JSON.parse(bodyOf(body)) as object, '', found)
+    const strange = [...found].filter(([path, types]) => {
+      const described = known.get(path)
+      // A repository without code has no language.
+      if (path.endsWith('.language')) types.delete('null')
+      return described === undefined ? !others.test(path) : !types.isSubsetOf(described)
+    })
+    expect(strange.map(([path, types]) => `${path}: ${[...types]}`)).toEqual([])
+  },
+)
+
+/** Came after the examples were taken, or is empty in all of them. */
+const others =
+  /\b(visibility|topics|has_discussions|is_template|deliveries_url|network_count|subscribers_count|permissions)\b|\.modified\[\]$/
+
+const bodyOf = (body: string) => (body.startsWith('payload=') ? (new URLSearchParams(body).get('payload') ?? '') : body)
+
+/** Types of all members, by path. */
+function collect(value: unknown, path: string, into: Map<string, Set<string>>): void {
+  const type = value === null ? 'null' : Array.isArray(value) ? 'list' : typeof value
+  const types = into.get(path) ?? new Set()
+  into.set(path, types.add(type))
+  if (Array.isArray(value)) for (const item of value) collect(item, `${path}[]`, into)
+  else if (value !== null && typeof value === 'object')
+    for (const [name, member] of Object.entries(value)) collect(member, `${path}.${name}`, into)
+}
