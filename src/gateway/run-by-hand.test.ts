@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { aProject, aUser } from '../configstore/configstore-fixture.ts'
 import { openTestGateway, type TestGateway } from './gateway-fixture.ts'
 import { FakeRepository, fakeSources } from './repository-fixture.ts'
+import { planRunsByHand } from './run-by-hand.ts'
 
 const url = 'https://git.example/web.git'
 const definition = (name: string) =>
@@ -110,7 +111,8 @@ test('a message that asks for no runs is obeyed', async () => {
 test.each([
   ['a branch that is not there', { branch: 'gone' }, 404, 'commit_not_found'],
   ['a commit that is not there', { commitSha: 'f'.repeat(40) }, 404, 'commit_not_found'],
-  ['a pull request', { ref: 'refs/pull/1/head' }, 400, 'request_invalid'],
+  ['a pull request that is not there', { ref: 'refs/pull/1/head' }, 404, 'commit_not_found'],
+  ['a ref of another kind', { ref: 'refs/changes/1/head' }, 400, 'request_invalid'],
 ])('no run is made of %s', async (_, body, status, code) => {
   repository.push('refs/heads/main', 'x', slipway('build'))
   expect(await create(body)).toMatchObject({ status, body: { code } })
@@ -131,4 +133,37 @@ test('a project without a repository needs what it cannot look up', async () => 
   const { id } = await aProject(gateway.configstore, 'user/ann/none')
   const answer = await gateway.ask(`POST /projects/${id}/runs`, { token, body: { branch: 'main' } })
   expect(answer).toMatchObject({ status: 400, body: { code: 'request_invalid' } })
+})
+
+test.each([
+  ['that is on a branch of the repository', true, 'trusted'],
+  ['that is not', false, 'fork'],
+] as const)('a pull request with a commit %s is run as one of the repository: %s', async (_, isOwn, trust) => {
+  const { configstore, host } = gateway
+  const user = `ann-${trust}`
+  await configstore.createUser({ name: user })
+  host.addUser(user)
+  const found = host.addRepository(`acme/${trust}`, user)
+  const { accessToken } = host.giveTokens(user)
+  const provider = host.openProvider({}, { kind: 'token', accessToken })
+  const opened = {
+    source: provider.openSource(found.repository),
+    cloneUrl: found.repository.sshCloneUrl,
+    skipSshHostKeyCheck: false,
+    linksOf: provider.linksOf.bind(provider, found.repository),
+    pullRequestRef: provider.pullRequestRef,
+  }
+  const sha = host.commit(found.repository.id, 'refs/pull/7/head', 'a change', slipway('pr'))
+  if (isOwn) found.refs.set('refs/heads/feature', sha)
+  const made = await aProject(configstore, `user/${user}/web`, { source: { kind: 'none' } })
+  const components = { configstore, sources: { open: async () => opened } }
+  const signal = new AbortController().signal
+  for (const asked of [{ pullRequest: '7' }, { ref: 'refs/pull/7/head' }]) {
+    const { requests } = await planRunsByHand(made, asked, components, signal)
+    expect(requests).toMatchObject([{ name: 'pr', trust, group: `/project/${made.id}/pr/7` }])
+    expect(requests[0]!.annotations).toMatchObject({
+      commit_sha: sha,
+      pull_request_link: `https://provider.example/acme/${trust}/pull/7`,
+    })
+  }
 })

@@ -2,6 +2,7 @@
 
 import type { Configstore } from '../configstore/api.ts'
 import type { Project } from '../configstore/types.ts'
+import type { LinkSubject } from '../gitsource/provider.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import type { GitEvent } from '../pipeline/event.ts'
 import { type FetchedDefinition, fetchDefinition, readDefinition } from './fetch-definition.ts'
@@ -9,9 +10,11 @@ import type { ProjectRepository, ProjectSources } from './project-sources.ts'
 import { type PlannedRuns, planRunsOf } from './run-creation.ts'
 
 export type RunByHand = {
-  /** One of the three; all missing means the project's default branch. */
+  /** One of the four; all missing means the project's default branch. */
   readonly branch?: string
   readonly tag?: string
+  /** Its number. */
+  readonly pullRequest?: string
   readonly ref?: string
   /** That of the ref when missing. */
   readonly commitSha?: string
@@ -28,7 +31,7 @@ type ByHandComponents = {
   readonly sources: ProjectSources
 }
 
-type Named = Pick<GitEvent, 'refType' | 'ref' | 'branch' | 'tag'>
+type Named = Pick<GitEvent, 'refType' | 'ref' | 'branch' | 'tag' | 'pullRequestId'>
 
 /**
  * Reads the repository only for what is not given. Errors: `config_invalid` with all that is wrong with a definition that is given, or
@@ -55,6 +58,8 @@ export async function planRunsByHand(
         skipSshHostKeyCheck: project.skipSshHostKeyCheck,
       },
       trigger: 'manual',
+      isFork: named.refType === 'pull_request' && !(await isOnBranch(event, repository, signal)),
+      ...(repository?.linksOf === undefined ? {} : { links: repository.linksOf(subjectOf(event)) }),
       ...(asked.variables === undefined ? {} : { variables: asked.variables }),
     },
     configstore,
@@ -80,19 +85,32 @@ async function definitionOf(
 
 async function namedRef(
   project: Project,
-  { branch, tag, ref }: RunByHand,
+  { branch, tag, pullRequest, ref }: RunByHand,
   repository: ProjectRepository | undefined,
   signal: AbortSignal,
 ): Promise<Named> {
-  if ([branch, tag, ref].filter((one) => one !== undefined).length > 1)
-    throw new SlipwayError('request_invalid', 'body: only one of branch, tag and ref can be given')
-  const full = ref ?? (tag === undefined ? `refs/heads/${branch ?? (await defaultBranch())}` : `refs/tags/${tag}`)
+  if ([branch, tag, pullRequest, ref].filter((one) => one !== undefined).length > 1)
+    throw new SlipwayError('request_invalid', 'body: only one of branch, tag, pullRequest and ref can be given')
+  const full = ref ?? refOfPullRequest() ?? (tag === undefined ? undefined : `refs/tags/${tag}`)
+  const none = { branch: '', tag: '', pullRequestId: '' }
+  if (full === undefined) {
+    const name = branch ?? (await defaultBranch())
+    return { ...none, refType: 'branch', ref: `refs/heads/${name}`, branch: name }
+  }
   const [, kind, name] = /^refs\/(heads|tags)\/(.+)$/.exec(full) ?? []
-  if (name === undefined)
-    throw new SlipwayError('request_invalid', `body.ref: refs/heads/... or refs/tags/... is expected, not ${full}`)
-  return kind === 'heads'
-    ? { refType: 'branch', ref: full, branch: name, tag: '' }
-    : { refType: 'tag', ref: full, branch: '', tag: name }
+  if (kind === 'heads' && name !== undefined) return { ...none, refType: 'branch', ref: full, branch: name }
+  if (kind === 'tags' && name !== undefined) return { ...none, refType: 'tag', ref: full, tag: name }
+  const [, number] = /^refs\/(?:pull|merge-requests)\/([0-9]{1,18})\/head$/.exec(full) ?? []
+  if (number !== undefined) return { ...none, refType: 'pull_request', ref: full, pullRequestId: number }
+  throw new SlipwayError(
+    'request_invalid',
+    `body.ref: one of a branch, tag or pull request is expected, like refs/heads/main, not ${full}`,
+  )
+
+  function refOfPullRequest(): string | undefined {
+    if (pullRequest === undefined) return undefined
+    return repository?.pullRequestRef?.(pullRequest) ?? `refs/pull/${pullRequest}/head`
+  }
 
   async function defaultBranch(): Promise<string> {
     return (
@@ -112,7 +130,26 @@ async function eventOf(
   const ofTag = tag === '' ? undefined : `Tag ${tag}`
   const read = async () =>
     isRead ? (await neededRepository(repository, 'definition').source.getCommit(commitSha, ref, signal)).message : ''
-  return { ...named, pullRequestId: '', commitSha, message: asked.message ?? ofTag ?? (await read()) }
+  return { ...named, commitSha, message: asked.message ?? ofTag ?? (await read()) }
+}
+
+/** Then it is the repository's own; where that cannot be told, nothing of the project is entrusted to it. */
+async function isOnBranch(
+  { commitSha }: GitEvent,
+  repository: ProjectRepository | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const refs = (await repository?.source.listRefs(signal)) ?? []
+  return refs.some((ref) => ref.name.startsWith('refs/heads/') && ref.commitSha === commitSha)
+}
+
+function subjectOf({ commitSha, branch, tag, pullRequestId }: GitEvent): LinkSubject {
+  return {
+    commitSha,
+    ...(branch === '' ? {} : { branch }),
+    ...(tag === '' ? {} : { tag }),
+    ...(pullRequestId === '' ? {} : { pullRequestId }),
+  }
 }
 
 async function commitOf(ref: string, { source }: ProjectRepository, signal: AbortSignal): Promise<string> {

@@ -198,6 +198,12 @@ export const LogGroups = object(
 export const NewRun = object({
   branch: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
   tag: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
+  pullRequest: Type.Optional(
+    Type.String({
+      pattern: '^[0-9]{1,18}$',
+      description: 'Its number. A run of it is one of a fork, unless its commit is on a branch of the repository.',
+    }),
+  ),
   ref: Type.Optional(Type.String({ minLength: 1, maxLength: 260, description: 'A full ref: `refs/heads/main`.' })),
   commitSha: Type.Optional(
     Type.String({ pattern: '^[0-9a-f]{40}([0-9a-f]{24})?$', description: 'That of the ref when not given.' }),
