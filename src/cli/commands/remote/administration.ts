@@ -3,6 +3,7 @@
 import { type Command, Option } from 'commander'
 import type { ResponseOf } from '../../../contract/route.ts'
 import type { ApiRoutes } from '../../../contract/routes.ts'
+import { SlipwayError } from '../../../lib/errors.ts'
 import { type Column, printItem, printList } from '../../remote/print.ts'
 import { readSecretFile } from '../../remote/read-secret.ts'
 import { type AddRemote, allPages } from '../../remote/remote-command.ts'
@@ -18,6 +19,13 @@ const sourceColumns: readonly Column<RemoteSource>[] = [
   ['authentication', ({ authType }) => authType],
   ['login', ({ loginEnabled }) => loginEnabled],
   ['registration', ({ registrationEnabled }) => registrationEnabled],
+  ['id', ({ id }) => id],
+]
+const repositoryColumns: readonly Column<ResponseOf<ApiRoutes['listRemoteRepositories']>['items'][number]>[] = [
+  ['path', ({ path }) => path],
+  ['branch', ({ defaultBranch }) => defaultBranch],
+  ['private', ({ isPrivate }) => isPrivate],
+  ['archived', ({ isArchived }) => isArchived],
   ['id', ({ id }) => id],
 ]
 const executorColumns: readonly Column<Executor>[] = [
@@ -61,11 +69,13 @@ const queueColumns: readonly Column<QueueEntry>[] = [
 type SourceOptions = {
   readonly type: 'github' | 'gitlab' | 'gitea' | 'forgejo' | 'git'
   readonly auth: 'oauth2' | 'password' | 'none'
-  readonly url: string
+  readonly url?: string
   readonly name?: string
   readonly clientId?: string
   readonly clientSecretFile?: string
   readonly skipVerify?: boolean
+  readonly sshHostKeyFile?: string
+  readonly skipSshHostKeyCheck?: boolean
   readonly login?: 'yes' | 'no'
   readonly registration?: 'yes' | 'no'
 }
@@ -168,10 +178,21 @@ function addRemoteSourceCommands(program: Command, add: AddRemote): void {
             .choices(['oauth2', 'password', 'none'])
             .default('oauth2'),
         )
-        .requiredOption('--url <url>', 'address of its API: https://api.github.com'),
+        .option('--url <url>', 'its address: https://git.example.org (default for github: https://api.github.com)'),
     ),
     async ({ client, io, format }, options: SourceOptions, name: string) => {
-      const body = { name, type: options.type, authType: options.auth, apiUrl: options.url, ...detailsOf(options, io) }
+      const apiUrl = options.url ?? (options.type === 'github' ? 'https://api.github.com' : undefined)
+      if (apiUrl === undefined) throw new SlipwayError('usage', `--url is needed with --type ${options.type}`)
+      const known = knownHostKeys[new URL(apiUrl).host]
+      const sshHostKey = known === undefined ? {} : { sshHostKey: known }
+      const body = {
+        name,
+        type: options.type,
+        authType: options.auth,
+        apiUrl,
+        ...sshHostKey,
+        ...detailsOf(options, io),
+      }
       printItem(await client.call('createRemoteSource', { body }), sourceColumns, format, io)
     },
   )
@@ -198,6 +219,21 @@ function addRemoteSourceCommands(program: Command, add: AddRemote): void {
     },
   )
   add(
+    source
+      .command('repositories <source> [search]')
+      .summary('the repositories there that you may make projects of')
+      .option('-n, --limit <number>', 'at most so many', '50'),
+    async ({ client, io, format }, { limit }: { limit: string }, remoteSourceRef: string, search?: string) => {
+      const matching = search === undefined ? {} : { search }
+      const items = await allPages(
+        (query) =>
+          client.call('listRemoteRepositories', { params: { remoteSourceRef }, query: { ...query, ...matching } }),
+        Number(limit),
+      )
+      printList(items, repositoryColumns, format, io)
+    },
+  )
+  add(
     source.command('delete <source>').summary('remove one that nothing uses'),
     async ({ client }, _options, remoteSourceRef: string) => {
       await client.call('deleteRemoteSource', { params: { remoteSourceRef } })
@@ -205,11 +241,19 @@ function addRemoteSourceCommands(program: Command, add: AddRemote): void {
   )
 }
 
+/** Of the public providers, as they publish them; others show theirs at the first connection, or are given. */
+const knownHostKeys: Readonly<Record<string, string>> = {
+  'api.github.com': 'github.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SaG6UOoqKLsabgH5C9okWi0dh2l9GKJl',
+  'gitlab.com': 'gitlab.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAfuCHKVTjquxvt6CM6tdG4SLp1Btn/nOeHHE5UOzRdf',
+}
+
 function withDetails(command: Command): Command {
   return command
     .option('--client-id <id>', 'of the OAuth2 application')
     .option('--client-secret-file <file>', 'a file with its secret')
     .option('--skip-verify', 'take any TLS certificate')
+    .option('--ssh-host-key-file <file>', 'a file with the keys of its ssh server, lines as in known_hosts')
+    .option('--skip-ssh-host-key-check', 'take any key of its ssh server')
     .addOption(new Option('--login <yes|no>', 'whether people may log in with it').choices(['yes', 'no']))
     .addOption(new Option('--registration <yes|no>', 'whether people may register with it').choices(['yes', 'no']))
 }
@@ -221,6 +265,8 @@ function detailsOf(options: Partial<SourceOptions>, io: Parameters<typeof readSe
       ? {}
       : { oauth2ClientSecret: readSecretFile(options.clientSecretFile, io) }),
     ...(options.skipVerify ? { skipVerify: true } : {}),
+    ...(options.sshHostKeyFile === undefined ? {} : { sshHostKey: readSecretFile(options.sshHostKeyFile, io) }),
+    ...(options.skipSshHostKeyCheck ? { skipSshHostKeyCheck: true } : {}),
     ...(options.login === undefined ? {} : { loginEnabled: options.login === 'yes' }),
     ...(options.registration === undefined ? {} : { registrationEnabled: options.registration === 'yes' }),
   }

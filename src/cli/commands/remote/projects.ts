@@ -3,6 +3,7 @@
 import { type Command, Option } from 'commander'
 import type { BodyOf, ResponseOf } from '../../../contract/route.ts'
 import type { ApiRoutes } from '../../../contract/routes.ts'
+import { SlipwayError } from '../../../lib/errors.ts'
 import { type Column, printItem, printList } from '../../remote/print.ts'
 import { readSecretFile } from '../../remote/read-secret.ts'
 import { type AddRemote, allPages, type Remote } from '../../remote/remote-command.ts'
@@ -48,6 +49,7 @@ const yesNo = (flags: string, description: string) => new Option(flags, descript
 type ProjectOptions = {
   readonly parent?: string
   readonly name?: string
+  readonly from?: string
   readonly git?: string
   readonly gitUser?: string
   readonly gitPasswordFile?: string
@@ -110,14 +112,31 @@ export function addProjectCommands(program: Command, add: AddRemote): void {
         ['cancel superseded', ({ cancelSuperseded }) => cancelSuperseded],
         ['cache group', ({ cacheGroup }) => cacheGroup],
         ['deploy key', ({ deployKeyPublic }) => deployKeyPublic],
+        [
+          'trouble',
+          ({ isSourceBroken, sourceTrouble }) =>
+            sourceTrouble ??
+            (isSourceBroken ? 'its linked account is gone or refused: slipway project take-over' : undefined),
+        ],
       ]
       printItem(await client.call('getProject', { params: { projectRef } }), settings, format, io)
     },
   )
   add(
-    withSettings(project.command('create <name>').summary('make a project of a repository')),
+    withSettings(
+      project
+        .command('create <name>')
+        .summary('make a project of a repository')
+        .addOption(
+          new Option(
+            '--from <source:path>',
+            'a repository at a remote source, with webhook and deploy key: github:acme/web',
+          ).conflicts(['git']),
+        ),
+    ),
     async ({ client, io, format }, options: ProjectOptions, name: string) => {
-      const body = { name, source: sourceOf(options) ?? { kind: 'none' as const }, ...settingsOf(options, io) }
+      const source = fromRemote(options) ?? sourceOf(options) ?? { kind: 'none' as const }
+      const body = { name, source, ...settingsOf(options, io) }
       printItem(await client.call('createProject', { body }), projectColumns, format, io)
     },
   )
@@ -134,6 +153,22 @@ export function addProjectCommands(program: Command, add: AddRemote): void {
         ...settingsOf(options, io),
       }
       printItem(await client.call('updateProject', { params: { projectRef }, body }), projectColumns, format, io)
+    },
+  )
+  add(
+    project
+      .command('reconfigure <project>')
+      .summary('set up webhook and deploy key at the provider again, and look what became of the repository'),
+    async ({ client, io, format }, _options, projectRef: string) => {
+      printItem(await client.call('reconfigureProject', { params: { projectRef } }), projectColumns, format, io)
+    },
+  )
+  add(
+    project
+      .command('take-over <project>')
+      .summary('the project works with your account at its remote source from now on'),
+    async ({ client, io, format }, _options, projectRef: string) => {
+      printItem(await client.call('setProjectAccount', { params: { projectRef } }), projectColumns, format, io)
     },
   )
   add(
@@ -242,6 +277,14 @@ function addGroupCommands(program: Command, add: AddRemote): void {
       await client.call('deleteProjectGroup', { params: { projectGroupRef } })
     },
   )
+}
+
+function fromRemote({ from }: ProjectOptions) {
+  if (from === undefined) return undefined
+  const [, remoteSourceRef, repositoryPath] = /^([^:]+):(.+)$/.exec(from) ?? []
+  if (remoteSourceRef === undefined || repositoryPath === undefined)
+    throw new SlipwayError('usage', `--from: a remote source and a repository are expected, like github:acme/web`)
+  return { kind: 'remotesource' as const, remoteSourceRef, repositoryPath }
 }
 
 function sourceOf({ git, gitUser, gitPasswordFile, sshKey, pollSeconds }: ProjectOptions) {

@@ -106,11 +106,12 @@ export function addRunsCommands(program: Command, add: AddRemote): void {
   add(
     runs
       .command('create <project>')
-      .summary('run what a push of a branch or tag would')
+      .summary('run what a push of a branch or tag, or a pull request, would')
       .option('--commit <sha>', 'at this commit (default: that of the branch or tag)')
       .option('-f, --file <definition>', 'this definition, a YAML or JSON file (default: that of the commit)')
       .option('--branch <name>', 'for this branch (default: the default branch)')
       .option('--tag <name>', 'for this tag')
+      .option('--pr <number>', 'for this pull request')
       .option('--ref <ref>', 'for this ref')
       .option('--message <text>', 'what it is about (default: the message of the commit)')
       .option('--watch', 'wait for the end of the first run; the exit status says how'),
@@ -205,6 +206,7 @@ type CreateOptions = {
   readonly file?: string
   readonly branch?: string
   readonly tag?: string
+  readonly pr?: string
   readonly ref?: string
   readonly message?: string
   readonly watch?: boolean
@@ -212,7 +214,7 @@ type CreateOptions = {
 
 async function createRuns(
   remote: Parameters<Parameters<AddRemote>[1]>[0],
-  { commit, file, branch, tag, ref, message, watch }: CreateOptions,
+  { commit, file, branch, tag, pr, ref, message, watch }: CreateOptions,
   projectRef: string,
 ): Promise<number | undefined> {
   const { client, io, format } = remote
@@ -223,6 +225,7 @@ async function createRuns(
       ...(file === undefined ? {} : { definition: readDefinition(resolve(io.cwd, file)) }),
       ...(branch === undefined ? {} : { branch }),
       ...(tag === undefined ? {} : { tag }),
+      ...(pr === undefined ? {} : { pullRequest: pr }),
       ...(ref === undefined ? {} : { ref }),
       ...(message === undefined ? {} : { message }),
     },

@@ -6,6 +6,7 @@ import type { ApiRoutes } from '../../../contract/routes.ts'
 import { type Column, printItem, printList } from '../../remote/print.ts'
 import { ask, readStdin } from '../../remote/read-secret.ts'
 import { type AddRemote, allPages, type Remote } from '../../remote/remote-command.ts'
+import { addAccountCommands } from './accounts.ts'
 
 type User = ResponseOf<ApiRoutes['getCurrentUser']>
 type Token = ResponseOf<ApiRoutes['listTokens']>['items'][number]
@@ -95,6 +96,7 @@ export function addUserCommands(program: Command, add: AddRemote): void {
       .option('--stdin', 'read the old one, when it is needed, and the new one as lines of standard input'),
     setPassword,
   )
+  addAccountCommands(user, add)
   addTokenCommands(program, add)
 }
 
