@@ -100,15 +100,17 @@ export function checkSender(from: string): void {
     )
 }
 
-/** A server that says 5xx would say it again (RFC 5321, section 4.2.1). */
+/** A server that says 5xx of the mail would say it again (RFC 5321, section 4.2.1); of a login it is the administrator who is wrong. */
 function failure(error: unknown): SendResult {
   if (isSlipwayError(error)) throw error
-  const { responseCode, response, message } = error as {
+  const { command, responseCode, response, message } = error as {
+    readonly command?: string
     readonly responseCode?: number
     readonly response?: string
     readonly message?: string
   }
-  const isFinal = responseCode !== undefined && responseCode >= 500 && responseCode !== 535 && responseCode !== 530
+  const isOfMail = ['MAIL FROM', 'RCPT TO', 'DATA'].includes(command ?? '') && responseCode !== 530
+  const isFinal = isOfMail && responseCode !== undefined && responseCode >= 500
   return {
     kind: 'failed',
     isFinal,
