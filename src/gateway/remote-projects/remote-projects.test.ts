@@ -1,0 +1,259 @@
+// Projects of repositories at a provider: set up in one step, repaired, taken over, and removed, whatever fails on the way.
+
+import { expect, test } from 'vitest'
+import { createProviderAccess } from '../../configstore/provider-access.ts'
+import type { FakeRepository } from '../../gitsource/fake-provider-fixture.ts'
+import { SlipwayError } from '../../lib/errors.ts'
+import { openTestGateway, replaced, type TestGateway, type TestGatewayOptions } from '../gateway-fixture.ts'
+import { cleanRemote, notSetUp } from './remote-set-up.ts'
+
+const publicUrl = 'https://ci.example'
+
+type Scene = AsyncDisposable & {
+  readonly gateway: TestGateway
+  readonly token: string
+  readonly found: FakeRepository
+  readonly create: (body?: object) => Promise<Answer>
+}
+type Answer = { readonly status: number; readonly body: unknown }
+
+/** ann has an account at `hub`, and administers acme/web there. */
+async function open(options: TestGatewayOptions = {}): Promise<Scene> {
+  const gateway = await openTestGateway({ settings: { publicUrl }, ...options })
+  const { host } = gateway
+  await gateway.configstore.createRemoteSource({
+    name: 'hub',
+    type: 'github',
+    apiUrl: 'https://hub.example',
+    authType: 'oauth2',
+    oauth2ClientId: 'id',
+    oauth2ClientSecret: 'secret',
+  })
+  await anAccount(gateway, 'ann')
+  const found = host.addRepository('acme/web', 'ann', { id: 'repo', defaultBranch: 'trunk' })
+  const token = await gateway.tokenOf('ann')
+  const source = { kind: 'remotesource', remoteSourceRef: 'hub', repositoryPath: 'acme/web' }
+  const create = (body: object = {}) => gateway.ask('POST /projects', { token, body: { name: 'web', source, ...body } })
+  return { gateway, token, found, create, [Symbol.asyncDispose]: () => gateway[Symbol.asyncDispose]() }
+}
+
+async function anAccount({ configstore, host }: TestGateway, name: string): Promise<string> {
+  await configstore.createUser({ name })
+  const { id, login } = host.addUser(name)
+  const { accessToken, refreshToken, expiresAt } = host.giveTokens(name)
+  const account = await configstore.createLinkedAccount({
+    user: name,
+    remoteSource: 'hub',
+    remoteUserId: id,
+    remoteUserName: login,
+    accessToken,
+    refreshToken,
+    accessTokenExpiresAt: expiresAt,
+  })
+  return account.id
+}
+
+const project = '/projects/user%2Fann%2Fweb'
+const idOf = ({ body }: Answer) => (body as { id: string }).id
+const hooksOf = ({ found }: Scene) => [...found.hooks.values()].map(({ url }) => url)
+const titlesOf = ({ found }: Scene) => [...found.keys.values()].map(({ title }) => title)
+
+/** What a worker does with the tasks that are there. */
+async function clean({ gateway }: Scene): Promise<void> {
+  const { configstore, clock, host } = gateway
+  const { openProvider, openOAuth2 } = host
+  const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} } as never
+  const providers = createProviderAccess({ configstore, openProvider, openOAuth2, clock, logger })
+  const { tasks } = await configstore.claimTasks({ kinds: ['clean_remote'], holder: 'h', leaseMs: 1000 })
+  for (const { id, work } of tasks) {
+    if (work.kind !== 'clean_remote') continue
+    await cleanRemote(work, { providers, configstore }, new AbortController().signal)
+    await configstore.completeTask({ id, holder: 'h' })
+  }
+}
+
+test('a project of a repository has its default branch, a key of its own and a hook with a secret', async () => {
+  await using scene = await open()
+  const { gateway, found, create } = scene
+  const made = await create()
+  expect(made).toMatchObject({ status: 201, body: { defaultBranch: 'trunk', isSourceBroken: false } })
+  expect(made.body).not.toHaveProperty('sourceTrouble')
+  const id = idOf(made)
+  expect([hooksOf(scene), titlesOf(scene)]).toEqual([[`${publicUrl}/webhooks/${id}`], [`slipway ${id}`]])
+  const { webhookSecret, deployKey } = await gateway.configstore.projectCredentials({ project: id })
+  expect([...found.hooks.values()][0]!.secret).toBe(webhookSecret)
+  expect(deployKey).toMatch(/^-----BEGIN OPENSSH PRIVATE KEY-----/)
+  expect(found.keys.values().next().value!.publicKey).toMatch(/^ssh-ed25519 /)
+  const stored = await gateway.configstore.getProject({ project: id })
+  expect([stored.remoteHookId, stored.remoteDeployKeyId]).toEqual([
+    [...found.hooks.keys()][0],
+    [...found.keys.keys()][0],
+  ])
+  await gateway.configstore.deleteProject({ project: id })
+  await clean(scene)
+  expect([hooksOf(scene), titlesOf(scene)]).toEqual([[], []])
+})
+
+test.each([
+  ['the key', 'ensureDeployKey'],
+  ['the hook', 'ensureHook'],
+] as const)('when the provider refuses %s there is no project, and nothing is left there', async (_, operation) => {
+  await using scene = await open()
+  const { gateway, create } = scene
+  gateway.host.before = (asked) => {
+    if (asked === operation) throw new SlipwayError('provider_refused', 'hooks are not allowed here')
+  }
+  expect(await create()).toMatchObject({ status: 409, body: { code: 'provider_refused' } })
+  gateway.host.before = () => {}
+  expect((await gateway.ask(`GET ${project}`, scene)).status).toBe(404)
+  await clean(scene)
+  expect([hooksOf(scene), titlesOf(scene)]).toEqual([[], []])
+  expect((await create()).status).toBe(201)
+})
+
+test('an answer that was lost after the hook was made leaves no hook either', async () => {
+  await using scene = await open({
+    configstore: (real) =>
+      replaced(real, {
+        updateProject: async (input, context) => {
+          if (input.remoteHookId !== undefined) throw new SlipwayError('service_unavailable', 'away')
+          return await real.updateProject(input, context)
+        },
+      }),
+  })
+  expect((await scene.create()).status).toBe(503)
+  expect(hooksOf(scene)).toHaveLength(1)
+  await clean(scene)
+  expect([hooksOf(scene), titlesOf(scene)]).toEqual([[], []])
+})
+
+test('what a crash left half done says so, and is completed by reconfigure', async () => {
+  await using scene = await open()
+  const { gateway } = scene
+  const { configstore } = gateway
+  const source = await configstore.getRemoteSource({ remoteSource: 'hub' })
+  const [account] = (await configstore.listLinkedAccounts({ user: 'ann' })).items
+  const at = {
+    remoteSourceId: source.id,
+    linkedAccountId: account!.id,
+    repositoryId: 'repo',
+    repositoryPath: 'old/name',
+  }
+  const { id } = await configstore.createProject({
+    group: 'user/ann',
+    name: 'web',
+    visibility: 'public',
+    source: { kind: 'remotesource', ...at },
+    sourceTrouble: notSetUp,
+  })
+  expect((await gateway.ask(`GET ${project}`, scene)).body).toMatchObject({
+    isSourceBroken: true,
+    sourceTrouble: notSetUp,
+  })
+  const repaired = await gateway.ask(`POST ${project}/reconfigure`, scene)
+  expect(repaired).toMatchObject({
+    status: 200,
+    body: { isSourceBroken: false, defaultBranch: 'trunk', source: { repositoryPath: 'acme/web' } },
+  })
+  expect(repaired.body).not.toHaveProperty('sourceTrouble')
+  expect([hooksOf(scene), titlesOf(scene)]).toEqual([[`${publicUrl}/webhooks/${id}`], [`slipway ${id}`]])
+})
+
+test('reconfigure repairs what somebody changed there, and moves the hook to the new address of the server', async () => {
+  await using scene = await open()
+  const { gateway, found, create } = scene
+  const id = idOf(await create())
+  const [hookId] = [...found.hooks.keys()]
+  found.hooks.set(hookId!, { url: `${publicUrl}/webhooks/${id}`, secret: 'another' })
+  found.keys.clear()
+  await gateway.ask(`POST ${project}/reconfigure`, scene)
+  const { webhookSecret } = await gateway.configstore.projectCredentials({ project: id })
+  expect([...found.hooks.values()]).toEqual([{ url: `${publicUrl}/webhooks/${id}`, secret: webhookSecret }])
+  expect(titlesOf(scene)).toEqual([`slipway ${id}`])
+  await gateway.configstore.updateProject({ project: id, remoteHookUrl: `https://old.example/webhooks/${id}` })
+  found.hooks.set('old', { url: `https://old.example/webhooks/${id}`, secret: 'x' })
+  await gateway.ask(`POST ${project}/reconfigure`, scene)
+  expect(hooksOf(scene)).toEqual([`${publicUrl}/webhooks/${id}`])
+})
+
+test('a reconfigure that fails is shown in the project until one succeeds', async () => {
+  await using scene = await open()
+  const { gateway, create } = scene
+  await create()
+  gateway.host.before = (asked) => {
+    if (asked === 'ensureHook') throw new SlipwayError('provider_refused', 'too many hooks')
+  }
+  expect((await gateway.ask(`POST ${project}/reconfigure`, scene)).status).toBe(409)
+  expect((await gateway.ask(`GET ${project}`, scene)).body).toMatchObject({
+    isSourceBroken: true,
+    sourceTrouble: 'not set up: too many hooks',
+  })
+  gateway.host.before = () => {}
+  expect((await gateway.ask(`POST ${project}/reconfigure`, scene)).body).not.toHaveProperty('sourceTrouble')
+})
+
+test('a project whose account is gone is taken over with the account of another owner', async () => {
+  await using scene = await open()
+  const { gateway, found, create } = scene
+  const { configstore } = gateway
+  await configstore.createOrganization({ name: 'acme', visibility: 'public', owner: 'ann' })
+  const id = idOf(await create({ parentRef: 'org/acme' }))
+  const bobsAccount = await anAccount(gateway, 'bob')
+  await configstore.setMember({ organization: 'acme', user: 'bob', role: 'owner' })
+  const bob = { token: await gateway.tokenOf('bob') }
+  const takeOver = () => gateway.ask(`PUT /projects/${id}/linked-account`, bob)
+  expect(await takeOver()).toMatchObject({ status: 409, body: { code: 'provider_refused' } })
+  found.administrators.add('bob')
+  const [ann] = (await configstore.listLinkedAccounts({ user: 'ann' })).items
+  await configstore.deleteLinkedAccount({ user: 'ann', id: ann!.id, force: true })
+  expect((await gateway.ask(`GET /projects/${id}`, bob)).body).toMatchObject({ isSourceBroken: true })
+  const [keyBefore] = [...found.keys.keys()]
+  expect(await takeOver()).toMatchObject({
+    status: 200,
+    body: { isSourceBroken: false, source: { linkedAccountId: bobsAccount } },
+  })
+  // Keys go with the rights of who made them.
+  expect([found.keys.size, found.keys.has(keyBefore!), found.hooks.size]).toEqual([1, false, 1])
+})
+
+test.each([
+  ['that is archived', { isArchived: true }],
+  ['that the account may not administer', {}],
+] as const)('no project is made of a repository %s', async (_, changes) => {
+  await using scene = await open()
+  const { gateway, token } = scene
+  gateway.host.addRepository('acme/other', 'isArchived' in changes ? 'ann' : 'nobody', changes)
+  const source = { kind: 'remotesource', remoteSourceRef: 'hub', repositoryPath: 'acme/other' }
+  expect(await gateway.ask('POST /projects', { token, body: { name: 'other', source } })).toMatchObject({
+    status: 409,
+    body: { code: 'provider_refused' },
+  })
+  expect((await gateway.configstore.listProjects({ group: 'user/ann' })).items).toEqual([])
+  expect((await gateway.configstore.listTasks()).items).toEqual([])
+})
+
+test('repositories are listed page by page, and found by a part of their path', async () => {
+  await using scene = await open()
+  const { gateway, token } = scene
+  for (let index = 0; index < 5; index++) gateway.host.addRepository(`acme/tool-${index}`, 'ann')
+  const list = async (query: string) => {
+    const { body } = await gateway.ask(`GET /remote-sources/hub/repositories${query}`, { token })
+    const { items, nextCursor } = body as { items: { path: string }[]; nextCursor?: string }
+    return { paths: items.map(({ path }) => path), nextCursor }
+  }
+  const first = await list('?limit=4&search=tool')
+  const rest = await list(`?limit=4&search=tool&cursor=${first.nextCursor}`)
+  expect([...first.paths, ...rest.paths]).toEqual([0, 1, 2, 3, 4].map((index) => `acme/tool-${index}`))
+  expect(rest.nextCursor).toBeUndefined()
+})
+
+test('a project that is given another source leaves nothing at the provider', async () => {
+  await using scene = await open()
+  const { gateway, token, create } = scene
+  await create()
+  const body = { source: { kind: 'none' } }
+  const changed = await gateway.ask(`PATCH ${project}`, { token, body })
+  expect(changed.body).toMatchObject({ source: { kind: 'none' }, isSourceBroken: false })
+  await clean(scene)
+  expect([hooksOf(scene), titlesOf(scene)]).toEqual([[], []])
+})
