@@ -104,9 +104,10 @@ const projectSettings = createRoute({
   component: lazyRouteComponent(() => import('../features/settings/project-settings-page.tsx'), 'ProjectSettingsPage'),
 })
 
-type RunSearch = { readonly view?: 'graph' | 'timeline' | 'tasks' | undefined }
+const runViews = ['graph', 'timeline', 'tasks', 'changes', 'definition'] as const
+type RunSearch = { readonly view?: (typeof runViews)[number] | undefined }
 const runSearch = (search: Record<string, unknown>): RunSearch => ({
-  view: oneOf(['graph', 'timeline', 'tasks'], search.view),
+  view: oneOf(runViews, search.view),
 })
 /** Lines of the log of the step are named behind `#`: `L12`, `L12-L20`. */
 type TaskSearch = { readonly step?: string | undefined }

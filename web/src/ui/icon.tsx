@@ -56,6 +56,7 @@ const paths = {
   download: <path d="M8 2.5v7.5M4.75 7 8 10.25 11.25 7M3 13.5h10" />,
   down: <path d="m4 6 4 4 4-4" />,
   right: <path d="m6 4 4 4-4 4" />,
+  left: <path d="m10 4-4 4 4 4" />,
   up: <path d="m4 10 4-4 4 4" />,
   plus: <path d="M8 3v10M3 8h10" />,
   minus: <path d="M3 8h10" />,

@@ -6,7 +6,6 @@ import { type ReactNode, useState } from 'react'
 import { ApiError } from '../../../../src/contract/client.ts'
 import { call } from '../../api/client.ts'
 import { runKey } from '../../api/live.ts'
-import { useIdentity } from '../../api/session.ts'
 import type { Run } from '../../api/types.ts'
 import { addressOfPath } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
@@ -21,8 +20,7 @@ export function RunActions({ run, owner }: { readonly run: Run; readonly owner: 
   const [asked, setAsked] = useState<Action>()
   const queryClient = useQueryClient()
   const navigate = useNavigate()
-  const identity = useIdentity()
-  if (identity === undefined || identity.kind === 'anonymous') return null
+  if (!run.may.act) return null
   const params = { runId: run.id }
   const refresh = () => queryClient.invalidateQueries({ queryKey: runKey(run.id) })
   const restart = async (fromStart: boolean) => {
@@ -149,9 +147,8 @@ type Approved = { readonly runId: string; readonly taskId: string; readonly name
  * A question that stays open when the task it is about begins meanwhile, because somebody else approved it: the answer explains that.
  * `ask` opens it; `dialog` stands once on the page.
  */
-export function useApproval(): { readonly ask: ((task: Approved) => void) | undefined; readonly dialog: ReactNode } {
+export function useApproval(): { readonly ask: (task: Approved) => void; readonly dialog: ReactNode } {
   const queryClient = useQueryClient()
-  const identity = useIdentity()
   const [asked, setAsked] = useState<Approved>()
   const [isOpen, setOpen] = useState(false)
   const approve = async () => {
@@ -179,5 +176,5 @@ export function useApproval(): { readonly ask: ((task: Approved) => void) | unde
     setAsked(task)
     setOpen(true)
   }
-  return { ask: identity === undefined || identity.kind === 'anonymous' ? undefined : ask, dialog }
+  return { ask, dialog }
 }

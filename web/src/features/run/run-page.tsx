@@ -23,6 +23,9 @@ import {
   stateWords,
 } from '../runs/run-state.ts'
 import { Graph } from './graph/graph.tsx'
+import { Attempts } from './history/attempts.tsx'
+import { Comparison } from './history/comparison.tsx'
+import { ConfigView } from './history/config-view.tsx'
 import { RunActions, useApproval } from './run-actions.tsx'
 import { SetupErrors } from './setup-errors.tsx'
 import { TaskList } from './task-list.tsx'
@@ -57,7 +60,7 @@ function RunPage({ address }: { readonly address: RunAddress }) {
           <span className="faint">#{address.number}</span> {run?.name}
         </>
       }
-      below={run === undefined ? null : <RunFacts run={run} />}
+      below={run === undefined ? null : <RunFacts run={run} owner={address} />}
       actions={run === undefined ? null : <RunActions run={run} owner={address} />}
     >
       {connection === 'lost' ? (
@@ -110,7 +113,7 @@ export function OwnerCrumbs({
   )
 }
 
-function RunFacts({ run }: { readonly run: Run }) {
+function RunFacts({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
   const { subject } = commitOf(run)
   return (
     <div className="run-head">
@@ -124,7 +127,7 @@ function RunFacts({ run }: { readonly run: Run }) {
         </span>
         <Origin run={run} isLinked />
         <Commit run={run} />
-        {run.restartOf === undefined ? null : <span className="tag">a restart</span>}
+        <Attempts run={run} owner={owner} />
       </div>
       {subject === '' ? null : <p className="soft">{subject}</p>}
       <Rail run={run} />
@@ -148,16 +151,24 @@ function Rail({ run }: { readonly run: Run }) {
   )
 }
 
-const views = ['graph', 'timeline', 'tasks'] as const
-const viewWords = { graph: 'Graph', timeline: 'Timeline', tasks: 'Tasks' } as const
+const views = ['graph', 'timeline', 'tasks', 'changes', 'definition'] as const
+const viewWords = {
+  graph: 'Graph',
+  timeline: 'Timeline',
+  tasks: 'Tasks',
+  changes: 'Changes',
+  definition: 'Definition',
+} as const
 
 function RunBody({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
   const { view = 'graph' } = useSearch({ strict: false }) as { readonly view?: (typeof views)[number] }
   const navigate = useNavigate()
   const { ask, dialog } = useApproval()
-  const onApprove = ask && ((task: TaskSummary) => ask({ runId: run.id, taskId: task.id, name: task.name }))
+  const onApprove = run.may.approve
+    ? (task: TaskSummary) => ask({ runId: run.id, taskId: task.id, name: task.name })
+    : undefined
   const approvals = run.tasks.filter((task) => stateOfTask(task) === 'approval')
-  if (run.setupErrors.length > 0) return <SetupErrors errors={run.setupErrors} />
+  if (run.setupErrors.length > 0) return <SetupErrors run={run} />
   return (
     <>
       {run.phase === 'queued' && run.reason !== undefined ? <Stale>It {run.reason.message}.</Stale> : null}
@@ -202,6 +213,10 @@ function RunBody({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }
           <Graph run={run} owner={owner} />
         ) : view === 'timeline' ? (
           <Timeline run={run} owner={owner} />
+        ) : view === 'changes' ? (
+          <Comparison run={run} owner={owner} />
+        ) : view === 'definition' ? (
+          <ConfigView run={run} />
         ) : (
           <TaskList run={run} owner={owner} onApprove={onApprove} />
         )}

@@ -52,7 +52,7 @@ function TaskPage({ address, taskId }: { readonly address: RunAddress; readonly 
         )
       }
       actions={
-        run !== undefined && task !== undefined && state === 'approval' && ask !== undefined ? (
+        run?.may.approve === true && task !== undefined && state === 'approval' ? (
           <Button kind="primary" onClick={() => ask({ runId: run.id, taskId: task.id, name: task.name })}>
             Approve
           </Button>
