@@ -9,6 +9,7 @@ import { addExportCommands } from './commands/export.ts'
 import { addMaintenanceCommand } from './commands/maintenance.ts'
 import { addPlanCommand } from './commands/plan.ts'
 import { addAdministrationCommands } from './commands/remote/administration.ts'
+import { addDirectRunCommands } from './commands/remote/directrun.ts'
 import { addKeyCommands } from './commands/remote/keys.ts'
 import { addLoginCommands } from './commands/remote/login.ts'
 import { addNotificationCommands } from './commands/remote/notifications.ts'
@@ -58,6 +59,7 @@ a server for a team. The pipeline is .slipway/config.yml (or .agola/config.yml).
   addConfigCommand(program, io, setStatus)
   program.commandsGroup('With a server:')
   addLoginCommands(program, io)
+  addDirectRunCommands(program, io, setStatus)
   addRunsCommands(program, addRemote)
   addProjectCommands(program, addRemote)
   addSecretCommands(program, addRemote)

@@ -40,14 +40,17 @@ export function remoteCommands(io: Io, setStatus: (status: number) => void): Add
         const args = given.slice(0, -2)
         const { connect } = await import('./connect.ts')
         const remote = { client: connect(options, io), io, format: options.output }
-        const status = await wording(() => action(remote, options as never, ...(args as never)), remote.client.url)
+        const status = await inWordsOfCommand(
+          () => action(remote, options as never, ...(args as never)),
+          remote.client.url,
+        )
         setStatus(status ?? 0)
       })
   }
 }
 
 /** An answer of the server as an error of the command: its message, and what to do where that is clear. */
-async function wording<T>(call: () => Promise<T>, url: string): Promise<T> {
+export async function inWordsOfCommand<T>(call: () => Promise<T>, url: string): Promise<T> {
   try {
     return await call()
   } catch (error) {

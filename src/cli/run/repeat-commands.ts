@@ -24,6 +24,7 @@ export function repeatCommands(options: RunOptions): RepeatCommands {
 
 const command = (...args: readonly string[]) => ['slipway', ...args.map(shellWord)].join(' ')
 
-function shellWord(text: string): string {
-  return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
+/** As a shell reads it as one word. */
+export function shellWord(text: string): string {
+  return /^[\w./:=@%+,-][\w./:=@%+,#-]*$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 }

@@ -1,0 +1,216 @@
+// `slipway directrun start` in real repositories, against a server that is a process of its own.
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { ApiClient } from '../../src/contract/client.ts'
+import { type CommandResult, definition, runSlipway } from '../cli/command.ts'
+import { type TestRepository, temporaryDirectory, testRepository } from '../support/git-repository.ts'
+import { TestServer } from './test-server.ts'
+
+const timeout = 90_000
+
+let server: TestServer
+let client: ApiClient
+
+beforeAll(async () => {
+  server = await TestServer.start()
+  client = await server.setUp()
+}, timeout)
+
+afterAll(async () => {
+  await server?.[Symbol.asyncDispose]()
+})
+
+type Repository = TestRepository & { start(...args: readonly string[]): Promise<CommandResult> }
+
+function repositoryWith(
+  tasks: Parameters<typeof definition>[0],
+  files: Readonly<Record<string, string>> = {},
+): Repository {
+  const repository = testRepository({ '.slipway/config.json': definition(tasks), ...files })
+  const start = (...args: readonly string[]) => server.slipway(['directrun', 'start', ...args], { cwd: repository.dir })
+  return { ...repository, start }
+}
+
+/** Index, refs, and the files there are. */
+function stateOf({ dir }: { readonly dir: string }): unknown {
+  const git = (...args: readonly string[]) => execFileSync('git', args, { cwd: dir, encoding: 'utf8' })
+  return {
+    index: git('ls-files', '--stage'),
+    refs: git('for-each-ref'),
+    head: readFileSync(join(dir, '.git/HEAD'), 'utf8'),
+  }
+}
+
+async function newestRun() {
+  const { items } = await client.call('listUserRuns', { params: { userRef: 'ann' }, query: { limit: 1 } })
+  return await client.call('getRun', { params: { runId: items[0]!.id } })
+}
+
+test('runs the tree as it is, tells its log, prints where it is, and leaves the repository as it was', {
+  timeout,
+}, async () => {
+  using repository = repositoryWith(
+    {
+      show: {
+        steps: [
+          { clone: {} },
+          { run: 'cat tracked untracked; ls -A1; git status --short; git log -1 --format=by:%an' },
+        ],
+      },
+    },
+    { tracked: 'committed\n', '.gitignore': 'ignored\n' },
+  )
+  repository.commit('first')
+  repository.write({ tracked: 'changed\n', untracked: 'new\n', ignored: 'not sent\n', 'folder/staged': 'staged\n' })
+  repository.git('add', 'folder/staged')
+  const before = stateOf(repository)
+  const { status, stdout, stderr } = await repository.start()
+  expect(stderr).toBe('')
+  expect(stdout).toMatch(/^Run ci is @ann#\d+: http:\/\/127\.0\.0\.1:\d+\/users\/ann\/runs\/\d+$/m)
+  expect(stdout).toMatch(/\[show\] changed\n\[show\] new\n/)
+  expect(stdout).toContain('[show] folder\n')
+  expect(stdout).not.toContain('[show] ignored')
+  expect(stdout).toContain('run ci: success')
+  expect(status).toBe(0)
+  expect(stateOf(repository)).toEqual(before)
+  const run = await newestRun()
+  expect(run).toMatchObject({ owner: { type: 'user' }, annotations: { branch: 'main', message: 'direct run' } })
+})
+
+test('a failing step is told with its log and ends with status 1', { timeout }, async () => {
+  using repository = repositoryWith({ bad: { run: 'echo about to fail; exit 7' } })
+  const { status, stdout } = await repository.start()
+  expect(stdout).toContain('[bad] about to fail')
+  expect(stdout).toMatch(/bad \/ .*: .*7/)
+  expect(stdout).toMatch(/slipway runs restart @ann#\d+/)
+  expect(status).toBe(1)
+})
+
+test('one task with what it depends on, variables, a tag, and JSON', { timeout }, async () => {
+  const environment = { PLAIN: { from_variable: 'PLAIN' }, SECRET: { from_variable: 'SECRET' } }
+  using repository = repositoryWith({
+    first: 'true',
+    second: { run: 'echo "$PLAIN:$SECRET:$AGOLA_GIT_TAG" | tr a-z A-Z', depends: ['first'], environment },
+    other: 'exit 1',
+  })
+  repository.write({ vars: 'SECRET=hidden-value\n' })
+  const args = ['--task', 'second', '--var', 'PLAIN=plain', '--var-file', 'vars', '--tag', 'v1', '-o', 'json']
+  const { status, stdout } = await repository.start(...args)
+  expect(status).toBe(0)
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { type: string; line?: string; tasks?: { name: string }[] })
+  expect(events.find(({ type, tasks }) => type === 'run' && tasks)?.tasks?.map(({ name }) => name)).toEqual([
+    'first',
+    'second',
+  ])
+  expect(events.filter(({ type }) => type === 'log').map(({ line }) => line)).toContain('PLAIN:HIDDEN-VALUE:V1')
+  expect((await newestRun()).annotations).toMatchObject({ tag: 'v1', ref: 'refs/tags/v1' })
+})
+
+test('works on a detached HEAD, in a worktree, below the root and without commits', { timeout }, async () => {
+  const show = { show: { steps: [{ clone: {} }, { run: 'cat file' }] } }
+  using repository = repositoryWith(show, { file: 'unborn\n', 'sub/x': '' })
+  expect((await repository.start()).stdout).toContain('[show] unborn')
+  repository.commit('first')
+  repository.git('checkout', '--quiet', '--detach')
+  repository.write({ file: 'detached\n' })
+  const below = await server.slipway(['directrun', 'start'], { cwd: join(repository.dir, 'sub') })
+  expect(below.stdout).toContain('[show] detached')
+  using folder = temporaryDirectory('worktree')
+  repository.git('worktree', 'add', '--quiet', join(folder.path, 'w'))
+  const inWorktree = await server.slipway(['directrun', 'start'], { cwd: join(folder.path, 'w') })
+  expect(inWorktree.stdout).toContain('[show] unborn')
+  expect(inWorktree.status).toBe(0)
+})
+
+test('submodules come with their changes, ignored files when asked for, new ones not when not', {
+  timeout,
+}, async () => {
+  using library = testRepository({ 'lib.txt': 'library\n' })
+  library.commit('library')
+  using repository = repositoryWith(
+    { show: { steps: [{ clone: { recurse_submodules: true } }, { run: 'cat vendor/library/lib.txt; ls' }] } },
+    { '.gitignore': 'ignored.txt\n' },
+  )
+  repository.git('submodule', '--quiet', 'add', library.dir, 'vendor/library')
+  repository.commit('with submodule')
+  repository.write({ 'vendor/library/lib.txt': 'changed library\n', 'ignored.txt': '', 'new.txt': '' })
+  const all = await repository.start('--ignored')
+  expect(all.stdout).toContain('[show] changed library')
+  expect(all.stdout).toContain('ignored.txt')
+  expect(all.stdout).toContain('new.txt')
+  const tracked = await repository.start('--no-untracked')
+  expect(tracked.stdout).toContain('[show] changed library')
+  expect(tracked.stdout).not.toContain('new.txt')
+})
+
+test('a shallow repository is run as well', { timeout }, async () => {
+  using repository = repositoryWith(
+    { show: { steps: [{ clone: {} }, { run: 'git rev-list --count HEAD; cat file' }] } },
+    { file: '1' },
+  )
+  repository.commit('one')
+  repository.write({ file: 'two' })
+  repository.commit('two')
+  using folder = temporaryDirectory('shallow')
+  execFileSync('git', ['clone', '--quiet', '--depth=1', `file://${repository.dir}`, join(folder.path, 'clone')])
+  const { status, stdout, stderr } = await server.slipway(['directrun', 'start'], { cwd: join(folder.path, 'clone') })
+  expect(stdout + stderr).toContain('[show] two')
+  expect(status).toBe(0)
+})
+
+test('the first Ctrl-C without a terminal stops the run on the server, and its end is told', { timeout }, async () => {
+  using repository = repositoryWith({ long: { run: 'echo begun; sleep 300' } })
+  const environment = { XDG_CONFIG_HOME: configHomeOf(server) }
+  const { status, stdout } = await runSlipway(['directrun', 'start'], {
+    cwd: repository.dir,
+    environment,
+    onOutput: (output, running) => {
+      if (output.includes('[long] begun') && !output.includes('Stopping')) running.kill('SIGINT')
+    },
+  })
+  expect(stdout).toContain('Stopping the runs on the server')
+  expect(status).toBe(3)
+  expect(await newestRun()).toMatchObject({ phase: 'finished', result: 'stopped' })
+})
+
+test('without following it says where the run is, and leaves', { timeout }, async () => {
+  using repository = repositoryWith({ quick: 'true' })
+  const { status, stdout } = await repository.start('--no-follow', '-m', 'look at this')
+  expect(stdout).toMatch(/^Run ci is @ann#\d+: \S+$/m)
+  expect(status).toBe(0)
+  expect((await newestRun()).annotations).toMatchObject({ message: 'look at this' })
+})
+
+test('what cannot be run is said before anything is sent', { timeout }, async () => {
+  using repository = repositoryWith({ a: 'true' })
+  expect(await repository.start('--task', 'b')).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('no task "b"'),
+  })
+  repository.write({ '.slipway/config.json': '{"runs": 7}' })
+  expect(await repository.start()).toMatchObject({ status: 2, stderr: expect.stringContaining('cannot be used') })
+  expect(readFileSync(join(repository.dir, '.git/config'), 'utf8')).not.toContain('slipway')
+})
+
+test('no credential is in the log, the environment of tasks or the run', { timeout }, async () => {
+  using repository = repositoryWith({
+    look: { steps: [{ clone: {} }, { run: 'env; cat .git/config; cat ~/.netrc ~/.git-credentials 2>&1 || true' }] },
+  })
+  const { stdout } = await repository.start()
+  expect(stdout).toContain('run ci: success')
+  expect(stdout).not.toMatch(/slipwayrun_/)
+  expect(JSON.stringify(await newestRun())).not.toMatch(/slipwayrun_/)
+  expect(server.output).not.toMatch(/slipwayrun_/)
+})
+
+function configHomeOf({ dataDir }: TestServer): string {
+  const folder = join(dataDir, '../config')
+  if (!existsSync(folder)) throw new Error(`${folder} is not there`)
+  return folder
+}
