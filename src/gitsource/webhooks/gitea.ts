@@ -64,9 +64,9 @@ function parsePush(payload: unknown): ParsedWebhook {
       sender: senderOf(payload),
       links: linksOf({
         commit: commitSha && below(web, 'commit', commitSha),
-        compare: textAt(payload, 'compare_url'),
+        // Of a tag it compares with nothing, which is no page.
         ...(named.kind === 'branch'
-          ? { branch: below(web, 'src/branch', named.branch) }
+          ? { compare: textAt(payload, 'compare_url'), branch: below(web, 'src/branch', named.branch) }
           : { tag: below(web, 'src/tag', named.tag) }),
       }),
     },
