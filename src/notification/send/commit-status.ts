@@ -21,6 +21,7 @@ const final: readonly ErrorCode[] = [
   'remote_source_invalid',
   'project_not_found',
   'project_invalid',
+  'commit_not_found',
 ]
 
 /** Throws what is not the provider's: trouble of our own, or the reason of the signal. */
