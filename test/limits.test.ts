@@ -179,6 +179,7 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   deliveriesPerProject: ['gateway/deliveries/inbox.test.ts', 'with too many of a project the oldest are forgotten'],
   deliveryRetentionMs: ['gateway/deliveries/inbox.test.ts', 'what is older than deliveries are kept goes'],
   providerAnswerBytes: ['gitsource/provider-http.test.ts', 'an answer that is larger than any may be'],
+  providerConnections: ['gitsource/provider-http.test.ts', 'so many requests are under way at once, further ones wait'],
   providerAttemptMs: ['gitsource/provider-http.test.ts', 'does not answer within 20 s is asked again'],
   providerRequestMs: ['gitsource/provider-http.test.ts', 'a request ends after a minute'],
   providerAttempts: ['gitsource/provider-http.test.ts', 'is asked so many times, with growing pauses'],

@@ -3,6 +3,7 @@
 
 import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, request as requestPlain } from 'node:http'
 import { Agent as HttpsAgent, request as requestTls } from 'node:https'
+import { limits } from '../lib/limits.ts'
 
 /** `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, in either case. */
 export type ProxyEnvironment = Readonly<Record<string, string | undefined>>
@@ -107,7 +108,7 @@ export class ProviderConnections implements Disposable {
     const name = `${isTls} ${skipVerify} ${mayReuse}`
     const known = this.#agents.get(name)
     if (known !== undefined) return known
-    const options = { keepAlive: mayReuse, proxyEnv: this.#proxies }
+    const options = { keepAlive: mayReuse, maxSockets: limits.providerConnections.value, proxyEnv: this.#proxies }
     const agent = isTls ? new HttpsAgent({ ...options, rejectUnauthorized: !skipVerify }) : new HttpAgent(options)
     this.#agents.set(name, agent)
     return agent

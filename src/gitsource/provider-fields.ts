@@ -1,12 +1,20 @@
 // Reads what providers answer: JSON of somebody else, so nothing is believed to be there.
 
 import { SlipwayError } from '../lib/errors.ts'
+import { isCommitSha } from './repository-event.ts'
 import { at } from './webhooks/payload.ts'
 
 /** Errors: `provider_refused`. */
 export function textOf(value: unknown, ...path: readonly string[]): string {
   const found = at(value, ...path)
   if (typeof found !== 'string') throw lacks(path)
+  return found
+}
+
+/** Name of a commit or of another object of git. Errors: `provider_refused`. */
+export function shaOf(value: unknown, ...path: readonly string[]): string {
+  const found = at(value, ...path)
+  if (typeof found !== 'string' || !isCommitSha(found)) throw lacks(path)
   return found
 }
 

@@ -4,7 +4,9 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import type { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
+import { until } from '../lib/until-fixture.ts'
 import { ProviderConnections, type ProxyEnvironment } from './provider-connections.ts'
 import { ProviderHttp, type ProviderRequest, pathSegment, pathSegments } from './provider-http.ts'
 
@@ -219,6 +221,35 @@ test('a longer wait is not waited: the error says when to come back', async () =
   })
   expect(server.seen).toHaveLength(1)
   expect(opened.clock.waits).toEqual([])
+})
+
+test('a limit that GitHub does not count aloud is waited for as its documentation says', async () => {
+  const message = 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.'
+  await using server = await TestServer.open((_request, response) =>
+    json(response, { message }, 403, { 'x-ratelimit-remaining': '4999' }),
+  )
+  using opened = open(server.url)
+  const before = Date.now()
+  const error = (await opened.http.request(get, signal).catch((thrown: unknown) => thrown)) as SlipwayError
+  expect(error).toMatchObject({ code: 'provider_unavailable' })
+  expect(error.retryAt).toBeGreaterThanOrEqual(before + 60_000)
+})
+
+test('so many requests are under way at once, further ones wait', async () => {
+  const held: ServerResponse[] = []
+  let isOpen = false
+  await using server = await TestServer.open((_request, response) => {
+    if (isOpen) json(response, {})
+    else held.push(response)
+  })
+  using opened = open(server.url)
+  const most = limits.providerConnections.value
+  const asking = Array.from({ length: most + 3 }, () => opened.http.json(get, signal))
+  await until(() => server.seen.length === most)
+  expect(server.seen).toHaveLength(most)
+  isOpen = true
+  for (const response of held) json(response, {})
+  expect(await Promise.all(asking)).toHaveLength(most + 3)
 })
 
 test('a refusal with requests left is a refusal', async () => {

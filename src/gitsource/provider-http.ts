@@ -90,6 +90,7 @@ export class ProviderAnswer {
 const redirects = [301, 302, 307, 308]
 const backoffMsFirst = 300
 const backoffMsMax = 3000
+const untoldWaitMs = 60_000
 
 export class ProviderHttp {
   readonly #settings: ProviderHttpSettings
@@ -260,7 +261,8 @@ export class ProviderHttp {
   }
 
   /** When the provider wants to be asked again, if it says so. */
-  #retryAt({ status, headers }: HttpAnswer): number | undefined {
+  #retryAt(answer: HttpAnswer): number | undefined {
+    const { status, headers } = answer
     if (status !== 403 && status !== 429 && status !== 503) return undefined
     const now = this.#components.clock.now()
     const after = headerOf(headers, 'retry-after')
@@ -268,6 +270,8 @@ export class ProviderHttp {
     if (after !== '' && !Number.isNaN(Date.parse(after))) return Date.parse(after)
     const isUsedUp =
       headerOf(headers, 'x-ratelimit-remaining') === '0' || headerOf(headers, 'ratelimit-remaining') === '0'
+    // GitHub counts more than it tells, and says of that how long to wait at least in its documentation only.
+    if (!isUsedUp && /secondary rate limit/i.test(this.#wordsOf(answer))) return now + untoldWaitMs
     // A 403 without these is a refusal, whatever else its headers count.
     if (status === 503 || (status === 403 && !isUsedUp)) return undefined
     const reset = headerOf(headers, 'x-ratelimit-reset') || headerOf(headers, 'ratelimit-reset')

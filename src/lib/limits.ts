@@ -202,6 +202,7 @@ export const limits = {
   // gitsource
   gitRefs: limit(100_000, 'count', 'A repository with more branches and tags cannot be listed.'),
   providerAnswerBytes: limit(32 * MiB, 'bytes', 'A larger answer of a provider of repositories is not read.'),
+  providerConnections: limit(64, 'count', 'Further requests to a provider at the same time wait.'),
   providerAttemptMs: limit(20 * seconds, 'milliseconds', 'A provider that has not answered by then is asked again.'),
   providerRequestMs: limit(
     1 * minutes,

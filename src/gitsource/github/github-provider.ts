@@ -19,7 +19,7 @@ import type {
   RepositoryRef,
 } from '../provider.ts'
 import { flagOf, idOf, listOf, optionalTextOf, textOf } from '../provider-fields.ts'
-import { type ProviderComponents, ProviderHttp } from '../provider-http.ts'
+import { type ProviderComponents, ProviderHttp, pathSegment } from '../provider-http.ts'
 import type { EventLinks } from '../repository-event.ts'
 import { at, below, linksOf } from '../webhooks/payload.ts'
 import { githubAddress, repositoryById, repositoryByPath } from './github-address.ts'
@@ -109,7 +109,7 @@ export class GithubProvider implements Provider {
     const right = keys.find((known) => isSameKey(textOf(known, 'key'), key.publicKey) && flagOf(known, 'read_only'))
     for (const known of keys)
       if (known !== right && (textOf(known, 'title') === key.title || isSameKey(textOf(known, 'key'), key.publicKey)))
-        await this.#remove(repository, `/keys/${idOf(known, 'id')}`, signal)
+        await this.#remove(repository, `/keys/${pathSegment(idOf(known, 'id'))}`, signal)
     if (right !== undefined) return idOf(right, 'id')
     const body = { title: key.title, key: key.publicKey.trim(), read_only: true }
     return idOf(await this.#http.json({ method: 'POST', ...below404(repository, '/keys'), body }, signal), 'id')
@@ -122,7 +122,7 @@ export class GithubProvider implements Provider {
   ): Promise<void> {
     for (const known of await this.#keys(repository, signal))
       if (idOf(known, 'id') === id || textOf(known, 'title') === title)
-        await this.#remove(repository, `/keys/${idOf(known, 'id')}`, signal)
+        await this.#remove(repository, `/keys/${pathSegment(idOf(known, 'id'))}`, signal)
   }
 
   async ensureHook(repository: RemoteRepository, hook: RepositoryHook, signal: AbortSignal): Promise<string> {
@@ -151,7 +151,7 @@ export class GithubProvider implements Provider {
   ): Promise<void> {
     for (const known of await this.#list(repository, '/hooks', signal))
       if (idOf(known, 'id') === id || at(known, 'config', 'url') === url)
-        await this.#remove(repository, `/hooks/${idOf(known, 'id')}`, signal)
+        await this.#remove(repository, `/hooks/${pathSegment(idOf(known, 'id'))}`, signal)
   }
 
   async setCommitStatus(repository: RemoteRepository, status: CommitStatus, signal: AbortSignal): Promise<void> {
@@ -159,7 +159,7 @@ export class GithubProvider implements Provider {
     const answer = await this.#http.request(
       {
         method: 'POST',
-        ...below404(repository, `/statuses/${commitSha}`),
+        ...below404(repository, `/statuses/${pathSegment(commitSha)}`),
         body: {
           state: states[state],
           context,
@@ -216,14 +216,14 @@ export class GithubProvider implements Provider {
     await this.#http.request(
       {
         method: 'PATCH',
-        ...below404(repository, `/hooks/${id}`),
+        ...below404(repository, `/hooks/${pathSegment(id)}`),
         // Its secret is never shown, so whether it is right is not known.
         body: { active: true, events: hookEvents, config },
         isRepeatable: true,
       },
       signal,
     )
-    for (const double of doubles) await this.#remove(repository, `/hooks/${idOf(double, 'id')}`, signal)
+    for (const double of doubles) await this.#remove(repository, `/hooks/${pathSegment(idOf(double, 'id'))}`, signal)
     return id
   }
 

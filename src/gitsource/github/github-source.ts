@@ -4,7 +4,7 @@ import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Commit, GitSource, Ref, SourceFile } from '../git-source.ts'
 import type { RemoteRepository } from '../provider.ts'
-import { idOf, listOf, optionalTextOf, textOf } from '../provider-fields.ts'
+import { listOf, optionalTextOf, shaOf, textOf } from '../provider-fields.ts'
 import { type ProviderAnswer, type ProviderHttp, pathSegments } from '../provider-http.ts'
 import { isCommitSha, isRefName } from '../repository-event.ts'
 import { at } from '../webhooks/payload.ts'
@@ -27,7 +27,7 @@ export class GithubSource implements GitSource {
   async listRefs(signal: AbortSignal): Promise<readonly Ref[]> {
     const refs: Ref[] = []
     const add = (ref: Ref) => {
-      refs.push(ref)
+      if (isRefName(ref.name)) refs.push(ref)
       if (refs.length > limits.gitRefs.value)
         throw new SlipwayError(
           'limit_exceeded',
@@ -38,12 +38,12 @@ export class GithubSource implements GitSource {
     for await (const answer of this.#http.pages(branches, signal)) {
       if (await this.#isMissing(answer, signal)) return []
       for (const entry of listOf(answer.json()))
-        add({ name: textOf(entry, 'ref'), commitSha: textOf(entry, 'object', 'sha') })
+        add({ name: textOf(entry, 'ref'), commitSha: shaOf(entry, 'object', 'sha') })
     }
     // These name the commit that an annotated tag points to.
     const tags = { method: 'GET', path: this.#path('/tags'), query: { per_page: 100 } } as const
     for await (const entry of this.#http.items(tags, signal))
-      add({ name: `refs/tags/${textOf(entry, 'name')}`, commitSha: textOf(entry, 'commit', 'sha') })
+      add({ name: `refs/tags/${textOf(entry, 'name')}`, commitSha: shaOf(entry, 'commit', 'sha') })
     return refs
   }
 
@@ -68,7 +68,7 @@ export class GithubSource implements GitSource {
     const found = isCommitSha(sha) ? await this.#find(`/git/commits/${sha}`, signal) : undefined
     if (found === undefined) throw this.#noCommit(sha)
     return {
-      sha: textOf(found, 'sha'),
+      sha: shaOf(found, 'sha'),
       message: textOf(found, 'message').trim(),
       author: textOf(found, 'author', 'name'),
     }
@@ -105,7 +105,7 @@ export class GithubSource implements GitSource {
     for (const name of [...folder.split('/'), undefined]) {
       const entries = listOf(await this.#find(`/git/trees/${tree}`, signal), 'tree')
       if (name === undefined) return entries
-      tree = textOf(
+      tree = shaOf(
         entries.find((entry) => at(entry, 'path') === name),
         'sha',
       )
@@ -118,13 +118,13 @@ export class GithubSource implements GitSource {
     const bytesMax = limits.definitionBytes.value
     if (!(size <= bytesMax))
       throw new SlipwayError('limit_exceeded', `${path} has ${size} bytes, more than ${bytesMax} (definitionBytes)`)
-    const blob = await this.#http.json({ method: 'GET', path: this.#path(`/git/blobs/${idOf(entry, 'sha')}`) }, signal)
+    const blob = await this.#http.json({ method: 'GET', path: this.#path(`/git/blobs/${shaOf(entry, 'sha')}`) }, signal)
     return Buffer.from(textOf(blob, 'content'), 'base64').toString('utf8')
   }
 
   /** What a ref or a tag points to, in the end; undefined when that is no commit. */
   async #commitOf(object: unknown, signal: AbortSignal, depth = 0): Promise<string | undefined> {
-    const sha = textOf(object, 'sha')
+    const sha = shaOf(object, 'sha')
     const type = textOf(object, 'type')
     if (type === 'commit') return sha
     if (type !== 'tag' || depth >= tagDepthMax) return undefined
