@@ -14,7 +14,7 @@ type Operations = Pick<Configstore, 'resolveAccess' | 'resolveProjectAccess'>
 export function accessOperations(store: Store): Operations {
   return {
     resolveAccess: ({ type, ref, userId }, context) =>
-      store.read(context, (tx) => {
+      store.readShared(context, JSON.stringify(['access', type, ref, userId]), (tx) => {
         const tree = new Tree(tx)
         const found = find(tree, type, ref)
         return { ...found, role: roleOf(tx, found.owner, userId) }

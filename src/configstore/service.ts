@@ -1,6 +1,7 @@
 // The configstore in this process: every operation is one transaction of the database; nothing polls.
 
 import type { Database } from '../datamanager/database.ts'
+import { ReadsAtPosition } from '../datamanager/reads-at-position.ts'
 import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
@@ -72,6 +73,8 @@ export async function openConfigstore(
 }
 
 const resealedDefault = 500
+/** Callers and what they ask for: some hundred bytes each. */
+const sharedAnswersMax = 1000
 
 function keyOperations(store: Store): Pick<Configstore, 'keyStatus' | 'rotateKey' | 'resealValues' | 'retireKey'> {
   const { keyring } = store
@@ -112,11 +115,13 @@ class LocalStore implements Store, AsyncDisposable {
   readonly #components: ConfigstoreComponents
   readonly #closing = new AbortController()
   readonly #background = new Set<Promise<void>>()
+  readonly #shared: ReadsAtPosition<ConfigstoreSchema>
   #removing: Promise<void> | undefined
 
   constructor(keyring: Keyring, components: ConfigstoreComponents) {
     this.keyring = keyring
     this.#components = components
+    this.#shared = new ReadsAtPosition(components.database, { answersMax: sharedAnswersMax })
   }
 
   get closing(): AbortSignal {
@@ -131,6 +136,12 @@ class LocalStore implements Store, AsyncDisposable {
     const { database } = this.#components
     if (context?.atLeast !== undefined) await database.waitFor(context.atLeast, context.signal)
     return database.view(look)
+  }
+
+  readShared: Store['readShared'] = async (context, question, look) => {
+    const { database } = this.#components
+    if (context?.atLeast !== undefined) await database.waitFor(context.atLeast, context.signal)
+    return this.#shared.ask(question, look)
   }
 
   write: Store['write'] = async (context, name, change) => {

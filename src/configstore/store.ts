@@ -13,6 +13,8 @@ export type Store = {
   readonly keyring: Keyring
   readonly passwords: Passwords
   read<T>(context: CallContext | undefined, look: (tx: Reading) => T): Promise<T>
+  /** As `read`, for what every request asks: read again only after a change. `question` names all that `look` depends on. */
+  readShared<T>(context: CallContext | undefined, question: string, look: (tx: Reading) => T): Promise<T>
   /** `name`: of the operation, for the log. */
   write<T extends object>(context: CallContext | undefined, name: string, change: (tx: Tx) => T): Promise<Written<T>>
   /** As `write`; what was too large for its transaction goes on afterwards. */

@@ -63,7 +63,7 @@ export function tokenOperations(store: Store): Operations {
       if (prefix === undefined) return {}
       const now = store.now()
       const hash = hashOf(value)
-      const found = await store.read(context, (tx) => {
+      const found = await store.readShared(context, `token ${hash.toString('hex')}`, (tx) => {
         const rows = tx.list('usertoken', { index: 'byPrefix', prefix: [prefix] })
         const row = rows.find(({ body }) => timingSafeEqual(Buffer.from(body.hash, 'hex'), hash))?.body
         const user = row && tx.get('user', row.userId)

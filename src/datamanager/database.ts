@@ -122,6 +122,12 @@ export interface ReadTransaction<S extends Schema> {
   repeatingEntries(id: string): readonly FamilyRow[]
 }
 
+/** What a view may ask besides, and a transaction not: the answer differs between instances. */
+export interface ViewTransaction<S extends Schema> extends ReadTransaction<S> {
+  /** Those of these rows that are here, in the order of the ids: none of cold families. For what may show more of what is near. */
+  listAtHand<T extends keyof S & string>(type: T, ids: readonly string[]): readonly Row<S[T]>[]
+}
+
 export interface Transaction<S extends Schema> extends ReadTransaction<S> {
   /** Inserts or replaces. Writing a body equal to the stored one is no change and makes no record. */
   put<T extends keyof S & string>(type: T, id: string, body: S[T]): void
@@ -175,7 +181,7 @@ export interface Database<S extends Schema> extends AsyncDisposable {
    */
   outcome(transactionId: string): Committed<Json | undefined> | undefined
   /** Reads one consistent, applied and durable state. Synchronous and short. `row_cold` when it needs a cold family. */
-  view<T>(read: (tx: ReadTransaction<S>) => T): T
+  view<T>(read: (tx: ViewTransaction<S>) => T): T
   /**
    * As `view`, but reads what is cold from object storage and runs `read` again. Errors besides those of `view`: of the
    * storage, `snapshot_corrupt`, `limit_exceeded` when it needs too many families at once.

@@ -17,6 +17,7 @@ import type {
   ReadTransaction,
   Schema,
   Transaction,
+  ViewTransaction,
 } from './database.ts'
 import { Wakeups } from './log/wakeups.ts'
 import type { Checkpoints } from './read-model/checkpoints.ts'
@@ -147,7 +148,7 @@ export class LogDatabase<S extends Schema> implements Database<S> {
     return { result, position: found.position }
   }
 
-  view<T>(read: (tx: ReadTransaction<S>) => T): T {
+  view<T>(read: (tx: ViewTransaction<S>) => T): T {
     this.#checkUsable()
     if (this.#components.isBehind?.())
       throw new SlipwayError('database_behind', 'a committed record could not be applied yet: try again later')

@@ -1,6 +1,6 @@
 // Changes of runs and tasks as they are committed, for whoever shows them live; and the rows of some runs at once, for lists.
 
-import type { Database, Position, ReadTransaction } from '../datamanager/database.ts'
+import type { Database, Position, ReadTransaction, ViewTransaction } from '../datamanager/database.ts'
 import { isSlipwayError } from '../lib/errors.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import type { Run, RunTask } from './types.ts'
@@ -53,26 +53,9 @@ export async function* watchRunChanges(
 }
 
 /** Those of these runs that this process has at hand, in the order of the ids: runs that ended long ago are left out. */
-export function runRowsAtHand(database: Database<RunserviceSchema>, runIds: readonly string[]): readonly RunRow[] {
-  try {
-    return database.view((tx) => runIds.flatMap((id) => rowOf(tx, id)))
-  } catch (error) {
-    if (!isSlipwayError(error, 'row_cold')) throw error
-  }
-  // One of them is not at hand: each is asked for alone.
-  return runIds.flatMap((id) => {
-    try {
-      return database.view((tx) => rowOf(tx, id))
-    } catch (error) {
-      if (isSlipwayError(error, 'row_cold')) return []
-      throw error
-    }
-  })
-}
-
-function rowOf(tx: ReadTransaction<RunserviceSchema>, id: string): readonly RunRow[] {
-  const run = tx.get('run', id)
-  return run === undefined ? [] : [{ run, tasksWaitingApproval: waitingApproval(tx, run) }]
+export function runRowsAtHand(tx: ViewTransaction<RunserviceSchema>, runIds: readonly string[]): readonly RunRow[] {
+  const rows = tx.listAtHand('run', runIds)
+  return rows.map(({ body: run }) => ({ run, tasksWaitingApproval: waitingApproval(tx, run) }))
 }
 
 function waitingApproval(tx: ReadTransaction<RunserviceSchema>, run: Run): readonly string[] {

@@ -3,6 +3,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Coordination } from '../coordination/coordination.ts'
 import type { Database, Position, ReadTransaction } from '../datamanager/database.ts'
+import { ReadsAtPosition } from '../datamanager/reads-at-position.ts'
 import type { Clock } from '../lib/clock.ts'
 import { invariant, isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
@@ -105,7 +106,10 @@ export type RunserviceComponents = {
   readonly coordination?: Coordination
 }
 
-const graphsKept = 64
+/** Of all graphs that are kept: some KiB each. */
+const graphTasksKept = 4000
+/** Pages of runs: some 25 rows each. */
+const sharedPagesMax = 100
 const listLimitMax = 100
 const listLimitDefault = 25
 /** What an upload that is on its way has not named yet is younger. */
@@ -126,6 +130,7 @@ class LocalRunservice implements RunserviceHost {
   readonly #components: RunserviceComponents
   readonly #logs: LogStore
   readonly #graphs = graphCache()
+  readonly #pages: ReadsAtPosition<RunserviceSchema>
   readonly #executorRows = new ExecutorRows()
   readonly #executors: Executors
   readonly #sharedLogs: SharedLogs | undefined
@@ -133,6 +138,7 @@ class LocalRunservice implements RunserviceHost {
   constructor(settings: RunserviceSettings, components: RunserviceComponents) {
     this.#settings = settings
     this.#components = components
+    this.#pages = new ReadsAtPosition(components.database, { answersMax: sharedPagesMax })
     this.#logs = createLogStore(components.ost)
     const { instanceId = newUuid(), instanceUrl: url } = settings
     const settle: Settle = (change) => this.#settle(change)
@@ -249,7 +255,8 @@ class LocalRunservice implements RunserviceHost {
   }
 
   async findRuns(query: FindRunsQuery = {}): Promise<RunPage> {
-    return findRuns(this.#components.database, query)
+    const { database } = this.#components
+    return this.#pages.ask(`runs ${JSON.stringify(query)}`, () => findRuns(database, query))
   }
 
   listRuns(options: ListRunsOptions = {}): readonly Run[] {
@@ -270,7 +277,9 @@ class LocalRunservice implements RunserviceHost {
   }
 
   async runRows(runIds: readonly string[]): Promise<readonly RunRow[]> {
-    return runRowsAtHand(this.#components.database, runIds.slice(0, listLimitMax))
+    const ids = runIds.slice(0, listLimitMax)
+    // What left since, when runs became cold, is still true.
+    return this.#pages.ask(`rows ${ids.join(' ')}`, (tx) => runRowsAtHand(tx, ids))
   }
 
   async relatedRuns(runId: string): Promise<RelatedRuns | undefined> {
@@ -573,15 +582,20 @@ async function* bytesOf(chunks: AsyncIterable<LogChunk>): AsyncIterable<Uint8Arr
   for await (const { bytes } of chunks) yield bytes
 }
 
-/** The most recently used graphs. */
+/** The newest graphs. */
 function graphCache(): GraphCache {
   const kept = new Map<string, NonNullable<ReturnType<GraphCache['get']>>>()
+  let tasksKept = 0
   return {
     get: (id) => kept.get(id),
     set: (id, value) => {
+      tasksKept += value.tasks.length - (kept.get(id)?.tasks.length ?? 0)
       kept.set(id, value)
-      const oldest = kept.keys().next().value
-      if (kept.size > graphsKept && oldest !== undefined) kept.delete(oldest)
+      for (const [oldest, { tasks }] of kept) {
+        if (tasksKept <= graphTasksKept || kept.size === 1) break
+        kept.delete(oldest)
+        tasksKept -= tasks.length
+      }
     },
   }
 }

@@ -5,7 +5,7 @@ import { invariant } from '../../lib/errors.ts'
 import type { ColdFamily, Entries } from '../cold/entries.ts'
 import { familyIdOf } from '../cold/family-file.ts'
 import { ColdRows, type ThawedFamilies, type ThawedFamily } from '../cold/thawed.ts'
-import type { FamilyQuery, FamilyRow, ListRowsOptions, ReadTransaction, Row, Schema } from '../database.ts'
+import type { FamilyQuery, FamilyRow, ListRowsOptions, Row, Schema, ViewTransaction } from '../database.ts'
 import type { Catalog, DeclaredIndex, DeclaredType } from './catalog.ts'
 import { afterPrefix, encodeIndexKey } from './index-key.ts'
 
@@ -50,7 +50,16 @@ export class Rows {
         ? this.#listById(declared, options, limit)
         : this.#listByIndex(declared, options, options.index, limit)
     ) as StoredRow[]
-    return found.map((row) => ({ id: row.id, body: JSON.parse(row.body) as unknown, changedAt: row.changed_at }))
+    return found.map(rowOf)
+  }
+
+  listAtHand(type: string, ids: readonly string[]): readonly Row<unknown>[] {
+    const { number } = this.type(type)
+    const statement = this.#statements.of('SELECT id, body, changed_at FROM stored_row WHERE type = ? AND id = ?')
+    return ids.flatMap((id) => {
+      const row = statement.get(number, id) as StoredRow | undefined
+      return row === undefined ? [] : [rowOf(row)]
+    })
   }
 
   count(type: string, options: Pick<ListRowsOptions, 'index' | 'prefix'>): number {
@@ -169,6 +178,10 @@ export class Rows {
   }
 }
 
+function rowOf({ id, body, changed_at }: StoredRow): Row<unknown> {
+  return { id, body: JSON.parse(body) as unknown, changedAt: changed_at }
+}
+
 /**
  * Prepared statements by their text; texts are few, values are bound. A bound limit is written `LIMIT +?`: SQLite compiles a
  * statement anew whenever the value of a plain `LIMIT ?` is bound (sqlite3ExprIsInteger), which takes as long as many rows.
@@ -200,7 +213,7 @@ export class Statements {
 }
 
 /** What `view` hands out: usable until `close`, so that a closure cannot keep it. */
-export class RowsReader<S extends Schema> implements ReadTransaction<S> {
+export class RowsReader<S extends Schema> implements ViewTransaction<S> {
   /** What was missing, even if the closure has swallowed it. */
   cold: ColdRows | undefined
   readonly #rows: Rows
@@ -219,6 +232,11 @@ export class RowsReader<S extends Schema> implements ReadTransaction<S> {
   list<T extends keyof S & string>(type: T, options: ListRowsOptions = {}): readonly Row<S[T]>[] {
     this.checkOpen()
     return this.noticing(() => this.#rows.list(type, options)) as readonly Row<S[T]>[] // as in get
+  }
+
+  listAtHand<T extends keyof S & string>(type: T, ids: readonly string[]): readonly Row<S[T]>[] {
+    this.checkOpen()
+    return this.#rows.listAtHand(type, ids) as readonly Row<S[T]>[] // as in get
   }
 
   count<T extends keyof S & string>(type: T, options: Pick<ListRowsOptions, 'index' | 'prefix'> = {}): number {

@@ -8,7 +8,7 @@ import type { HandlerContext, HandlersOf } from '../handler.ts'
 import type { ProjectSources } from '../project-sources.ts'
 import { runOwnerOf } from '../run-owner.ts'
 import { runConfigView } from '../views/run-config.ts'
-import { runListView } from '../views/runs.ts'
+import { RunListViews } from '../views/runs.ts'
 
 type Ids = 'getRelatedRuns' | 'getRunConfig' | 'getRunDefinition'
 
@@ -19,8 +19,9 @@ export type RunHistoryComponents = {
 }
 
 export function runHistoryHandlers({ configstore, runservice, sources }: RunHistoryComponents): HandlersOf<Ids> {
+  const views = new RunListViews()
   const shown = async (entries: readonly RunEntry[]) =>
-    runListView(entries, await runservice.runRows(entries.map(({ id }) => id)))
+    views.of(entries, await runservice.runRows(entries.map(({ id }) => id)))
   return {
     getRelatedRuns: async (_, context) => {
       const related = await runservice.relatedRuns(runOf(context).run.id)

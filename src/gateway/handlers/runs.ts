@@ -23,7 +23,7 @@ import type { RunChangesFeed, RunFilter } from '../streams/run-changes.ts'
 import type { SharedLogs } from '../streams/shared-logs.ts'
 import {
   logLinesView,
-  runListView,
+  RunListViews,
   runRowView,
   runSummaryView,
   runView,
@@ -76,6 +76,7 @@ const summaryErrorsMax = 100
 
 export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> {
   const { configstore, runservice, metrics, clock } = components
+  const views = new RunListViews()
 
   const wrote = async (context: HandlerContext) => context.wrote('runservice', await runservice.position())
   const reload = async (runId: string): Promise<RunView> => {
@@ -86,7 +87,7 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
   const list = async (owner: RunOwner, query: QueryOf<ApiRoutes['listProjectRuns']>) => {
     const { runs, next } = await runservice.findRuns(findRunsQuery(owner, query))
     const rows = await runservice.runRows(runs.map(({ id }) => id))
-    return { items: runListView(runs, rows), ...(next === undefined ? {} : { nextCursor: next }) }
+    return { items: views.of(runs, rows), ...(next === undefined ? {} : { nextCursor: next }) }
   }
   const byNumber = async (owner: RunOwner, counter: number, context: HandlerContext) => {
     const { runs } = await runservice.findRuns({ group: groupOf(owner), isSubtree: true, counter, limit: 1 })

@@ -48,13 +48,24 @@ export function runRowView(
   }
 }
 
-/** Entries in their order, with what the rows tell that are at hand. */
-export function runListView(entries: readonly RunEntry[], rows: readonly RunRow[]) {
-  const byId = new Map(rows.map((row) => [row.run.id, row]))
-  return entries.map((entry) => {
-    const row = byId.get(entry.id)
-    return row === undefined ? runEntryView(entry) : runRowView(row.run, row)
-  })
+type RunListItem = ReturnType<typeof runEntryView> | ReturnType<typeof runRowView>
+
+/** Shows lists, what is the same object as before only once: the runservice gives the same until something has changed. */
+export class RunListViews {
+  readonly #items = new WeakMap<RunEntry | RunRow, RunListItem>()
+
+  /** Entries in their order, with what the rows tell that are at hand. */
+  of(entries: readonly RunEntry[], rows: readonly RunRow[]): RunListItem[] {
+    const byId = new Map(rows.map((row) => [row.run.id, row]))
+    return entries.map((entry) => {
+      const row = byId.get(entry.id)
+      const known = this.#items.get(row ?? entry)
+      if (known !== undefined) return known
+      const item = row === undefined ? runEntryView(entry) : runRowView(row.run, row)
+      this.#items.set(row ?? entry, item)
+      return item
+    })
+  }
 }
 
 export function runSummaryView({ run, waiting, tasks }: RunView) {
