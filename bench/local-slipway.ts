@@ -26,7 +26,7 @@ export interface LocalSlipway extends AsyncDisposable {
   idle(): Promise<void>
 }
 
-const noSource: CloneSource = {
+export const noSource: CloneSource = {
   url: '',
   ref: '',
   commitSha: '',

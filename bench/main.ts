@@ -27,6 +27,7 @@ const names = [
   'workspace',
   'logs',
   'executors',
+  'api',
 ]
 
 const resultsFile = join(import.meta.dirname, 'results.json')
