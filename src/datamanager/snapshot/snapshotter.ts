@@ -150,6 +150,7 @@ export class Snapshotter {
       const position = previousPosition
       read.push(...(await this.#readRanges(source, rows, written, { touched, fileBytesMax, position, signal })))
       const cut = await source.openCut()
+      refuseTooMany(touched)
       const keys = [...touched]
       model.touched = undefined
       await source.readOverlay(keys)
@@ -232,8 +233,7 @@ export class Snapshotter {
     const files: DataFile[] = []
     for (const range of planRanges(previous, await source.types(), fileBytesMax)) {
       signal.throwIfAborted()
-      if (touched.size > limits.changedDuringSnapshot.value)
-        throw new SlipwayError('snapshot_impossible', `more than ${touched.size} rows changed during a snapshot`)
+      refuseTooMany(touched)
       const sum = range.files.reduce((total, file) => total + decodeSum(file.sum), 0n)
       const at = { position, count: countOf(range.files), sum }
       const isWhole = range.files.length > 0 && range.files.length < mergedFiles
@@ -330,4 +330,11 @@ export class Snapshotter {
 
 function bytesOf(files: readonly DataFile[]): number {
   return files.reduce((total, { bytes, indexBytes }) => total + bytes + indexBytes, 0)
+}
+
+/** They are read again while nobody else reads, and held in memory. Errors: `snapshot_impossible`. */
+function refuseTooMany(touched: ReadonlySet<string>): void {
+  const most = limits.changedDuringSnapshot.value
+  if (touched.size > most)
+    throw new SlipwayError('snapshot_impossible', `${touched.size} rows changed during a snapshot, more than ${most}`)
 }

@@ -50,6 +50,35 @@ export type SnapshotSettings = {
   readonly shippedKeptMs: number
 }
 
+export const defaultSnapshots: SnapshotSettings = {
+  records: limits.snapshotRecords.value,
+  logBytes: limits.snapshotLogBytes.value,
+  ms: limits.snapshotMs.value,
+  pauseMs: limits.snapshotPauseMs.value,
+  fileBytes: limits.snapshotFileBytes.value,
+  graceMs: limits.storageGraceMs.value,
+  shippedKeptMs: limits.shippedRecordsKeptMs.value,
+}
+
+/** What there is since the last snapshot. */
+export type SinceSnapshot = {
+  readonly records: number
+  readonly logBytes: number
+  readonly ageMs: number
+  /** There was none before. */
+  readonly isFirst: boolean
+  /** What is shipped lacks something that only a snapshot has. */
+  readonly isNeeded: boolean
+}
+
+export function isSnapshotDue(
+  { records, logBytes, ageMs, isFirst, isNeeded }: SinceSnapshot,
+  settings: Pick<SnapshotSettings, 'records' | 'logBytes' | 'ms' | 'pauseMs'>,
+): boolean {
+  const isDue = records >= settings.records || logBytes >= settings.logBytes || ageMs >= settings.ms || isNeeded
+  return isDue && records > 0 && (ageMs >= settings.pauseMs || isFirst)
+}
+
 export type UpkeepComponents = {
   readonly storage: DatabaseStorage
   readonly model: ReadModel
@@ -88,16 +117,7 @@ export class Upkeep {
     const { storage, model, path, log, clock, newId, isShared, shipsLog, closing, onFailure } = components
     const { place, logger = silentLogger, openSource = (options) => new WorkerRowSource(options) } = storage
     this.#components = components
-    this.#settings = {
-      records: limits.snapshotRecords.value,
-      logBytes: limits.snapshotLogBytes.value,
-      ms: limits.snapshotMs.value,
-      pauseMs: limits.snapshotPauseMs.value,
-      fileBytes: limits.snapshotFileBytes.value,
-      graceMs: limits.storageGraceMs.value,
-      shippedKeptMs: limits.shippedRecordsKeptMs.value,
-      ...storage.snapshots,
-    }
+    this.#settings = { ...defaultSnapshots, ...storage.snapshots }
     this.#familyFileBytes = this.#settings.familyFileBytes ?? limits.familyFileBytes.value
     this.#signal = AbortSignal.any([this.#stop.signal, closing])
     const snapshotPosition = async () => (await this.#snapshotter.newest(this.#signal))?.position ?? 0
@@ -255,7 +275,7 @@ export class Upkeep {
   async #makeSnapshots(): Promise<void> {
     const { storage, model, clock } = this.#components
     const { logger = silentLogger } = storage
-    const { records, logBytes, ms, pauseMs } = this.#settings
+    const { pauseMs } = this.#settings
     let last: { readonly position: Position; readonly at: number; readonly shippedBytes: number } | undefined
     while (!this.#signal.aborted) {
       try {
@@ -264,11 +284,14 @@ export class Upkeep {
           last = { position: newest?.position ?? 0, at: newest?.createdAt ?? clock.now(), shippedBytes: 0 }
         }
         // By the clock of whoever made it, which may be ahead of this one: then it counts as old.
-        const age = Math.abs(clock.now() - last.at)
-        const changed = model.position - last.position
-        const bytes = (this.#shipper?.shippedBytes ?? 0) - last.shippedBytes
-        const isDue = changed >= records || bytes >= logBytes || age >= ms || this.#shipper?.needsSnapshot === true
-        if (isDue && changed > 0 && (age >= pauseMs || last.position === 0)) {
+        const since: SinceSnapshot = {
+          records: model.position - last.position,
+          logBytes: (this.#shipper?.shippedBytes ?? 0) - last.shippedBytes,
+          ageMs: Math.abs(clock.now() - last.at),
+          isFirst: last.position === 0,
+          isNeeded: this.#shipper?.needsSnapshot === true,
+        }
+        if (isSnapshotDue(since, this.#settings)) {
           const shippedBytes = this.#shipper?.shippedBytes ?? 0
           const { manifest, writtenBytes } = await this.snapshot()
           logger.info('snapshot made', { position: manifest.position, rows: manifest.count, writtenBytes })
