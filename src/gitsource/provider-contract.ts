@@ -2,10 +2,12 @@
 // describe fail a test when its server is disposed.
 
 import { createHash } from 'node:crypto'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ProviderServer, ServerUser } from '../../test/providers/provider-server.ts'
 import type { ServerRepository } from '../../test/providers/server-repository.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { isSlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import { newSshKey } from '../lib/ssh-key.ts'
 import { isSameKey } from './deploy-keys.ts'
@@ -619,12 +621,18 @@ export function providerContract({
     ] as const)('a provider that goes on with %s is not available', async (_, fault) => {
       await using world = await open()
       const [, repository] = await world.repository()
-      world.server.addFault({ ...fault, times: 100 })
-      const asking = world.provider.getRepository({ id: repository.id }, signal)
-      await expect(asking).rejects.toMatchObject({ code: 'provider_unavailable' })
-      await expect(world.provider.openSource(repository).listRefs(signal)).rejects.toMatchObject({
-        code: 'provider_unavailable',
-      })
+      world.server.addFault({ ...fault, times: 1000 })
+      const source = world.provider.openSource(repository)
+      for (const asking of [
+        () => world.provider.getRepository({ id: repository.id }, signal),
+        () => world.provider.removeHook(repository, { url: hookUrl }, signal),
+        () => source.listRefs(signal),
+        () => source.findRef('refs/heads/main', signal),
+        () => source.findDefaultBranch(signal),
+        () => source.getCommit(missingSha, undefined, signal),
+        () => source.readFiles({ sha: missingSha, ref: undefined }, '.slipway', ['config.yml'], signal),
+      ])
+        await expect(asking()).rejects.toMatchObject({ code: 'provider_unavailable' })
     })
 
     test('a rate limit that lasts says when it ends', async () => {
@@ -658,6 +666,41 @@ export function providerContract({
         expect(error).toMatchObject({ message: expect.not.stringMatching(/token_|[\x00-\x1f]/) })
         expect((error as Error).message).toMatch(/you said \*\*\*/)
       }
+    })
+
+    test('whatever a provider answers becomes a value or an error for people', async () => {
+      await using world = await open()
+      const [made, repository] = await world.repository()
+      const sha = made.git('rev-parse', 'main')
+      const { provider } = world
+      const source = provider.openSource(repository)
+      const operations: readonly (() => Promise<unknown>)[] = [
+        () => provider.currentUser(signal),
+        () => provider.listRepositories({ search: 'a' }, signal),
+        () => provider.getRepository({ id: repository.id }, signal),
+        () => provider.ensureDeployKey(repository, { title: 't', publicKey: 'ssh-ed25519 AAAA' }, signal),
+        () => provider.removeHook(repository, { url: hookUrl }, signal),
+        () => provider.ensureHook(repository, { url: hookUrl, secret: 's' }, signal),
+        () => source.listRefs(signal),
+        () => source.findRef('refs/heads/main', signal),
+        () => source.findRef('refs/tags/v1', signal),
+        () => source.getCommit(sha, undefined, signal),
+        () => source.readFiles({ sha, ref: undefined }, '.slipway', ['config.yml'], signal),
+      ]
+      const answers = fc.oneof(fc.jsonValue(), oddMembers, fc.array(oddMembers, { maxLength: 3 }))
+      const statuses = fc.constantFrom(200, 200, 200, 201, 204, 404, 409, 422)
+      await fc.assert(
+        fc.asyncProperty(fc.nat({ max: operations.length - 1 }), answers, statuses, async (chosen, body, status) => {
+          world.server.clearFaults()
+          world.server.addFault({ kind: 'status', status, body, times: 20 })
+          const error = await operations[chosen]!().then(
+            () => undefined,
+            (thrown: unknown) => thrown,
+          )
+          if (error !== undefined && !isSlipwayError(error)) throw error
+        }),
+        { numRuns: 150 },
+      )
     })
 
     test('a commit status is said again after trouble', async () => {
@@ -761,6 +804,24 @@ export function providerContract({
     })
   })
 }
+
+/** Members that some provider's answers have, with anything in them. */
+const oddMembers = fc.dictionary(
+  fc.constantFrom(
+    ...['id', 'iid', 'sha', 'ref', 'name', 'path', 'type', 'mode', 'size', 'url', 'config', 'key', 'title', 'message'],
+    ...['object', 'commit', 'tree', 'content', 'encoding', 'full_name', 'path_with_namespace', 'html_url', 'web_url'],
+    ...['default_branch', 'permissions', 'owner', 'login', 'username', 'read_only', 'can_push', 'author', 'blob_id'],
+  ),
+  fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom('commit', 'tag', 'blob', 'file', 'main', 'config.yml', '../..', missingSha, -1, 1.5, 'base64'),
+    fc.dictionary(
+      fc.constantFrom('sha', 'id', 'type', 'name', 'url', 'admin'),
+      fc.oneof(fc.jsonValue(), fc.constantFrom('tag', missingSha)),
+    ),
+  ),
+  { maxKeys: 12 },
+)
 
 async function allOperations(provider: Provider, repository: RemoteRepository, made: ServerRepository): Promise<void> {
   const sha = made.git('rev-parse', 'main')
