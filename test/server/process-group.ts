@@ -17,6 +17,8 @@ export type ProcessGroupOptions = {
   readonly configstores: number
   readonly runservices: number
   readonly executors: number
+  /** Default none. */
+  readonly notifications?: number
 }
 
 type Member = {
@@ -39,7 +41,12 @@ export class ProcessGroup implements AsyncDisposable {
       writeFileSync(group.#path(name), text, { mode: 0o600 })
       return group.#path(name)
     }
-    const counts = { configstore: options.configstores, runservice: options.runservices, gateway: options.gateways }
+    const counts = {
+      configstore: options.configstores,
+      runservice: options.runservices,
+      notification: options.notifications ?? 0,
+      gateway: options.gateways,
+    }
     const services = Object.entries(counts).flatMap(([component, count]) =>
       Array.from({ length: count }, (_, index) => ({ component, name: `${component}-${index + 1}` })),
     )
@@ -58,7 +65,8 @@ export class ProcessGroup implements AsyncDisposable {
         keys: { installationFile, servicesFile },
         services: {
           ...(component === 'configstore' ? {} : { configstore: urlsOf('configstore') }),
-          ...(component === 'gateway' ? { runservice: urlsOf('runservice') } : {}),
+          ...(['gateway', 'notification'].includes(component) ? { runservice: urlsOf('runservice') } : {}),
+          ...(component === 'gateway' && counts.notification > 0 ? { notification: urlsOf('notification') } : {}),
         },
         log: { format: 'json' },
       }
@@ -85,6 +93,11 @@ export class ProcessGroup implements AsyncDisposable {
       await group.start(name)
     }
     return group
+  }
+
+  /** Of a service. */
+  urlOf(name: string): string {
+    return this.#urls.get(name)!
   }
 
   get names(): readonly string[] {

@@ -8,7 +8,7 @@ import { ProviderServer, type ServerApplication, type ServerUser } from '../prov
 import type { ServerRepository } from '../providers/server-repository.ts'
 import { password } from './test-server.ts'
 
-export const waitMs = 60_000
+export const waitMs = 120_000
 
 export const definitionFile = '.slipway/config.json'
 export const theDefinition = definition({

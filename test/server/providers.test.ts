@@ -1,11 +1,15 @@
 // From an account at a provider to runs of its repositories: real processes, the provider's own requests, and every process killed on
 // the way.
 
+import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
 import { forgejoFlavour, giteaFlavour } from '../providers/gitea-server.ts'
 import { githubFlavour } from '../providers/github-server.ts'
 import { gitlabFlavour } from '../providers/gitlab-server.ts'
+import { startEtcd } from '../support/etcd.ts'
+import { openBrowser } from '../web/browser.ts'
+import { ProcessGroup } from './process-group.ts'
 import {
   addRemoteSource,
   definitionFile,
@@ -59,7 +63,7 @@ test.each([
 ] as const)(
   '%s: link, create, push, run, status; the server is killed after each of them',
   {
-    timeout: 240_000,
+    timeout: 500_000,
   },
   async (_, flavour) => {
     await using scene = await openProviderScene(flavour)
@@ -110,8 +114,37 @@ test.each([
   },
 )
 
+test('every process of an installation of several is killed on the way from a push to its status', {
+  timeout: 500_000,
+}, async () => {
+  await using scene = await openProviderScene(gitlabFlavour)
+  const { repository } = scene
+  await using etcd = await startEtcd()
+  const counts = { gateways: 1, configstores: 1, runservices: 1, notifications: 1, executors: 1 }
+  await using group = await ProcessGroup.start(counts, etcd)
+  const client = group.client(0)
+  const url = group.urlOf('gateway-1')
+  const killed = async (name: string) => {
+    await group.kill(name)
+    await group.start(name)
+  }
+  await addRemoteSource(client, url, scene)
+  await linkAccount(url, scene)
+  await createProject(client, scene)
+  const sha = await repository.commit({ files: { 'other.txt': 'x' }, message: 'second' })
+  expect(scene.provider.deliveries.at(-1)!.status).toBe(202)
+  await killed('gateway-1')
+  await killed('configstore-1')
+  await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toMatch(/^(running|success)$/)
+  await killed('runservice-1')
+  await killed('executor-1')
+  await killed('notification-1')
+  await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toBe('success')
+  await expect.poll(() => stateOf(repository.statusesOf(sha).at(-1)), { timeout: waitMs }).toBe('success')
+})
+
 test('a pull request of a fork waits for approval, gets nothing of the project, and says when it changes the definition', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await using scene = await openProviderScene(gitlabFlavour)
   const { provider, repository } = scene
@@ -135,4 +168,56 @@ test('a pull request of a fork waits for approval, gets nothing of the project, 
   expect(marks).toEqual([undefined, 'true'])
   const { tasks } = await client.call('getRun', { params: { runId: other!.id } })
   expect(tasks).toMatchObject([{ isWaitingApproval: true, status: 'notstarted' }])
+})
+
+test('in a real browser: somebody comes from the provider, registers, and logs in there from then on', {
+  timeout: 300_000,
+}, async () => {
+  await using scene = await openProviderScene(giteaFlavour)
+  const { provider, user } = scene
+  await using server = await TestServer.start()
+  const client = await server.setUp()
+  await addRemoteSource(client, server.url, scene)
+  await using browser = await openBrowser()
+  const ask = (page: Page, method: string, path: string, body?: object) =>
+    page.evaluate(
+      async ([verb, address, json]) => {
+        const headers = { 'content-type': 'application/json' }
+        const answer = await fetch(address, { method: verb, ...(json === undefined ? {} : { body: json, headers }) })
+        return (await answer.json()) as Record<string, unknown>
+      },
+      [method, `/api/v1${path}`, body === undefined ? undefined : JSON.stringify(body)] as const,
+    )
+  const toProvider = async (page: Page) => {
+    await page.goto(`${server.url}/login`)
+    const { authorizeUrl } = await ask(page, 'POST', '/login/oauth2', { remoteSourceRef: 'hub', returnTo: '/runs?a=b' })
+    await page.goto(String(authorizeUrl))
+    await page.getByLabel('Login').fill(user.login)
+    await page.getByLabel('Password').fill(user.password)
+  }
+  const agree = async (page: Page, to: string) => {
+    await page.getByRole('button', { name: 'Authorize' }).click()
+    await page.waitForURL(`${server.url}${to}`)
+  }
+
+  const first = await (await browser.newContext()).newPage()
+  await toProvider(first)
+  await agree(first, '/register')
+  const registration = { remoteSource: { name: 'hub' }, remoteUserName: user.login, suggestedName: 'ann-there' }
+  expect(await ask(first, 'GET', '/register')).toMatchObject(registration)
+  expect(await ask(first, 'POST', '/register', { name: 'ann' })).toMatchObject({ code: 'user_exists' })
+  expect(await ask(first, 'POST', '/register', { name: 'ann-there' })).toMatchObject({ user: { name: 'ann-there' } })
+  expect(await ask(first, 'GET', '/session')).toMatchObject({ kind: 'session', user: { name: 'ann-there' } })
+
+  const second = await (await browser.newContext()).newPage()
+  await toProvider(second)
+  await second.getByRole('button', { name: 'Cancel' }).click()
+  await second.waitForURL(`${server.url}/login?error=oauth2_refused&remoteSource=hub`)
+  await toProvider(second)
+  await agree(second, '/runs?a=b')
+  expect(await ask(second, 'GET', '/session')).toMatchObject({ kind: 'session', user: { name: 'ann-there' } })
+  // Nothing of it can be read by the pages, nor was told to the provider's.
+  const [cookies, readable] = [await second.context().cookies(), await second.evaluate('document.cookie')]
+  expect([cookies.filter(({ httpOnly }) => !httpOnly), readable]).toEqual([[], ''])
+  expect(provider.violations).toEqual([])
 })
