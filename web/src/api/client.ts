@@ -1,6 +1,7 @@
 // The client of this page's own server. One page has one session, so there is one client; its CSRF token comes with the session.
 
-import { type ApiClient, ApiError, createClient } from '../../../src/contract/client.ts'
+import { type ApiClient, ApiError, addressOf, createClient } from '../../../src/contract/client.ts'
+import { routes } from '../../../src/contract/routes.ts'
 import type { Identity } from './types.ts'
 
 let csrfToken: string | undefined
@@ -30,3 +31,17 @@ export const call: ApiClient['call'] = async (id, ...input) => {
 }
 
 export const events: ApiClient['events'] = client.events
+
+/** Sends a file as it is: browsers send those without reading them into memory, which they do not do with streams everywhere. */
+export async function uploadImport(file: File, passphrase: string): Promise<void> {
+  const response = await fetch(addressOf(routes.importData, {}), {
+    method: 'POST',
+    body: file,
+    headers: {
+      'content-type': 'application/octet-stream',
+      ...(csrfToken === undefined ? {} : { 'x-csrf-token': csrfToken }),
+      ...(passphrase === '' ? {} : { 'slipway-passphrase': passphrase }),
+    },
+  })
+  if (!response.ok) throw new ApiError(response.status, await response.json().catch(() => ({})))
+}

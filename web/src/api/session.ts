@@ -30,6 +30,19 @@ export function useSessionActions() {
       rememberCsrfToken(csrfToken)
       await queryClient.invalidateQueries()
     },
+    /** With name and password of a remote source. False when it offers to register. */
+    loginRemote: async (remoteSourceRef: string, username: string, password: string): Promise<boolean> => {
+      const answer = await call('loginAtRemoteSource', { body: { remoteSourceRef, username, password } })
+      if (!('csrfToken' in answer)) return false
+      rememberCsrfToken(answer.csrfToken)
+      await queryClient.invalidateQueries()
+      return true
+    },
+    register: async (name: string): Promise<void> => {
+      const { csrfToken } = await call('register', { body: { name } })
+      rememberCsrfToken(csrfToken)
+      await queryClient.invalidateQueries()
+    },
     setUp: async (token: string, username: string, password: string): Promise<void> => {
       const { csrfToken } = await call('setUp', { body: { token, username, password } })
       rememberCsrfToken(csrfToken)

@@ -30,12 +30,29 @@ const oneOf = <T extends string>(values: readonly T[], value: unknown): T | unde
 
 const root = createRootRouteWithContext<Context>()({ component: Shell, notFoundComponent: NotFound })
 
+/** What came back from a provider, as a code. */
+type Trouble = { readonly error?: string | undefined; readonly remoteSource?: string | undefined }
+const troubleOf = (search: Record<string, unknown>): Trouble => ({
+  error: text(search.error),
+  remoteSource: text(search.remoteSource),
+})
+type LoginSearch = Trouble & { readonly to?: string | undefined; readonly returnTo?: string | undefined }
+
 /** Pages anybody may open; what they show is up to the server. */
 const login = createRoute({
   getParentRoute: () => root,
   path: '/login',
-  validateSearch: (search: Record<string, unknown>): { readonly to?: string | undefined } => ({ to: text(search.to) }),
+  validateSearch: (search: Record<string, unknown>): LoginSearch => ({
+    to: text(search.to),
+    returnTo: text(search.returnTo),
+    ...troubleOf(search),
+  }),
   component: lazyRouteComponent(() => import('../features/session/login-page.tsx'), 'LoginPage'),
+})
+const register = createRoute({
+  getParentRoute: () => root,
+  path: '/register',
+  component: lazyRouteComponent(() => import('../features/session/register-page.tsx'), 'RegisterPage'),
 })
 const setup = createRoute({
   getParentRoute: () => root,
@@ -148,6 +165,7 @@ const userTask = createRoute({
 const account = createRoute({
   getParentRoute: () => inside,
   path: '/account/$section',
+  validateSearch: troubleOf,
   component: lazyRouteComponent(() => import('../features/account/account-page.tsx'), 'AccountPage'),
 })
 const organizations = createRoute({
@@ -186,6 +204,7 @@ const runByReference = createRoute({
 
 const routeTree = root.addChildren([
   login,
+  register,
   setup,
   projectRun,
   projectTask,

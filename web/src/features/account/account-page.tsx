@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useParams } from '@tanstack/react-router'
-import { type FormEvent, type ReactNode, useState } from 'react'
+import { type FormEvent, useState } from 'react'
 import { call } from '../../api/client.ts'
 import { useUserName } from '../../api/session.ts'
 import { usePageTitle } from '../../app/page-head.ts'
@@ -9,7 +9,9 @@ import { Confirm } from '../../ui/dialogs.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
 import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
+import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
+import { LinkedAccounts } from './linked-accounts.tsx'
 
 const sections = [
   ['tokens', 'Tokens'],
@@ -36,7 +38,7 @@ export function AccountPage() {
       ) : section === 'sessions' ? (
         <Sessions />
       ) : section === 'accounts' ? (
-        <Accounts userName={name} />
+        <LinkedAccounts userName={name} />
       ) : (
         <Tokens userName={name} />
       )}
@@ -187,23 +189,6 @@ export function CopyButton({ text }: { readonly text: string }) {
   )
 }
 
-export function Table({ heads, children }: { readonly heads: readonly string[]; readonly children: ReactNode }) {
-  return (
-    <div className="table-scroll" tabIndex={0} role="group" aria-label="Table">
-      <table className="table">
-        <thead>
-          <tr>
-            {heads.map((head) => (
-              <th key={head}>{head === '' ? <span className="visually-hidden">Actions</span> : head}</th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
-    </div>
-  )
-}
-
 function Password({ userName }: { readonly userName: string }) {
   const save = useMutation({
     mutationFn: ({ form }: { readonly form: HTMLFormElement }) => {
@@ -289,56 +274,6 @@ function Sessions() {
             ))}
           </Table>
         )}
-      </Loaded>
-    </Panel>
-  )
-}
-
-function Accounts({ userName }: { readonly userName: string }) {
-  const queryClient = useQueryClient()
-  const accounts = useQuery({
-    queryKey: ['linked-accounts', userName],
-    queryFn: () => call('listLinkedAccounts', { params: { userRef: userName } }),
-  })
-  const sources = useQuery({ queryKey: ['remote-sources'], queryFn: () => call('listRemoteSources') })
-  const nameOf = (id: string) => sources.data?.items.find((source) => source.id === id)?.name ?? id
-  return (
-    <Panel title="Linked accounts" isPadded={false}>
-      <Loaded query={accounts} what="your linked accounts">
-        {({ items }) =>
-          items.length === 0 ? (
-            <Empty title="No linked accounts" />
-          ) : (
-            <Table heads={['Account', 'At', '']}>
-              {items.map((account) => (
-                <tr key={account.id}>
-                  <td>{account.remoteUserName}</td>
-                  <td>{nameOf(account.remoteSourceId)}</td>
-                  <td>
-                    <Confirm
-                      trigger={
-                        <Button size="small" kind="danger">
-                          Forget
-                        </Button>
-                      }
-                      title={`Forget the account ${account.remoteUserName}?`}
-                      action="Forget it"
-                      isDangerous
-                      onConfirm={async () => {
-                        await call('deleteLinkedAccount', {
-                          params: { userRef: userName, linkedAccountId: account.id },
-                        })
-                        await queryClient.invalidateQueries({ queryKey: ['linked-accounts', userName] })
-                      }}
-                    >
-                      <p>Projects that use it cannot reach their repository any more.</p>
-                    </Confirm>
-                  </td>
-                </tr>
-              ))}
-            </Table>
-          )
-        }
       </Loaded>
     </Panel>
   )

@@ -7,8 +7,9 @@ import { Confirm } from '../../ui/dialogs.tsx'
 import { TextField } from '../../ui/field.tsx'
 import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
+import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
-import { CopyButton, Table } from '../account/account-page.tsx'
+import { CopyButton } from '../account/account-page.tsx'
 
 /** No stream tells of executors: the page looks again. */
 const lookAgainMs = 5000

@@ -9,8 +9,9 @@ import { TextField } from '../../ui/field.tsx'
 import { Icon } from '../../ui/icon.tsx'
 import { Loaded, Stale } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
+import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
-import { Table } from '../account/account-page.tsx'
+import { ImportPanel } from './import-panel.tsx'
 
 /** No stream tells of instances: the page looks again. */
 const lookAgainMs = 5000
@@ -104,17 +105,29 @@ export function Maintenance() {
               ))}
             </Table>
           </Panel>
+          <Panel isPadded={false} title="Databases">
+            <Table heads={['Service', 'Position', 'Maintenance']}>
+              {state.databases.map(({ service, position, isActive }) => (
+                <tr key={service}>
+                  <td>{service}</td>
+                  <td>{position.toLocaleString('en')}</td>
+                  <td>{isActive ? 'entered' : 'no'}</td>
+                </tr>
+              ))}
+            </Table>
+          </Panel>
           <Panel title="Export">
             <div className="row">
               <p className="grow soft">
                 All rows of the databases as one file, at any time and without stopping anything. Server{' '}
-                {version.data?.version ?? ''}. An import is done with <code>slipway import</code>.
+                {version.data?.version ?? ''}.
               </p>
               <a className="button" href={addressOf(routes.exportData, {})} download="slipway-export">
                 <Icon name="download" /> Export
               </a>
             </div>
           </Panel>
+          <ImportPanel isInMaintenance={state.isActive} />
         </>
       )}
     </Loaded>

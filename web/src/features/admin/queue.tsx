@@ -2,8 +2,8 @@ import { useQuery } from '@tanstack/react-query'
 import { call } from '../../api/client.ts'
 import { Empty, Loaded } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
+import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
-import { Table } from '../account/account-page.tsx'
 import { RunLink } from '../runs/run-link.tsx'
 
 /** No stream tells of the queue: the page looks again. */

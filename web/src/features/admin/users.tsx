@@ -7,8 +7,8 @@ import { Confirm } from '../../ui/dialogs.tsx'
 import { CheckField, TextField } from '../../ui/field.tsx'
 import { Loaded, Problem } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
+import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
-import { Table } from '../account/account-page.tsx'
 
 export function Users() {
   const queryClient = useQueryClient()

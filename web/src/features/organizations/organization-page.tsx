@@ -10,7 +10,7 @@ import { Confirm } from '../../ui/dialogs.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
 import { Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
-import { Table } from '../account/account-page.tsx'
+import { Table } from '../../ui/table.tsx'
 
 const roles = [
   ['member', 'Member'],

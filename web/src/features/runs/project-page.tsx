@@ -15,6 +15,7 @@ import { Loaded } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { ProjectTabs } from '../projects/project-tabs.tsx'
 import { projectQuery } from '../projects/queries.ts'
+import { SourceTrouble } from '../projects/source-trouble.tsx'
 import { runsQuery } from './queries.ts'
 import { RunList } from './run-list.tsx'
 import { Sparkline } from './sparkline.tsx'
@@ -30,7 +31,8 @@ export function ProjectPage() {
       title={title}
       below={project.data === undefined ? null : <Facts project={project.data} />}
     >
-      <ProjectTabs project={address} />
+      <ProjectTabs project={address} shown={project.data} />
+      {project.data === undefined ? null : <SourceTrouble project={project.data} />}
       <Loaded query={project} what="this project">
         {(data) => <Runs project={data} />}
       </Loaded>
@@ -50,11 +52,6 @@ function Facts({ project }: { readonly project: Project }) {
       )}
       {project.source?.kind === 'git' ? <code className="clip">{project.source.url}</code> : null}
       {project.source?.kind === 'remotesource' ? <code className="clip">{project.source.repositoryPath}</code> : null}
-      {project.isSourceBroken === true ? (
-        <span className="state" data-state="setuperror">
-          the repository cannot be reached
-        </span>
-      ) : null}
     </div>
   )
 }

@@ -6,6 +6,7 @@ import { useIdentity } from '../../api/session.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { Brand } from '../../app/shell.tsx'
 import { LoginForm } from './login-form.tsx'
+import { RemoteLogins, RemoteProblem } from './remote-logins.tsx'
 
 /** Only addresses of this site: a link in a mail must not lead elsewhere after the login. */
 export function localAddress(to: string | undefined): string {
@@ -13,15 +14,18 @@ export function localAddress(to: string | undefined): string {
 }
 
 export function LoginPage() {
-  const { to } = useSearch({ from: '/login' })
+  const { to, returnTo, error, remoteSource } = useSearch({ from: '/login' })
   const identity = useIdentity()
   const router = useRouter()
   const setup = useQuery({ queryKey: ['setup'], queryFn: () => call('getSetup') })
   const isLoggedIn = identity !== undefined && identity.kind !== 'anonymous'
   usePageTitle('Log in')
   useEffect(() => {
-    if (isLoggedIn) router.history.replace(localAddress(to))
-  }, [isLoggedIn, router, to])
+    if (!isLoggedIn) return
+    // Pages of the server itself are no routes of this one.
+    if (returnTo !== undefined) window.location.assign(localAddress(returnTo))
+    else router.history.replace(localAddress(to))
+  }, [isLoggedIn, router, to, returnTo])
   return (
     <main id="main" className="sheet stack">
       <Brand />
@@ -36,7 +40,9 @@ export function LoginPage() {
       ) : (
         <>
           <h1>Log in</h1>
+          {error === undefined ? null : <RemoteProblem code={error} source={remoteSource} />}
           <LoginForm />
+          <RemoteLogins returnTo={localAddress(returnTo ?? to)} />
         </>
       )}
     </main>

@@ -7,6 +7,8 @@ export type Place = {
   readonly kind: 'project' | 'group' /** Path or id. */
   readonly ref: string
   readonly path: string
+  /** One may look, not change. */
+  readonly isReadOnly?: boolean
 }
 
 export type SecretInput = { readonly name: string; readonly data: Record<string, string> }

@@ -15,6 +15,9 @@ import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
 import { ProjectTabs } from '../projects/project-tabs.tsx'
 import { projectQuery } from '../projects/queries.ts'
+import { SourceTrouble } from '../projects/source-trouble.tsx'
+import { DeliveriesSection } from './deliveries-section.tsx'
+import { NotificationsSection } from './notifications-section.tsx'
 import { SecretsSection } from './secrets-section.tsx'
 import { VariablesSection } from './variables-section.tsx'
 
@@ -27,12 +30,15 @@ export function ProjectSettingsPage() {
       above={<PathCrumbs path={project.data?.path ?? pathOfAddress(address)} />}
       title={project.data?.name ?? pathOfAddress(address).split('/').at(-1)}
     >
-      <ProjectTabs project={address} />
+      <ProjectTabs project={address} shown={project.data} />
       <Loaded query={project} what="this project">
         {(data) => {
-          const place = { kind: 'project', ref: data.id, path: data.path } as const
+          const isReadOnly = data.may?.change !== true
+          const place = { kind: 'project', ref: data.id, path: data.path, isReadOnly } as const
           if (section === 'secrets') return <SecretsSection place={place} />
           if (section === 'variables') return <VariablesSection place={place} />
+          if (section === 'deliveries') return <DeliveriesSection project={data} />
+          if (section === 'notifications') return <NotificationsSection project={data} />
           return <General key={data.version} project={data} />
         }}
       </Loaded>
@@ -43,6 +49,7 @@ export function ProjectSettingsPage() {
 function General({ project }: { readonly project: Project }) {
   return (
     <>
+      <SourceTrouble project={project} />
       <Panel title="Settings">
         <GeneralForm project={project} />
       </Panel>

@@ -24,9 +24,11 @@ export function SecretsSection({ place }: { readonly place: Place }) {
       isPadded={false}
       title="Secrets"
       actions={
-        <Button icon="plus" size="small" onClick={() => setEdited('new')}>
-          New secret
-        </Button>
+        place.isReadOnly === true ? null : (
+          <Button icon="plus" size="small" onClick={() => setEdited('new')}>
+            New secret
+          </Button>
+        )
       }
     >
       <p className="panel-body soft">
@@ -64,7 +66,7 @@ export function SecretsSection({ place }: { readonly place: Place }) {
                           <Ago time={secret.updatedAt} />
                         </td>
                         <td>
-                          {isOwn ? (
+                          {isOwn && place.isReadOnly !== true ? (
                             <span className="row">
                               <Button
                                 size="small"

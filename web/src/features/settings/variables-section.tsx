@@ -25,9 +25,11 @@ export function VariablesSection({ place }: { readonly place: Place }) {
       isPadded={false}
       title="Variables"
       actions={
-        <Button icon="plus" size="small" onClick={() => setEdited('new')}>
-          New variable
-        </Button>
+        place.isReadOnly === true ? null : (
+          <Button icon="plus" size="small" onClick={() => setEdited('new')}>
+            New variable
+          </Button>
+        )
       }
     >
       <p className="panel-body soft">
@@ -71,7 +73,7 @@ export function VariablesSection({ place }: { readonly place: Place }) {
                         </td>
                         <td className="soft">{isOwn ? 'here' : variable.parentPath}</td>
                         <td>
-                          {isOwn ? (
+                          {isOwn && place.isReadOnly !== true ? (
                             <span className="row">
                               <Button
                                 size="small"

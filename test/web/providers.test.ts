@@ -1,0 +1,136 @@
+// Providers, deliveries and notifications, as people meet them.
+
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
+import { UiWorld } from './ui-world.ts'
+
+let browser: Browser & AsyncDisposable
+let world: UiWorld
+let projectId: string
+
+beforeAll(async () => {
+  browser = await openBrowser()
+  world = await UiWorld.open()
+  projectId = await world.createProject('web')
+}, 60_000)
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]()
+  await browser?.[Symbol.asyncDispose]()
+})
+
+async function withPage(act: (page: Page) => Promise<void>): Promise<void> {
+  const { page, context, complaints } = await openPage(browser, world.server.url)
+  try {
+    await logIn(page)
+    await act(page)
+    expect(complaints).toEqual([])
+  } finally {
+    await context.close()
+  }
+}
+
+test('a remote source is made, changed and removed, and is on the login page meanwhile', {
+  timeout: 90_000,
+}, async () => {
+  await withPage(async (page) => {
+    await page.goto('/admin/sources')
+    await page.getByText('None yet').waitFor()
+    await page.getByRole('button', { name: 'New remote source' }).click()
+    const dialog = page.getByRole('dialog', { name: 'New remote source' })
+    await dialog.getByLabel('Type').selectOption('gitlab')
+    expect(await dialog.getByLabel('Address of its API').inputValue()).toBe('https://gitlab.com')
+    await dialog.getByLabel('Name', { exact: true }).fill('hub')
+    await dialog.getByLabel('Client id').fill('the-id')
+    await dialog.getByLabel('Client secret').fill('the-secret')
+    await dialog.getByText('/oauth2/callback').waitFor()
+    await dialog.getByRole('button', { name: 'Make it' }).click()
+    await page.getByRole('row', { name: /hub GitLab/ }).waitFor()
+
+    const { page: visitor, context } = await openPage(browser, world.server.url)
+    await visitor.goto('/login?error=login_failed&remoteSource=hub')
+    await visitor.getByRole('button', { name: 'Log in with hub' }).waitFor()
+    await visitor.getByText('Logging in with hub did not work.').waitFor()
+    await visitor.goto('/register')
+    await visitor.getByText('took longer than ten minutes').waitFor()
+    await expectHeading(visitor, 'Log in')
+    await context.close()
+
+    await page.goto('/account/accounts?error=oauth2_refused&remoteSource=hub')
+    await page.getByRole('button', { name: 'Link hub' }).waitFor()
+    await page.getByText('It was refused there').waitFor()
+    await page.goto('/new-project')
+    await page.getByText('Link your account at hub').waitFor()
+    await page.getByLabel('Repository from').selectOption('its address')
+    await page.getByLabel('Repository', { exact: true }).waitFor()
+
+    await page.goto('/admin/sources')
+    await page.getByRole('button', { name: 'Change hub' }).click()
+    const change = page.getByRole('dialog', { name: 'Remote source' })
+    expect(await change.getByLabel('Client id').inputValue()).toBe('the-id')
+    await change.getByLabel('People log in with it').uncheck()
+    await change.getByRole('button', { name: 'Save' }).click()
+    await page.getByRole('row', { name: /hub GitLab their pages off off/ }).waitFor()
+    await page.getByRole('button', { name: 'Remove hub' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove it' }).click()
+    await page.getByText('None yet').waitFor()
+  })
+})
+
+test('what came about a repository is seen, and done again', { timeout: 90_000 }, async () => {
+  await withPage(async (page) => {
+    await page.goto('/projects/user.ann.web/settings/deliveries')
+    await page.getByText('Nothing came yet').waitFor()
+    await page.getByRole('button', { name: 'Make a secret' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Make it' }).click()
+    await page.getByText('Address of the webhook').waitFor()
+    await page.getByText(/\/webhooks\//).waitFor()
+    // Setting the hook up has the repository looked at.
+    await page.getByRole('link', { name: 'Secrets' }).click()
+    await page.getByRole('link', { name: 'Deliveries' }).click()
+    await page.getByRole('row', { name: /first look/ }).waitFor({ timeout: 20_000 })
+  })
+})
+
+test('receivers are made, tried and changed, and what was told is seen', { timeout: 90_000 }, async () => {
+  await withPage(async (page) => {
+    await page.goto('/projects/user.ann.web/settings/notifications')
+    await page.getByText('Nobody yet').waitFor()
+    await page.getByRole('button', { name: 'New receiver' }).click()
+    const dialog = page.getByRole('dialog', { name: 'New receiver' })
+    await dialog.getByLabel('Name').fill('chat-bot')
+    await dialog.getByLabel('Address').fill('https://bot.example/hook')
+    await dialog.getByLabel('queued').check()
+    await dialog.getByRole('button', { name: 'Save' }).click()
+    await page.getByText('shown here and never again').waitFor()
+    await page.getByRole('button', { name: 'Done' }).click()
+    await page.getByRole('row', { name: /chat-bot Webhook .*run\.queued/ }).waitFor()
+    await page.getByRole('button', { name: 'Change chat-bot' }).click()
+    const change = page.getByRole('dialog', { name: 'chat-bot' })
+    await change.getByLabel('It is on').uncheck()
+    await change.getByRole('button', { name: 'Save' }).click()
+    await page.getByRole('row', { name: /chat-bot off/ }).waitFor()
+    await page.getByRole('button', { name: 'Remove chat-bot' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove it' }).click()
+    await page.getByText('Nobody yet').waitFor()
+  })
+})
+
+test('somebody else sees a public project without what is not for him', { timeout: 60_000 }, async () => {
+  await world.client
+    .call('createUser', { body: { name: 'bob', password: 'correct horse battery' } })
+    .catch(() => undefined)
+  const { may } = await world.client.call('getProject', { params: { projectRef: projectId } })
+  expect(may).toEqual({ change: true, run: true })
+  const { page, context } = await openPage(browser, world.server.url)
+  await page.goto('/login')
+  await page.getByLabel('Name').fill('bob')
+  await page.getByLabel('Password').fill('correct horse battery')
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await expectHeading(page, 'Home')
+  await page.goto('/projects/user.ann.web')
+  await expectHeading(page, 'web')
+  await page.getByRole('link', { name: 'Runs', exact: true }).waitFor()
+  expect(await page.getByRole('link', { name: /^(Settings|Secrets|Deliveries)$/ }).count()).toBe(0)
+  await context.close()
+})

@@ -1,0 +1,401 @@
+// Who hears of the runs of a project, and what was told.
+
+import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { type FormEvent, useState } from 'react'
+import type { BodyOf, ResponseOf } from '../../../../src/contract/route.ts'
+import type { ApiRoutes } from '../../../../src/contract/routes.ts'
+import { call } from '../../api/client.ts'
+import type { Project } from '../../api/types.ts'
+import { Button } from '../../ui/button.tsx'
+import { Confirm, Dialog } from '../../ui/dialogs.tsx'
+import { CheckField, SelectField, TextArea, TextField } from '../../ui/field.tsx'
+import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
+import { Panel } from '../../ui/page.tsx'
+import { Table } from '../../ui/table.tsx'
+import { Ago } from '../../ui/time.tsx'
+import { RunLink } from '../runs/run-link.tsx'
+
+type Receiver = ResponseOf<ApiRoutes['listReceivers']>['items'][number]
+type Notification = ResponseOf<ApiRoutes['listNotifications']>['items'][number]
+type NewReceiver = BodyOf<ApiRoutes['createReceiver']>
+
+const kindWords = { webhook: 'Webhook', slack: 'Slack or compatible', email: 'E-mail' } as const
+const stateMarks: Readonly<Record<Notification['state'], string>> = {
+  waiting: 'queued',
+  sent: 'success',
+  failed: 'failed',
+  superseded: 'skipped',
+  dropped: 'stopped',
+}
+/** What is on its way is looked at again so often. */
+const waitingMs = 2000
+
+export function NotificationsSection({ project }: { readonly project: Project }) {
+  const params = { projectRef: project.id }
+  const queryClient = useQueryClient()
+  const receivers = useQuery({
+    queryKey: ['receivers', project.id],
+    queryFn: ({ signal }) => call('listReceivers', { params, signal }),
+    retry: false,
+  })
+  const [edited, setEdited] = useState<Receiver | 'new'>()
+  const [secret, setSecret] = useState<string>()
+  const refresh = () => queryClient.invalidateQueries({ queryKey: ['receivers', project.id] })
+  const told = () => queryClient.invalidateQueries({ queryKey: ['notifications', project.id] })
+  const test = useMutation({
+    mutationFn: (receiverId: string) => call('testReceiver', { params: { ...params, receiverId } }),
+    onSettled: told,
+  })
+  const may = project.may?.change === true
+  return (
+    <>
+      {edited === undefined ? null : (
+        <Dialog
+          isOpen
+          onOpenChange={() => setEdited(undefined)}
+          title={edited === 'new' ? 'New receiver' : edited.name}
+        >
+          <ReceiverForm
+            project={project}
+            receiver={edited === 'new' ? undefined : edited}
+            onDone={async (made) => {
+              setEdited(undefined)
+              setSecret(made)
+              await refresh()
+            }}
+          />
+        </Dialog>
+      )}
+      {secret === undefined ? null : (
+        <div className="note" role="status">
+          <span />
+          <div className="stack tight">
+            <strong>What the webhook is signed with, shown here and never again</strong>
+            <code>{secret}</code>
+          </div>
+          <Button size="small" onClick={() => setSecret(undefined)}>
+            Done
+          </Button>
+        </div>
+      )}
+      {test.error === null ? null : <Problem error={test.error} title="The test was not sent" />}
+      <Panel
+        title="Who hears of runs"
+        isPadded={false}
+        actions={
+          may ? (
+            <Button icon="plus" size="small" onClick={() => setEdited('new')}>
+              New receiver
+            </Button>
+          ) : null
+        }
+      >
+        <Loaded query={receivers} what="the receivers">
+          {({ items }) =>
+            items.length === 0 ? (
+              <Empty title="Nobody yet">
+                Commit statuses are reported to the provider without any. Webhooks, chat and e-mail are added here.
+              </Empty>
+            ) : (
+              <Table heads={['Name', 'By', 'Of', '']}>
+                {items.map((receiver) => (
+                  <tr key={receiver.id}>
+                    <td>
+                      {receiver.name} {receiver.isEnabled ? null : <span className="tag">off</span>}
+                    </td>
+                    <td className="soft">
+                      {kindWords[receiver.kind]}{' '}
+                      <code>{receiver.url ?? receiver.origin ?? receiver.recipients?.join(', ') ?? ''}</code>
+                    </td>
+                    <td className="soft">
+                      {(receiver.events ?? receiver.changes ?? []).join(', ')}
+                      {(receiver.branches ?? []).length === 0 ? '' : ` of ${receiver.branches!.join(', ')}`}
+                    </td>
+                    <td>
+                      {may ? (
+                        <span className="row">
+                          <Button
+                            size="small"
+                            isBusy={test.isPending && test.variables === receiver.id}
+                            onClick={() => test.mutate(receiver.id)}
+                            aria-label={`Test ${receiver.name}`}
+                          >
+                            Test
+                          </Button>
+                          <Button
+                            size="small"
+                            onClick={() => setEdited(receiver)}
+                            aria-label={`Change ${receiver.name}`}
+                          >
+                            Change
+                          </Button>
+                          <Confirm
+                            trigger={
+                              <Button size="small" kind="danger" aria-label={`Remove ${receiver.name}`}>
+                                Remove
+                              </Button>
+                            }
+                            title={`Remove ${receiver.name}?`}
+                            action="Remove it"
+                            isDangerous
+                            onConfirm={async () => {
+                              await call('deleteReceiver', {
+                                params: { ...params, receiverId: receiver.id },
+                                ifMatch: receiver.version,
+                              })
+                              await refresh()
+                            }}
+                          >
+                            <p>What waits for it is not sent.</p>
+                          </Confirm>
+                        </span>
+                      ) : null}
+                    </td>
+                  </tr>
+                ))}
+              </Table>
+            )
+          }
+        </Loaded>
+      </Panel>
+      <Told project={project} may={may} />
+    </>
+  )
+}
+
+function Told({ project, may }: { readonly project: Project; readonly may: boolean }) {
+  const params = { projectRef: project.id }
+  const queryClient = useQueryClient()
+  const told = useInfiniteQuery({
+    queryKey: ['notifications', project.id],
+    queryFn: ({ pageParam, signal }) =>
+      call('listNotifications', { params, query: pageParam === undefined ? {} : { cursor: pageParam }, signal }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ nextCursor }) => nextCursor,
+    retry: false,
+    refetchInterval: ({ state }) =>
+      state.data?.pages[0]?.items.some((one) => one.state === 'waiting') ? waitingMs : false,
+  })
+  const resend = useMutation({
+    mutationFn: (notificationId: string) => call('resendNotification', { params: { ...params, notificationId } }),
+    onSuccess: () => queryClient.invalidateQueries({ queryKey: ['notifications', project.id] }),
+  })
+  return (
+    <Panel title="What was told" isPadded={false}>
+      {resend.error === null ? null : <Problem error={resend.error} title="It cannot be sent again" />}
+      <Loaded query={told} what="what was told">
+        {({ pages }) => {
+          const items = pages.flatMap((page) => page.items)
+          return items.length === 0 ? (
+            <Empty title="Nothing was told yet" />
+          ) : (
+            <>
+              <Table heads={['What', 'Run', 'Became', 'When', '']}>
+                {items.map((one) => (
+                  <tr key={one.id}>
+                    <td>
+                      {one.status === undefined ? one.event : `commit status: ${one.status.state}`}
+                      <div className="faint">
+                        {one.status === undefined ? kindWords[one.kind as keyof typeof kindWords] : one.status.context}
+                      </div>
+                    </td>
+                    <td>
+                      {one.runNumber === undefined ? null : (
+                        <RunLink owner={{ type: 'project', ref: project.path }} number={one.runNumber}>
+                          #{one.runNumber}
+                        </RunLink>
+                      )}
+                    </td>
+                    <td>
+                      <span className="state" data-state={stateMarks[one.state]}>
+                        {one.state}
+                      </span>{' '}
+                      <span className="soft">
+                        {one.message}
+                        {one.attemptCount > 1 ? `, ${one.attemptCount} attempts` : ''}
+                      </span>
+                      {one.state === 'failed' && one.attempts.at(-1)?.excerpt !== undefined ? (
+                        <div className="faint clip">{one.attempts.at(-1)?.excerpt}</div>
+                      ) : null}
+                    </td>
+                    <td className="soft">
+                      <Ago time={one.endedAt ?? one.createdAt} />
+                    </td>
+                    <td>
+                      {may && one.canResend ? (
+                        <Button size="small" icon="repeat" onClick={() => resend.mutate(one.id)}>
+                          Again
+                        </Button>
+                      ) : null}
+                    </td>
+                  </tr>
+                ))}
+              </Table>
+              {told.hasNextPage ? (
+                <div className="panel-body">
+                  <Button isBusy={told.isFetchingNextPage} onClick={() => void told.fetchNextPage()}>
+                    Older
+                  </Button>
+                </div>
+              ) : null}
+            </>
+          )
+        }}
+      </Loaded>
+    </Panel>
+  )
+}
+
+const eventOptions = ['queued', 'running', 'success', 'failed', 'stopped', 'cancelled', 'setuperror'] as const
+const changeOptions = [
+  ['broken', 'A branch breaks'],
+  ['still_broken', 'It is still broken'],
+  ['fixed', 'It works again'],
+] as const
+
+function listOf(form: FormData, name: string): string[] {
+  return String(form.get(name) ?? '')
+    .split(/[\s,]+/)
+    .filter((part) => part !== '')
+}
+
+function ReceiverForm({
+  project,
+  receiver,
+  onDone,
+}: {
+  readonly project: Project
+  readonly receiver: Receiver | undefined
+  readonly onDone: (secret: string | undefined) => Promise<void>
+}) {
+  const [kind, setKind] = useState<Receiver['kind']>(receiver?.kind ?? 'webhook')
+  const params = { projectRef: project.id }
+  const save = useMutation({
+    mutationFn: async (form: FormData) => {
+      const url = String(form.get('url') ?? '').trim()
+      const settings = {
+        name: String(form.get('name')).trim(),
+        isEnabled: form.get('isEnabled') === 'on',
+        ...(url === '' ? {} : { url }),
+        ...(kind === 'webhook'
+          ? {
+              format: String(form.get('format')) as 'slipway' | 'cloudevents',
+              events: eventOptions.filter((one) => form.get(`run.${one}`) === 'on').map((one) => `run.${one}` as const),
+            }
+          : {
+              branches: listOf(form, 'branches'),
+              changes: changeOptions.map(([one]) => one).filter((one) => form.get(one) === 'on'),
+            }),
+        ...(kind === 'email' ? { recipients: listOf(form, 'recipients') } : {}),
+      }
+      const made =
+        receiver === undefined
+          ? await call('createReceiver', { params, body: { kind, ...settings } as NewReceiver })
+          : await call('updateReceiver', {
+              params: { ...params, receiverId: receiver.id },
+              body: { ...settings, ...(form.get('newSecret') === 'on' ? { newSecret: true } : {}) },
+              ifMatch: receiver.version,
+            })
+      await onDone(made.secret)
+    },
+  })
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    save.mutate(new FormData(event.currentTarget))
+  }
+  return (
+    <form className="form" onSubmit={submit}>
+      <TextField label="Name" name="name" defaultValue={receiver?.name ?? ''} required maxLength={100} autoFocus />
+      {receiver === undefined ? (
+        <SelectField
+          label="By"
+          value={kind}
+          onChange={({ target }) => setKind(target.value as Receiver['kind'])}
+          options={[
+            ['webhook', kindWords.webhook],
+            ['slack', kindWords.slack],
+            ['email', kindWords.email],
+          ]}
+        />
+      ) : null}
+      {kind === 'email' ? (
+        <TextArea
+          label="Addresses"
+          name="recipients"
+          rows={2}
+          required
+          defaultValue={receiver?.recipients?.join('\n') ?? ''}
+        />
+      ) : (
+        <TextField
+          label="Address"
+          name="url"
+          type="url"
+          defaultValue={receiver?.url ?? ''}
+          required={receiver?.origin === undefined}
+          autoComplete="off"
+          help={receiver?.origin === undefined ? undefined : `Now one at ${receiver.origin}; empty keeps it.`}
+        />
+      )}
+      {kind === 'webhook' ? (
+        <>
+          <SelectField
+            label="Format"
+            name="format"
+            defaultValue={receiver?.format ?? 'slipway'}
+            options={[
+              ['slipway', 'Slipway'],
+              ['cloudevents', 'CloudEvents'],
+            ]}
+          />
+          <fieldset className="checks">
+            <legend>When a run is</legend>
+            {eventOptions.map((one) => (
+              <CheckField
+                key={one}
+                label={one}
+                name={`run.${one}`}
+                defaultChecked={receiver?.events?.includes(`run.${one}`) ?? ['success', 'failed'].includes(one)}
+              />
+            ))}
+          </fieldset>
+        </>
+      ) : (
+        <fieldset className="checks">
+          <legend>When</legend>
+          {changeOptions.map(([one, words]) => (
+            <CheckField
+              key={one}
+              label={words}
+              name={one}
+              defaultChecked={receiver?.changes?.includes(one) ?? one !== 'still_broken'}
+            />
+          ))}
+        </fieldset>
+      )}
+      {kind === 'webhook' ? null : (
+        <TextField
+          label="Only of these branches"
+          name="branches"
+          defaultValue={receiver?.branches?.join(', ') ?? ''}
+          placeholder="all"
+          autoComplete="off"
+        />
+      )}
+      <CheckField label="It is on" name="isEnabled" defaultChecked={receiver?.isEnabled ?? true} />
+      {receiver?.kind === 'webhook' ? (
+        <CheckField
+          label="Make a new secret"
+          name="newSecret"
+          help="For a day webhooks are signed with the one before as well."
+        />
+      ) : null}
+      {save.error === null ? null : <Problem error={save.error} />}
+      <div className="form-actions">
+        <Button type="submit" kind="primary" isBusy={save.isPending}>
+          Save
+        </Button>
+      </div>
+    </form>
+  )
+}

@@ -1,0 +1,19 @@
+import type { ReactNode } from 'react'
+
+/** A table that scrolls in its own frame. A head without words is that of the actions. */
+export function Table({ heads, children }: { readonly heads: readonly string[]; readonly children: ReactNode }) {
+  return (
+    <div className="table-scroll" tabIndex={0} role="group" aria-label="Table">
+      <table className="table">
+        <thead>
+          <tr>
+            {heads.map((head) => (
+              <th key={head}>{head === '' ? <span className="visually-hidden">Actions</span> : head}</th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  )
+}
