@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
@@ -155,4 +155,14 @@ test('mail needs a server and a sender, and its password is in a file', () => {
   expect(() => read('host: mail')).toThrow(/notification\.smtp\.from/)
   expect(() => read('host: mail, from: nobody')).toThrow(/is not an address/)
   expect(() => read('host: mail, from: ci@example.org, user: ci')).toThrow(/notification\.smtp\.passwordFile/)
+})
+
+test('the settings that docs/notifications.md shows are settings', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/notifications.md'), 'utf8')
+  const [, shown = ''] = /```yaml notification-settings\n([^]*?)\n```/.exec(page) ?? []
+  const file = fileWith(shown.replace('/etc/slipway/smtp-password', fileWith('verysecret')))
+  expect(readSettings({ file, environment }).notification.smtp).toMatchObject({
+    host: 'mail.example.org',
+    recipientDomains: ['example.org'],
+  })
 })
