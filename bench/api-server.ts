@@ -115,7 +115,8 @@ async function putRuns(database: Database<RunserviceSchema>, projectId: string):
 async function changeRun(database: Database<RunserviceSchema>, id: string): Promise<void> {
   await database.do((tx) => {
     const run = tx.get('run', id)
-    if (run !== undefined) tx.put('run', id, { ...run, annotations: { ...run.annotations, message: String(Date.now()) } })
+    if (run !== undefined)
+      tx.put('run', id, { ...run, annotations: { ...run.annotations, message: String(Date.now()) } })
   })
 }
 
