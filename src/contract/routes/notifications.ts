@@ -83,6 +83,7 @@ export const notificationRoutes = {
     auth: 'required',
     params: receiverParams,
     responses: { 201: Notification },
+    repeatable: true,
     errors: ['receiver_not_found', 'rate_limited', 'service_unavailable'],
   }),
   listNotifications: defineRoute({
@@ -118,6 +119,7 @@ export const notificationRoutes = {
     auth: 'required',
     params: notificationParams,
     responses: { 201: Notification },
+    repeatable: true,
     errors: ['notification_not_found', 'notification_not_repeatable', 'service_unavailable'],
   }),
 } as const
