@@ -5,7 +5,9 @@ import { FakeProviderHost } from '../gitsource/fake-provider-fixture.ts'
 import type { Clock } from '../lib/clock.ts'
 import { systemClock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
+import { limits } from '../lib/limits.ts'
 import { silentLogger } from '../lib/log.ts'
+import { hashToken } from './account-tokens.ts'
 import type { Configstore } from './api.ts'
 import { aProject, aUser, codeOf, fromRemote, githubSource, openWorld, type World } from './configstore-fixture.ts'
 import { createProviderAccess, type ProviderAccess } from './provider-access.ts'
@@ -246,4 +248,25 @@ test('the tokens of an account that was deleted are renewed while a task needs t
   clock.pass(scene.host.tokenMs)
   const provider = await scene.access().openAccountProvider(scene.at)
   expect((await provider.currentUser(signal)).login).toBe('ann')
+})
+
+test('nobody keeps others from renewing for longer than five minutes, or with tokens that are not those', async () => {
+  await using scene = await Scene.open()
+  const { configstore, clock } = scene.world
+  const { id } = scene.account
+  const accessTokenHash = hashToken((await scene.credentials()).accessToken!)
+  const claim = (holder: string, leaseMs: number) =>
+    configstore.claimTokenRefresh({ id, holder, leaseMs, accessTokenHash })
+  const most = limits.tokenRefreshLeaseMs.value
+  expect(await codeOf(claim('a', most + 1))).toBe('list_invalid')
+  expect(await claim('a', most)).toMatchObject({ outcome: 'claimed' })
+  expect(await claim('b', most)).toMatchObject({ outcome: 'held' })
+  clock.pass(most)
+  expect(await claim('b', most)).toMatchObject({ outcome: 'claimed' })
+  const other = { id, accessTokenHash: hashToken('another'), tokens: { accessToken: 'x' } }
+  expect(await configstore.noteTokens(other)).toMatchObject({ isKept: false })
+  expect(await configstore.claimTokenRefresh({ ...other, holder: 'c', leaseMs: 1 })).toMatchObject({
+    outcome: 'renewed',
+  })
+  expect(await configstore.getLinkedAccount({ id })).not.toHaveProperty('refresh')
 })

@@ -352,6 +352,8 @@ test('logins that are begun are bounded, and forgotten when they are over', asyn
   const begin = () => gateway.ask('POST /login/oauth2', { body: { remoteSourceRef: 'github' } })
   for (let time = 0; time < limits.oauth2Begins.value; time++) expect((await begin()).status).toBe(200)
   expect((await begin()).status).toBe(429)
+  gateway.clock.pass(limits.oauth2BeginRefillMs.value)
+  expect([(await begin()).status, (await begin()).status]).toEqual([200, 429])
   gateway.clock.pass(limits.oauth2FlowMs.value)
   for (let time = 0; time < 3; time++) await begin()
   expect(gateway.database.view((tx) => tx.count('oauth2flow'))).toBeLessThanOrEqual(3)
