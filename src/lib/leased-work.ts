@@ -7,7 +7,7 @@ import { newUuid } from './uuid.ts'
 /** Where it waits. All of it may fail when the database cannot be used. */
 export type LeasedQueue<T extends { readonly id: string }> = {
   /** Those that are due and free, for `leaseMs`. */
-  take(holder: string, options: { readonly most: number; readonly leaseMs: number }): Promise<readonly T[]>
+  claim(holder: string, options: { readonly most: number; readonly leaseMs: number }): Promise<readonly T[]>
   /** Longer; false when it is not this holder's any more. */
   renew(id: string, holder: string, leaseMs: number): Promise<boolean>
   /** When something can be taken next; infinity when nothing waits. */
@@ -36,8 +36,9 @@ export type LeasedWorkComponents<T extends { readonly id: string }> = {
   readonly clock: Clock
 }
 
-const leaseMs = 15_000
-const renewMs = 5_000
+/** A killed instance keeps something from the others for so long. */
+const leaseMs = 5_000
+const renewMs = 1_500
 /** What others have left is looked for so often. */
 const lookMs = 5_000
 const pauseMs = 10
@@ -57,15 +58,15 @@ export async function workOnLeased<T extends { readonly id: string }>(
     const free = atOnce - running.size
     let ms = lookMs
     try {
-      const taken = free === 0 ? [] : await queue.take(holder, { most: free, leaseMs })
-      for (const item of taken) {
+      const claimed = free === 0 ? [] : await queue.claim(holder, { most: free, leaseMs })
+      for (const item of claimed) {
         const work: Promise<void> = workOn(item, holder, { performMs }, components, signal).finally(() => {
           running.delete(work)
           queue.wake()
         })
         running.add(work)
       }
-      if (taken.length > 0) continue
+      if (claimed.length > 0) continue
       if (free > 0) ms = Math.min(Math.max(queue.nextDueAt() - clock.now(), pauseMs), lookMs)
     } catch (error) {
       onTrouble(error)

@@ -40,7 +40,7 @@ async function aQueue() {
     })
     return ids
   }
-  const take = (holder = 'h', most = 100) => notifications.take(holder, { most, leaseMs: 1000 })
+  const take = (holder = 'h', most = 100) => notifications.claim(holder, { most, leaseMs: 1000 })
   return { owned, clock, database, notifications, add, take }
 }
 

@@ -177,7 +177,7 @@ export class Notifications {
    * Gives out those that are due to `holder`, for `leaseMs`: of each lane as many as it has room for in all instances, of each
    * context the oldest.
    */
-  async take(
+  async claim(
     holder: string,
     { most, leaseMs }: { readonly most: number; readonly leaseMs: number },
   ): Promise<readonly TakenNotification[]> {

@@ -2,8 +2,8 @@
 
 import type { Clock } from '../../lib/clock.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
+import { workOnLeased } from '../../lib/leased-work.ts'
 import type { Logger } from '../../lib/log.ts'
-import { newUuid } from '../../lib/uuid.ts'
 import type { DeliveryOutcome } from './delivery.ts'
 import type { DeliveryRow, Inbox } from './inbox.ts'
 
@@ -20,13 +20,8 @@ export type WorkerComponents = {
 }
 
 const atOnce = 8
-/** A killed instance keeps a delivery from the others for so long. */
-const leaseMs = 5_000
-const renewMs = 1_500
 /** A repository that answers slower than that is as good as one that does not. */
 const performMs = 10 * 60_000
-/** What others have left is looked for so often. */
-const lookMs = 5_000
 const retryMs = { first: 1_000, most: 5 * 60_000 }
 /** Within about ten minutes. */
 const attemptsMost = 10
@@ -36,57 +31,35 @@ const attemptsForCommit = 4
 /** Resolves when `signal` is aborted and what was under way has ended. Never rejects. */
 export async function workOnDeliveries(components: WorkerComponents, signal: AbortSignal): Promise<void> {
   const { inbox, clock, logger } = components
-  const holder = newUuid()
-  const running = new Set<Promise<void>>()
-  const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-  while (!signal.aborted) {
-    const { woken } = inbox
-    const free = atOnce - running.size
-    let canTake = free > 0
-    try {
-      const claimed = free === 0 ? [] : await inbox.claim(holder, { most: free, leaseMs })
-      for (const delivery of claimed) {
-        const work: Promise<void> = workOn(delivery, holder, components, signal).finally(() => {
-          running.delete(work)
-          inbox.wake()
-        })
-        running.add(work)
-      }
-      if (claimed.length > 0) continue
-    } catch (error) {
-      canTake = false
-      if (!isExpected(error)) logger.warn('deliveries cannot be taken', { error })
-    }
-    const waiting = new AbortController()
-    const ms = canTake ? Math.min(Math.max(inbox.nextDueAt() - clock.now(), 10), lookMs) : lookMs
-    const slept = clock.sleep(ms, waiting.signal).catch(() => {})
-    await Promise.race([woken, slept, stopped])
-    waiting.abort()
-  }
-  await Promise.all(running)
+  await workOnLeased(
+    { atOnce, performMs },
+    {
+      queue: inbox,
+      perform: (delivery, holder, during) => workOn(delivery, holder, { ...components, stopping: signal }, during),
+      onTrouble: (error) => {
+        if (!isExpected(error)) logger.warn('deliveries cannot be taken', { error })
+      },
+      clock,
+    },
+    signal,
+  )
 }
 
 async function workOn(
   delivery: DeliveryRow,
   holder: string,
-  { inbox, perform, clock, logger }: WorkerComponents,
+  { inbox, perform, logger, stopping }: WorkerComponents & { readonly stopping: AbortSignal },
   signal: AbortSignal,
 ): Promise<void> {
   const { id, body } = delivery
   const attempts = body.queued?.attempts ?? 1
-  const over = new AbortController()
-  const during = AbortSignal.any([signal, over.signal, clock.timeout(performMs)])
-  const holding = hold(delivery, holder, { inbox, clock }, during).finally(() => over.abort())
   try {
-    await inbox.finish(id, holder, await perform(delivery, { isLast: attempts >= attemptsMost }, during))
+    await inbox.finish(id, holder, await perform(delivery, { isLast: attempts >= attemptsMost }, signal))
   } catch (error) {
-    if (signal.aborted) return // Its lease ends, then it is taken again.
+    if (stopping.aborted) return // Its lease ends, then it is taken again.
     await end(error).catch((cause: unknown) => {
       if (!isExpected(cause)) logger.warn('a delivery cannot be given back', { delivery: id, error: cause })
     })
-  } finally {
-    over.abort()
-    await holding
   }
 
   async function end(error: unknown): Promise<void> {
@@ -98,19 +71,6 @@ async function workOn(
     if (isOver) return await inbox.finish(id, holder, { kind: 'failed', message })
     const wait = Math.min(retryMs.first * 2 ** (attempts - 1), retryMs.most)
     await inbox.giveBack(id, holder, { error: message, retryMs: wait })
-  }
-}
-
-async function hold(
-  { id }: DeliveryRow,
-  holder: string,
-  { inbox, clock }: Pick<WorkerComponents, 'inbox' | 'clock'>,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    await clock.sleep(renewMs, signal).catch(() => {})
-    // A failure to renew is not the end: the database may be back before the lease has ended.
-    if (!signal.aborted && !(await inbox.renew(id, holder, leaseMs).catch(() => true))) return
   }
 }
 

@@ -159,7 +159,7 @@ test('mail needs a server and a sender, and its password is in a file', () => {
 
 test('the settings that docs/notifications.md shows are settings', () => {
   const page = readFileSync(join(import.meta.dirname, '../../../docs/notifications.md'), 'utf8')
-  const [, shown = ''] = /```yaml notification-settings\n([^]*?)\n```/.exec(page) ?? []
+  const [, shown = ''] = /```yaml notification-settings\n(.*?)\n```/s.exec(page) ?? []
   const file = fileWith(shown.replace('/etc/slipway/smtp-password', fileWith('verysecret')))
   expect(readSettings({ file, environment }).notification.smtp).toMatchObject({
     host: 'mail.example.org',
