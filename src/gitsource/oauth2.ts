@@ -78,12 +78,17 @@ export function openOAuth2(settings: OAuth2Settings, components: ProviderCompone
   }
 }
 
+/** Of these the account and its codes are innocent: an administrator has to look after the application. */
+const applicationErrors = ['invalid_client', 'incorrect_client_credentials']
+
 function tokensOf(answer: ProviderAnswer, name: string, now: number): OAuth2Tokens {
   const refused = (why: string, code: ErrorCode = 'oauth2_refused') =>
     new SlipwayError(code, `${name} gives no token: ${why}`)
-  if (answer.status >= 400) throw refused(answer.words() || `status ${answer.status}`)
-  const value = answer.json()
+  const value = answer.status < 400 ? answer.json() : jsonOf(answer)
   const error = optionalTextOf(value, 'error')
+  if (error !== undefined && applicationErrors.includes(error))
+    throw refused(`id or secret of the OAuth2 application are not right (${answer.words()})`, 'provider_refused')
+  if (answer.status >= 400) throw refused(answer.words() || `status ${answer.status}`)
   if (error !== undefined) throw refused(optionalTextOf(value, 'error_description') ?? error)
   const accessToken = optionalTextOf(value, 'access_token')
   if (accessToken === undefined) throw refused('its answer has none', 'provider_refused')
@@ -94,5 +99,14 @@ function tokensOf(answer: ProviderAnswer, name: string, now: number): OAuth2Toke
     accessToken,
     ...(refreshToken === undefined ? {} : { refreshToken }),
     ...(expiresIn > 0 ? { expiresAt: now + expiresIn * 1000 } : {}),
+  }
+}
+
+/** Of an error, which may have anything. */
+function jsonOf({ body }: ProviderAnswer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    return undefined
   }
 }

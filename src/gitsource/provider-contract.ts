@@ -757,7 +757,7 @@ export function providerContract({
       await expect(again).rejects.toMatchObject({ code: 'oauth2_refused' })
     })
 
-    test('a wrong verifier, code, address or secret gets none', async () => {
+    test('a wrong verifier, code or address gets none; a wrong secret is the trouble of the administrator', async () => {
       await using world = await open()
       const { client, codeOf } = openLogin(world)
       for (const grant of [
@@ -768,7 +768,7 @@ export function providerContract({
         await expect(client.exchange(grant, signal)).rejects.toMatchObject({ code: 'oauth2_refused' })
       const wrong = openLogin(world, 'wrong')
       const exchanging = wrong.client.exchange({ code: await wrong.codeOf(), redirectUri, codeVerifier }, signal)
-      await expect(exchanging).rejects.toMatchObject({ code: 'oauth2_refused' })
+      await expect(exchanging).rejects.toMatchObject({ code: 'provider_refused' })
     })
 
     test('a token that expired is renewed, and the old pair is worth nothing', async () => {

@@ -41,7 +41,7 @@ export type RemoteRepository = {
   readonly htmlUrl: string
   readonly sshCloneUrl: string
   readonly httpCloneUrl: string
-  /** Undefined while it is empty. */
+  /** Undefined while it is empty; in a list some providers name one all the same. */
   readonly defaultBranch?: string
   readonly isPrivate: boolean
   /** Nothing can be written there, no status and no hook. */
@@ -148,19 +148,19 @@ export interface OAuth2Client {
     readonly state: string
     readonly codeChallenge: string
   }): string
-  /** Errors: `oauth2_refused` when the provider does not take the code. */
+  /** Errors: `oauth2_refused` when the provider does not take the code, `provider_refused` when it does not take the application. */
   exchange(
     grant: { readonly code: string; readonly redirectUri: string; readonly codeVerifier: string },
     signal: AbortSignal,
   ): Promise<OAuth2Tokens>
-  /** Providers may take a refresh token only once: whoever calls this keeps others from doing so. Errors: `oauth2_refused`. */
+  /** Providers may take a refresh token only once: whoever calls this keeps others from doing so. Errors: those of `exchange`. */
   refresh(refreshToken: string, signal: AbortSignal): Promise<OAuth2Tokens>
 }
 
 export type OAuth2Tokens = {
   readonly accessToken: string
   readonly refreshToken?: string
-  /** Milliseconds since 1970; undefined: does not expire. */
+  /** Milliseconds since 1970; undefined: does not expire, as far as the provider says. */
   readonly expiresAt?: number
 }
 

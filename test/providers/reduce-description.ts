@@ -1,14 +1,15 @@
-// Makes the reduced description of a provider's API from the whole one, which is too large to be kept here:
-//   node test/providers/reduce-description.ts WHOLE.json OPERATIONS > test/providers/descriptions/NAME.json
-// OPERATIONS is a file with lines like `GET /repos/{owner}/{repo}`. What they refer to comes along; prose and examples do not.
+// Takes the reduced description of a provider's API anew from the whole one, which is too large to be kept here:
+//   node test/providers/reduce-description.ts WHOLE.json KNOWN.json > NEW.json
+// The operations are those of KNOWN.json, a description that may have nothing but `{"paths": {"/user": {"get": {}}}}`. What they refer to
+// comes along; prose and examples do not.
 
 import { readFileSync } from 'node:fs'
 
 type Fields = { [name: string]: unknown }
 
-const [wholePath, operationsPath] = process.argv.slice(2)
-if (wholePath === undefined || operationsPath === undefined)
-  throw new Error('usage: reduce-description.ts WHOLE.json OPERATIONS')
+const [wholePath, knownPath] = process.argv.slice(2)
+if (wholePath === undefined || knownPath === undefined)
+  throw new Error('usage: reduce-description.ts WHOLE.json KNOWN.json')
 const whole = JSON.parse(readFileSync(wholePath, 'utf8')) as Fields & { paths: Fields; info: Fields }
 const reduced: Fields & { paths: { [path: string]: Fields } } = {
   ...(whole.swagger === undefined ? { openapi: whole.openapi } : { swagger: whole.swagger }),
@@ -20,15 +21,15 @@ const reduced: Fields & { paths: { [path: string]: Fields } } = {
   },
   paths: {},
 }
-for (const line of readFileSync(operationsPath, 'utf8')
-  .split('\n')
-  .filter((text) => text !== '')) {
-  const [method = '', path = ''] = line.split(' ')
+const known = JSON.parse(readFileSync(knownPath, 'utf8')) as { readonly paths: Readonly<Record<string, object>> }
+for (const [path, operations] of Object.entries(known.paths)) {
   const given = whole.paths[path] as Fields | undefined
-  const operation = given?.[method.toLowerCase()]
-  if (operation === undefined) throw new Error(`${line} is not in the description`)
-  reduced.paths[path] ??= given?.parameters === undefined ? {} : { parameters: bare(given.parameters) }
-  reduced.paths[path][method.toLowerCase()] = bare(operation)
+  reduced.paths[path] = given?.parameters === undefined ? {} : { parameters: bare(given.parameters) }
+  for (const method of Object.keys(operations).filter((name) => name !== 'parameters')) {
+    const operation = given?.[method]
+    if (operation === undefined) throw new Error(`${method} ${path} is not in the description`)
+    reduced.paths[path][method] = bare(operation)
+  }
 }
 let taken = 0
 for (let before = -1; before !== taken; ) {
