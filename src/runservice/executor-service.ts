@@ -171,6 +171,7 @@ export class ExecutorService implements RegisteringExecutorApi {
     connection.known.delete(id)
     connection.stopped.delete(id)
     connection.subscription.disown(id)
+    connection.preparation.forget(id)
     this.#writing.delete(id)
     if (ended !== undefined && this.#wasTakenAway(ended)) yield { kind: 'gone', executorTaskId: id }
   }

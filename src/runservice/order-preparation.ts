@@ -52,17 +52,24 @@ export class OrderPreparation implements AsyncDisposable {
 
   /** What was asked for the order, once; undefined as long as that goes on, and `onReady` is called when it is there. */
   take(order: ExecutorTask): Prepared | undefined {
+    const ready = this.#ready.get(order.id)
+    this.forget(order.id)
     // It is not begun any more, so it needs nothing.
     if (order.stop && order.lastStatus === 0) return {}
-    const ready = this.#ready.get(order.id)
-    this.#ready.delete(order.id)
     if (ready !== undefined) return ready
     if (this.#working.has(order.id)) return undefined
     const needs = this.#needsOf(order)
     if (needs === undefined) return {}
-    const work = this.#prepare(order, needs).finally(() => this.#working.delete(order.id))
+    const work = this.#prepare(order, needs)
+      .catch((error: unknown) => this.#logBroken(order, error))
+      .finally(() => this.#working.delete(order.id))
     this.#working.set(order.id, work)
     return undefined
+  }
+
+  /** Nobody asks for the order any more. */
+  forget(orderId: string): void {
+    this.#ready.delete(orderId)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -73,6 +80,7 @@ export class OrderPreparation implements AsyncDisposable {
   /** Undefined when nothing has to be asked. */
   #needsOf({ id }: ExecutorTask): Needs | undefined {
     const { database, cloneAccess, secretResolver: resolver } = this.#components
+    if (cloneAccess === undefined && resolver === undefined) return undefined
     return database.view((tx) => {
       const order = tx.get('executortask', id)
       const row = order && tx.get('runtask', runTaskRowId(order.runId, order.runTaskId))
@@ -96,15 +104,15 @@ export class OrderPreparation implements AsyncDisposable {
       const tooLong = clock.timeout(answerMsMax)
       try {
         this.#ready.set(order.id, await this.#ask(order, needs, AbortSignal.any([signal, tooLong])))
-        if (told !== undefined) await this.#tellWaiting(order, undefined)
+        // The first report of the executor tells it, too.
+        if (told !== undefined) await this.#tellWaiting(order, undefined).catch(() => undefined)
         this.#hooks.onReady(order.id)
         return
       } catch (error) {
         if (signal.aborted) return
         if (isSlipwayError(error) && !isPassing(error) && !tooLong.aborted) {
           // What fails here fails it again when the executor connects the next time.
-          await this.#hooks.onFailed(order, error).catch((cause: unknown) => this.#logNotFailed(order, cause))
-          return
+          return await this.#hooks.onFailed(order, error)
         }
         const code = tooLong.aborted ? 'service_unavailable' : isSlipwayError(error) ? error.code : 'invariant'
         if (told !== code) {
@@ -150,8 +158,10 @@ export class OrderPreparation implements AsyncDisposable {
     })
   }
 
-  #logNotFailed(order: ExecutorTask, error: unknown): void {
-    this.#components.logger.error('task that cannot be prepared was not failed', { executorTaskId: order.id, error })
+  /** The executor gets it, or hears that it failed, when it connects the next time. */
+  #logBroken(order: ExecutorTask, error: unknown): void {
+    if (this.#leaving.signal.aborted) return
+    this.#components.logger.error('order was not prepared', { executorTaskId: order.id, error })
   }
 }
 
