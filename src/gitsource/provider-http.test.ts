@@ -199,7 +199,9 @@ test.each([
     number === 1 ? json(response, {}, status, headers) : json(response, { id: 7 }),
   )
   using opened = open(server.url)
-  expect(await opened.http.json({ method: 'POST', path: '/thing', body: {} }, signal)).toEqual({ id: 7 })
+  // What was not taken for its number may be sent again whatever it is.
+  const method = status === 503 ? 'PUT' : 'POST'
+  expect(await opened.http.json({ method, path: '/thing', body: {} }, signal)).toEqual({ id: 7 })
   expect(opened.clock.waits).toHaveLength(1)
   expect(opened.clock.waits[0]).toBeLessThanOrEqual(seconds * 1000 + 1000)
   expect(opened.clock.waits[0]).toBeGreaterThan(0)
@@ -221,6 +223,17 @@ test('a longer wait is not waited: the error says when to come back', async () =
   })
   expect(server.seen).toHaveLength(1)
   expect(opened.clock.waits).toEqual([])
+})
+
+test('what may have been done by a server that restarts is not sent again', async () => {
+  await using server = await TestServer.open((_request, response) => json(response, {}, 503, { 'retry-after': '3' }))
+  using opened = open(server.url)
+  await expect(opened.http.request({ ...get, method: 'POST' }, signal)).rejects.toMatchObject({
+    code: 'provider_unavailable',
+    message: expect.stringMatching(/^GitTest: POST \/thing: not available until \S+$/),
+    retryAt: expect.any(Number),
+  })
+  expect(server.seen).toHaveLength(1)
 })
 
 test('a limit that GitHub does not count aloud is waited for as its documentation says', async () => {

@@ -51,9 +51,9 @@ export class ProviderAnswer {
   readonly headers: IncomingHttpHeaders
   readonly body: Buffer
   readonly #what: string
-  readonly #words: string
+  readonly #words: () => string
 
-  constructor({ status, headers, body }: HttpAnswer, what: string, words: string) {
+  constructor({ status, headers, body }: HttpAnswer, what: string, words: () => string) {
     this.status = status
     this.headers = headers
     this.body = body
@@ -63,7 +63,7 @@ export class ProviderAnswer {
 
   /** What the provider said of an error, in one line; empty when it said nothing that is known. */
   words(): string {
-    return this.#words
+    return this.#words()
   }
 
   /** Errors: `provider_refused` when it is none. */
@@ -168,12 +168,13 @@ export class ProviderHttp {
       }
       const { status } = answer
       if ((status >= 200 && status < 300) || request.answers?.includes(status))
-        return new ProviderAnswer(answer, what, this.#wordsOf(answer))
+        return new ProviderAnswer(answer, what, () => this.#wordsOf(answer))
       const retryAt = this.#retryAt(answer)
       if (retryAt !== undefined || status === 429) {
         const waitMs = Math.max(0, (retryAt ?? 0) - this.#components.clock.now())
-        if (isLast || waitMs > limits.providerWaitMs.value) throw this.#tooMany(answer, what, retryAt)
-        // The provider did nothing, so anything may be sent again.
+        // When there were too many requests the provider did nothing, so anything may be sent again.
+        const mayRepeat = isRepeatable || status !== 503
+        if (isLast || !mayRepeat || waitMs > limits.providerWaitMs.value) throw this.#comeLater(answer, what, retryAt)
         if (waitMs > 0) await this.#components.clock.sleep(waitMs, signal)
         else await this.#pause(attempt, signal)
         continue
@@ -289,9 +290,10 @@ export class ProviderHttp {
     return new SlipwayError('provider_unavailable', `${what}: ${answer.status}${after(this.#wordsOf(answer))}`)
   }
 
-  #tooMany(answer: HttpAnswer, what: string, retryAt: number | undefined): SlipwayError {
+  #comeLater(answer: HttpAnswer, what: string, retryAt: number | undefined): SlipwayError {
+    const why = answer.status === 503 ? 'not available' : 'too many requests'
     const when = retryAt === undefined ? '' : ` until ${new Date(retryAt).toISOString()}`
-    const message = `${what}: too many requests${when}${after(this.#wordsOf(answer))}`
+    const message = `${what}: ${why}${when}${after(this.#wordsOf(answer))}`
     return new SlipwayError('provider_unavailable', message, retryAt === undefined ? {} : { retryAt })
   }
 
