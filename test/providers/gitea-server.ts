@@ -201,6 +201,8 @@ function findRefs({ server, params }: ApiCall, repository: ServerRepository): Ap
 function findTagObject({ server, params }: ApiCall, repository: ServerRepository): ApiAnswer {
   const { sha = '' } = params
   if (objectType(repository, sha) !== 'tag') return refused(400, 'GetAnnotatedTag')
+  // Gitea 1.23 has an answer for tags of commits only.
+  if (objectType(repository, `${sha}^{}`) !== 'commit') return refused(400, 'object does not exist')
   const api = `${server.url}${apiPath}/repos/${repository.path}`
   const commit = repository.git('rev-parse', `${sha}^{commit}`)
   const [, name = ''] = /^tag (.+)$/m.exec(repository.git('cat-file', 'tag', sha)) ?? []
@@ -214,6 +216,11 @@ function findTagObject({ server, params }: ApiCall, repository: ServerRepository
 }
 
 function listTags(call: ApiCall, repository: ServerRepository): ApiAnswer {
+  const isOdd = [...repository.refs('refs/tags/').keys()].some(
+    (ref) => objectType(repository, `${ref}^{}`) !== 'commit',
+  )
+  // As Gitea 1.23 does.
+  if (isOdd) return refused(500, "GetTagInfos: parse tag: parse object '': length 0 has no matched object format: ")
   const tags = [...repository.refs('refs/tags/')].map(([ref, id]) => {
     const sha = repository.git('rev-parse', `${ref}^{commit}`)
     const name = ref.slice('refs/tags/'.length)

@@ -1,6 +1,6 @@
 // What GitLab tells of users, projects, commits, keys and hooks.
 
-import { commitOf } from './git-objects.ts'
+import { commitOf, objectType } from './git-objects.ts'
 import type { ServerUser } from './provider-server.ts'
 import type { ServerHook, ServerKey, ServerPullRequest, ServerRepository } from './server-repository.ts'
 
@@ -68,7 +68,8 @@ export function branchJson(repository: ServerRepository, ref: string): object {
 
 export function tagJson(repository: ServerRepository, ref: string, target: string): object {
   const name = ref.slice('refs/tags/'.length)
-  return { name, message: null, target, commit: commitJson(repository, ref), protected: false }
+  const isOfCommit = objectType(repository, `${ref}^{}`) === 'commit'
+  return { name, message: null, target, commit: isOfCommit ? commitJson(repository, ref) : null, protected: false }
 }
 
 export function keyJson({ id, title, key, isReadOnly }: ServerKey): object {

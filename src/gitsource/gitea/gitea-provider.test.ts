@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { setHookType } from '../../../test/providers/gitea-json.ts'
 import { forgejoFlavour, giteaFlavour } from '../../../test/providers/gitea-server.ts'
 import { ProviderServer } from '../../../test/providers/provider-server.ts'
-import { systemClock } from '../../lib/clock.ts'
+import { type Clock, systemClock } from '../../lib/clock.ts'
 import { newSshKey } from '../../lib/ssh-key.ts'
 import type { ProviderCredentials } from '../provider.ts'
 import { ProviderConnections } from '../provider-connections.ts'
@@ -12,6 +12,8 @@ import { giteaApiUrl, giteaWebUrl } from './gitea-address.ts'
 import { GiteaProvider } from './gitea-provider.ts'
 
 const signal = new AbortController().signal
+/** Waits are over at once; everything else is as ever. */
+const hastyClock: Clock = { ...systemClock, sleep: (_ms, waiting) => systemClock.sleep(0, waiting) }
 const hook = { url: 'https://slipway.example.com/webhooks/p1', secret: 'the secret' }
 
 for (const flavour of [giteaFlavour, forgejoFlavour]) {
@@ -21,7 +23,7 @@ for (const flavour of [giteaFlavour, forgejoFlavour]) {
     const connections = new ProviderConnections()
     const alice = server.createUser('alice')
     const openWith = (credentials: ProviderCredentials, apiUrl = server.url) =>
-      new GiteaProvider({ type, apiUrl, skipVerify: false }, credentials, { clock: systemClock, connections })
+      new GiteaProvider({ type, apiUrl, skipVerify: false }, credentials, { clock: hastyClock, connections })
     return {
       server,
       alice,
@@ -160,6 +162,28 @@ for (const flavour of [giteaFlavour, forgejoFlavour]) {
         'refs/heads/same was deleted',
         'refs/tags/v1 was deleted',
       ])
+    })
+
+    test('tags of something else than a commit are none, and those of others are listed all the same', async () => {
+      await using world = await open()
+      const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })
+      const repository = await world.provider.getRepository({ path: 'acme/web' }, signal)
+      const main = made.git('rev-parse', 'main')
+      await made.tag('v1', { isAnnotated: true })
+      for (const [name, at] of [
+        ['a-file', 'main:a'],
+        ['a-folder', 'main^{tree}'],
+      ] as const) {
+        made.git('tag', name, at)
+        made.git('tag', '--annotate', '--message', 'x', `${name}-annotated`, at)
+      }
+      const source = world.provider.openSource(repository)
+      expect(await source.listRefs(signal)).toEqual([
+        { name: 'refs/heads/main', commitSha: main },
+        { name: 'refs/tags/v1', commitSha: main },
+      ])
+      for (const name of ['a-file', 'a-folder', 'a-file-annotated'])
+        expect(await source.findRef(`refs/tags/${name}`, signal)).toBeUndefined()
     })
 
     test('a key that somebody gave another title is ours all the same', async () => {

@@ -3,8 +3,8 @@
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Commit, GitSource, Ref, SourceFile } from '../git-source.ts'
-import { flagOf, optionalTextOf, textOf } from '../provider-fields.ts'
-import { type ProviderHttp, pathSegment, pathSegments } from '../provider-http.ts'
+import { flagOf, optionalTextOf, shaOf, textOf } from '../provider-fields.ts'
+import { type ProviderHttp, pathSegments } from '../provider-http.ts'
 import { isCommitSha, isRefName } from '../repository-event.ts'
 import { at } from '../webhooks/payload.ts'
 import { giteaPages } from './gitea-pages.ts'
@@ -31,11 +31,11 @@ export class GiteaSource implements GitSource {
         'limit_exceeded',
         `the repository has more than ${limits.gitRefs.value} branches and tags (gitRefs)`,
       )
-    const isAnnotated = tags.some((tag) => at(tag, 'object', 'type') === 'tag')
-    const commits = isAnnotated ? await this.#commitsOfTags(signal) : new Map<string, string>()
-    return [...heads, ...tags].map((ref) => {
+    const commits = await this.#commitsOfTags(tags, signal)
+    return [...heads, ...tags].flatMap((ref) => {
       const name = textOf(ref, 'ref')
-      return { name, commitSha: commits.get(name) ?? textOf(ref, 'object', 'sha') }
+      const commitSha = at(ref, 'object', 'type') === 'tag' ? commits.get(name) : commitOf(ref)
+      return commitSha === undefined ? [] : [{ name, commitSha }]
     })
   }
 
@@ -44,10 +44,9 @@ export class GiteaSource implements GitSource {
     // Those that begin with the name come along.
     const ref = (await this.#matching(name, signal)).find((one) => at(one, 'ref') === name)
     if (ref === undefined) return undefined
-    const sha = textOf(ref, 'object', 'sha')
-    if (at(ref, 'object', 'type') !== 'tag') return { name, commitSha: sha }
-    const path = `${await this.#repositoryPath(signal)}/git/tags/${pathSegment(sha)}`
-    return { name, commitSha: textOf(await this.#http.json({ method: 'GET', path }, signal), 'object', 'sha') }
+    const isTag = at(ref, 'object', 'type') === 'tag'
+    const commitSha = isTag ? await this.#commitOfTag(shaOf(ref, 'object', 'sha'), signal) : commitOf(ref)
+    return commitSha === undefined ? undefined : { name, commitSha }
   }
 
   async findDefaultBranch(signal: AbortSignal): Promise<string | undefined> {
@@ -59,7 +58,7 @@ export class GiteaSource implements GitSource {
     const commit = isCommitSha(sha) ? await this.#findCommit(sha, signal) : undefined
     if (commit === undefined) throw noCommit(sha)
     return {
-      sha: textOf(commit, 'sha'),
+      sha: shaOf(commit, 'sha'),
       author: optionalTextOf(commit, 'commit', 'author', 'name') ?? '',
       message: textOf(commit, 'commit', 'message').trim(),
     }
@@ -122,7 +121,7 @@ export class GiteaSource implements GitSource {
     return undefined
   }
 
-  /** Refs that begin with `name`. */
+  /** Refs that begin with `name`, but those that git itself would not take. */
   async #matching(name: string, signal: AbortSignal): Promise<readonly unknown[]> {
     const path = `${await this.#repositoryPath(signal)}/git/${pathSegments(name.replace(/\/$/, ''))}`
     const bytesMax = limits.gitRefs.value * bytesPerRef
@@ -132,16 +131,37 @@ export class GiteaSource implements GitSource {
       return []
     }
     const found = answer.json()
-    return (Array.isArray(found) ? found : [found]).filter((ref) => textOf(ref, 'ref').startsWith(name))
+    return (Array.isArray(found) ? found : [found]).filter((one) => {
+      const ref = textOf(one, 'ref')
+      return ref.startsWith(name) && isRefName(ref)
+    })
   }
 
-  /** By the refs of the tags. */
-  async #commitsOfTags(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+  /** By their refs, of those that are annotated. */
+  async #commitsOfTags(tags: readonly unknown[], signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
     const commits = new Map<string, string>()
+    const annotated = tags.filter((tag) => at(tag, 'object', 'type') === 'tag')
+    if (annotated.length === 0) return commits
     const path = `${await this.#repositoryPath(signal)}/tags`
-    for await (const { items } of giteaPages(this.#http, { method: 'GET', path }, 1, signal))
-      for (const tag of items) commits.set(`refs/tags/${textOf(tag, 'name')}`, textOf(tag, 'commit', 'sha'))
+    try {
+      for await (const { items } of giteaPages(this.#http, { method: 'GET', path }, 1, signal))
+        for (const tag of items) commits.set(`refs/tags/${textOf(tag, 'name')}`, shaOf(tag, 'commit', 'sha'))
+    } catch (error) {
+      // Gitea fails to list tags when one of them is of something else than a commit.
+      if (!isSlipwayError(error, 'provider_unavailable')) throw error
+      for (const tag of annotated) {
+        const commitSha = await this.#commitOfTag(shaOf(tag, 'object', 'sha'), signal)
+        if (commitSha !== undefined) commits.set(textOf(tag, 'ref'), commitSha)
+      }
+    }
     return commits
+  }
+
+  /** Undefined when it is of something else, for which Gitea's answer is 400. */
+  async #commitOfTag(sha: string, signal: AbortSignal): Promise<string | undefined> {
+    const path = `${await this.#repositoryPath(signal)}/git/tags/${sha}`
+    const answer = await this.#http.request({ method: 'GET', path, answers: [400] }, signal)
+    return answer.status === 400 ? undefined : shaOf(answer.json(), 'object', 'sha')
   }
 
   async #repositoryPath(signal: AbortSignal): Promise<string> {
@@ -160,4 +180,9 @@ export class GiteaSource implements GitSource {
 
 function noCommit(sha: string): SlipwayError {
   return new SlipwayError('commit_not_found', `the repository has no commit ${JSON.stringify(sha)}`)
+}
+
+/** Of a ref that is no annotated tag; undefined when it is of something else than a commit. */
+function commitOf(ref: unknown): string | undefined {
+  return at(ref, 'object', 'type') === 'commit' ? shaOf(ref, 'object', 'sha') : undefined
 }

@@ -3,7 +3,7 @@
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Commit, GitSource, Ref, SourceFile } from '../git-source.ts'
-import { flagOf, optionalTextOf, textOf } from '../provider-fields.ts'
+import { flagOf, optionalTextOf, shaOf, textOf } from '../provider-fields.ts'
 import { type ProviderHttp, pathSegment } from '../provider-http.ts'
 import { isCommitSha, isRefName } from '../repository-event.ts'
 import { at, branchOrTag } from '../webhooks/payload.ts'
@@ -31,7 +31,9 @@ export class GitlabSource implements GitSource {
       const path = `${this.#repository}/${kind}`
       const request = { method: 'GET', path, query: { per_page: perPage }, notFound } as const
       for await (const one of this.#http.items(request, signal)) {
-        refs.push({ name: `${prefix}${textOf(one, 'name')}`, commitSha: textOf(one, 'commit', 'id') })
+        const name = `${prefix}${textOf(one, 'name')}`
+        // A tag of something else than a commit has none.
+        if (isRefName(name) && at(one, 'commit') !== null) refs.push({ name, commitSha: shaOf(one, 'commit', 'id') })
         if (refs.length > limits.gitRefs.value)
           throw new SlipwayError(
             'limit_exceeded',
@@ -47,14 +49,15 @@ export class GitlabSource implements GitSource {
     if (found === undefined) return await this.#findByCommit(name, signal)
     const path = found.kind === 'branch' ? `branches/${pathSegment(found.branch)}` : `tags/${pathSegment(found.tag)}`
     const answer = await this.#find(`${this.#repository}/${path}`, signal)
-    return answer === undefined ? undefined : { name, commitSha: textOf(answer, 'commit', 'id') }
+    if (answer === undefined || at(answer, 'commit') === null) return undefined
+    return { name, commitSha: shaOf(answer, 'commit', 'id') }
   }
 
   /** GitLab gives a commit by any name of it. */
   async #findByCommit(name: string, signal: AbortSignal): Promise<Ref | undefined> {
     if (!isRefName(name)) return undefined
     const commit = await this.#find(`${this.#repository}/commits/${pathSegment(name)}`, signal)
-    return commit === undefined ? undefined : { name, commitSha: textOf(commit, 'id') }
+    return commit === undefined ? undefined : { name, commitSha: shaOf(commit, 'id') }
   }
 
   async findDefaultBranch(signal: AbortSignal): Promise<string | undefined> {
@@ -66,7 +69,7 @@ export class GitlabSource implements GitSource {
     const commit = isCommitSha(sha) ? await this.#find(`${this.#repository}/commits/${sha}`, signal) : undefined
     if (commit === undefined) throw noCommit(sha)
     return {
-      sha: textOf(commit, 'id'),
+      sha: shaOf(commit, 'id'),
       author: optionalTextOf(commit, 'author_name') ?? '',
       message: textOf(commit, 'message').trim(),
     }
@@ -84,7 +87,7 @@ export class GitlabSource implements GitSource {
       const name = textOf(entry, 'name')
       if (at(entry, 'type') !== 'blob' || at(entry, 'mode') === '120000' || !names.includes(name)) continue
       const path = `${folder}/${name}`
-      files.push({ path, text: await this.#readBlob(textOf(entry, 'id'), path, signal) })
+      files.push({ path, text: await this.#readBlob(shaOf(entry, 'id'), path, signal) })
     }
     return files
   }
@@ -110,7 +113,7 @@ export class GitlabSource implements GitSource {
 
   async #readBlob(id: string, path: string, signal: AbortSignal): Promise<string> {
     const bytesMax = limits.definitionBytes.value
-    const blob = `${this.#repository}/blobs/${pathSegment(id)}/raw`
+    const blob = `${this.#repository}/blobs/${id}/raw`
     try {
       const answer = await this.#http.request({ method: 'GET', path: blob, accept: '*/*', bytesMax }, signal)
       return answer.body.toString('utf8')
