@@ -1,6 +1,8 @@
 // From an account at a provider to runs of its repositories: real processes, the provider's own requests, and every process killed on
 // the way.
 
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
@@ -8,6 +10,7 @@ import { forgejoFlavour, giteaFlavour } from '../providers/gitea-server.ts'
 import { githubFlavour } from '../providers/github-server.ts'
 import { gitlabFlavour } from '../providers/gitlab-server.ts'
 import { startEtcd } from '../support/etcd.ts'
+import { temporaryDirectory } from '../support/git-repository.ts'
 import { openBrowser } from '../web/browser.ts'
 import { ProcessGroup } from './process-group.ts'
 import {
@@ -168,6 +171,50 @@ test('a pull request of a fork waits for approval, gets nothing of the project, 
   expect(marks).toEqual([undefined, 'true'])
   const { tasks } = await client.call('getRun', { params: { runId: other!.id } })
   expect(tasks).toMatchObject([{ isWaitingApproval: true, status: 'notstarted' }])
+})
+
+test('with the command line alone: an account by password, a project, a run, and a repository that goes away', {
+  timeout: 300_000,
+}, async () => {
+  await using scene = await openProviderScene(forgejoFlavour)
+  const { provider, repository, user } = scene
+  await using files = new AsyncDisposableStack()
+  const folder = files.use(temporaryDirectory('known-hosts')).path
+  const hostKey = join(folder, 'host-key')
+  writeFileSync(hostKey, `${provider.sshHostKey}\n`)
+  await using server = await TestServer.start()
+  await server.setUp()
+  const say = async (line: string, stdin?: string) => {
+    const { status, stdout, stderr } = await server.slipway(line.split(' '), stdin === undefined ? {} : { stdin })
+    expect([status, stderr], line).toEqual([0, ''])
+    return stdout
+  }
+  const source = `remote-source create forge --type forgejo --url ${provider.url} --auth password`
+  await say(`${source} --ssh-host-key-file ${hostKey}`)
+  const wrong = ['user', 'link', 'forge', '--username', user.login, '--password-stdin']
+  const refused = await server.slipway(wrong, { stdin: 'wrong' })
+  expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining('does not take this user name')])
+  expect(await say(`user link forge --username ${user.login} --password-stdin`, user.password)).toContain(user.login)
+  expect(await say('user accounts')).toMatch(/forge +ann-there/)
+  expect(await say('remote-source repositories forge WEB')).toContain('acme/web')
+  expect(await say('project create web --from forge:acme/web')).toContain('acme/web')
+  await say('runs create user/ann/web --branch main --watch')
+  provider.renameRepository(repository, 'acme/site')
+  expect(await say('project reconfigure user/ann/web')).toContain('acme/site')
+  // The token is made anew when somebody has removed it there.
+  for (const token of provider.tokens) token.isRevoked = true
+  expect((await server.slipway(['project', 'reconfigure', 'user/ann/web'])).stderr).toContain('link it again')
+  expect(await say('project show user/ann/web')).toContain('link it again')
+  await say(`user link forge --username ${user.login} --password-stdin`, user.password)
+  await say('project reconfigure user/ann/web')
+  provider.deleteRepository(repository)
+  expect((await server.slipway(['runs', 'create', 'user/ann/web', '--branch', 'main'])).status).toBe(2)
+  expect(await say('project show user/ann/web')).toContain('the repository is not there any more')
+  await say('project delete user/ann/web')
+  await expect
+    .poll(() => server.output, { timeout: waitMs })
+    .toContain('what a project had at its provider stays there')
+  await say('user unlink forge')
 })
 
 test('in a real browser: somebody comes from the provider, registers, and logs in there from then on', {

@@ -116,7 +116,9 @@ export function addProjectCommands(program: Command, add: AddRemote): void {
           'trouble',
           ({ isSourceBroken, sourceTrouble }) =>
             sourceTrouble ??
-            (isSourceBroken ? 'its linked account is gone or refused: slipway project take-over' : undefined),
+            (isSourceBroken
+              ? 'its linked account is gone or refused: link it again, or slipway project take-over'
+              : undefined),
         ],
       ]
       printItem(await client.call('getProject', { params: { projectRef } }), settings, format, io)
