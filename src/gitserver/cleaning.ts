@@ -3,7 +3,6 @@
 // one of them writes, and nothing young is removed.
 
 import { randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
@@ -13,6 +12,7 @@ import type { Logger } from '../lib/log.ts'
 import { runProcess } from '../lib/process.ts'
 import type { ObjectInfo, ObjectStorage } from '../objectstorage/object-storage.ts'
 import type { RepositoryName } from './api.ts'
+import { fileBytes } from './file-bytes.ts'
 import { gitServerEnvironment } from './git-child.ts'
 import type { PackCache } from './pack-cache.ts'
 import { choosePacks, expireRefs, withoutGarbage } from './plan-cleaning.ts'
@@ -127,8 +127,8 @@ async function compact(
     const pack: Pack | undefined = made && { id: randomBytes(20).toString('hex'), ...made.bytes }
     if (made !== undefined && pack !== undefined) {
       const keys = packKeys(name, pack)
-      await storage.put(keys.pack, createReadStream(made.pack), { sizeBytes: pack.packBytes, signal })
-      await storage.put(keys.index, createReadStream(made.index), { sizeBytes: pack.indexBytes, signal })
+      await storage.put(keys.pack, fileBytes(made.pack), { sizeBytes: pack.packBytes, signal })
+      await storage.put(keys.index, fileBytes(made.index), { sizeBytes: pack.indexBytes, signal })
       await cache.adopt(name, pack, made)
     }
     const next = withoutGarbage(current.state, chosen, { pack, now: clock.now() })

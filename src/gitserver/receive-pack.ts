@@ -3,7 +3,7 @@
 // that its refs are accepted. What is killed before, has accepted nothing; what is killed after, has lost nothing.
 
 import { randomBytes } from 'node:crypto'
-import { constants, createReadStream } from 'node:fs'
+import { constants } from 'node:fs'
 import { access, chmod, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -13,6 +13,7 @@ import type { Logger } from '../lib/log.ts'
 import { runProcess } from '../lib/process.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import type { RepositoryName } from './api.ts'
+import { fileBytes } from './file-bytes.ts'
 import { gitServerEnvironment } from './git-child.ts'
 import type { PackCache } from './pack-cache.ts'
 import { isNone, type PushLimits, planPush, type RefUpdate } from './plan-push.ts'
@@ -119,6 +120,8 @@ export async function answerHook(channel: Duplex, push: PushRequest, components:
     verdict = isTold ? `The push could not be stored: ${error.message}` : 'The push could not be stored'
   }
   channel.end(`${verdict.replaceAll(/\s+/g, ' ')}\n`)
+  // Git has ended for us when its end of the channel is read, too.
+  channel.resume()
 }
 
 type Question = { readonly quarantine: string; readonly updates: readonly RefUpdate[] }
@@ -162,8 +165,8 @@ async function decide(
     found.map(async ({ pack, files }) => {
       const keys = packKeys(name, pack)
       const options = (sizeBytes: number) => ({ sizeBytes, signal })
-      await storage.put(keys.pack, createReadStream(files.pack), options(pack.packBytes))
-      await storage.put(keys.index, createReadStream(files.index), options(pack.indexBytes))
+      await storage.put(keys.pack, fileBytes(files.pack), options(pack.packBytes))
+      await storage.put(keys.index, fileBytes(files.index), options(pack.indexBytes))
     }),
   )
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
