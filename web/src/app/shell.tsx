@@ -18,7 +18,7 @@ export function Shell() {
   const identity = useIdentity()
   const isLoggedIn = identity !== undefined && identity.kind !== 'anonymous'
   const path = useRouterState({ select: ({ location }) => location.pathname })
-  const isEntrance = path === '/login' || path === '/setup'
+  const isEntrance = path === '/login' || path === '/register' || path === '/setup'
   useLiveRuns(isLoggedIn ? (identity.user?.id ?? 'administrator') : undefined)
   useFocusOnNavigation(path)
   return (

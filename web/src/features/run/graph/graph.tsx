@@ -13,7 +13,7 @@ import { durationText } from '../../../ui/time-text.ts'
 import type { OwnerRef } from '../../runs/run-link.tsx'
 import { durationOf, type ShownState, stateOfTask, stateWords } from '../../runs/run-state.ts'
 import { collapseFinished, type GraphItem } from './collapse-finished.ts'
-import { layoutGraph, nodeHeight, nodeWidth } from './layout-graph.ts'
+import { directionFor, type GraphDirection, layoutGraph, nodeHeight, nodeWidths } from './layout-graph.ts'
 
 const margin = 24
 const scaleMin = 0.12
@@ -29,15 +29,18 @@ export function Graph({ run, owner }: { readonly run: Run; readonly owner: Owner
   const [isCollapsed, setCollapsed] = useState(run.tasks.length >= collapsedFrom)
   const byId = useMemo(() => new Map(run.tasks.map((task) => [task.id, task])), [run.tasks])
   const items = useItems(run, byId, isCollapsed)
+  const frame = useRef<HTMLDivElement>(null)
+  const frameWidth = useWidth(frame)
+  const direction = directionFor(items, frameWidth)
   // Places depend on the shape of the graph only: a state that changes moves nothing.
   const shape = JSON.stringify(items)
   // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` is all of `items` that matters
-  const layout = useMemo(() => layoutGraph(items), [shape])
+  const layout = useMemo(() => layoutGraph(items, direction), [shape, direction])
   const itemOf = new Map(items.map((item) => [item.id, item]))
   const [lit, setLit] = useState<string>()
   const open = useOpenTask(run, owner)
-  const frame = useRef<HTMLDivElement>(null)
-  const { view, width, height, moveBy, zoomBy, fitAll, onPointerDown, onPointerMove, hasMoved } = useView(frame, layout)
+  const width = frameWidth
+  const { view, height, moveBy, zoomBy, fitAll, onPointerDown, onPointerMove, hasMoved } = useView(frame, layout, width)
 
   const onKey = (event: React.KeyboardEvent) => {
     const step = 60
@@ -72,7 +75,7 @@ export function Graph({ run, owner }: { readonly run: Run; readonly owner: Owner
           {layout.tasks.map(({ id, x, y }) => {
             const item = itemOf.get(id)
             const task = byId.get(id)
-            const common = { id, x, y, onLit: setLit }
+            const common = { id, x, y, direction, onLit: setLit }
             if (item?.members !== undefined)
               return (
                 <Node
@@ -138,17 +141,8 @@ function useOpenTask(run: Run, owner: OwnerRef): (taskId: string) => void {
   )
 }
 
-function useView(
-  frame: React.RefObject<HTMLDivElement | null>,
-  layout: { readonly width: number; readonly height: number },
-) {
+function useWidth(frame: React.RefObject<HTMLDivElement | null>): number {
   const [width, setWidth] = useState(800)
-  const [view, setView] = useState<View>({ x: margin, y: margin, scale: 1 })
-  const drag = useRef<{ x: number; y: number; moved: number } | undefined>(undefined)
-  const fitted = fitOf(layout, width)
-  const height = fitted.height
-  const fitAll = useCallback(() => setView(fitOf(layout, width).view), [layout, width])
-
   useLayoutEffect(() => {
     const element = frame.current
     if (element === null) return
@@ -157,6 +151,20 @@ function useView(
     observer.observe(element)
     return () => observer.disconnect()
   }, [frame])
+  return width
+}
+
+function useView(
+  frame: React.RefObject<HTMLDivElement | null>,
+  layout: { readonly width: number; readonly height: number },
+  width: number,
+) {
+  const [view, setView] = useState<View>({ x: margin, y: margin, scale: 1 })
+  const drag = useRef<{ x: number; y: number; moved: number } | undefined>(undefined)
+  const fitted = fitOf(layout, width)
+  const height = fitted.height
+  const fitAll = useCallback(() => setView(fitOf(layout, width).view), [layout, width])
+
   useLayoutEffect(fitAll, [fitAll])
 
   const zoomAt = useCallback((factor: number, at: { x: number; y: number }) => {
@@ -182,7 +190,6 @@ function useView(
 
   return {
     view,
-    width,
     height,
     fitAll,
     zoomBy: (factor: number) => zoomAt(factor, { x: width / 2, y: height / 2 }),
@@ -246,6 +253,7 @@ type NodeProps = {
   readonly id: string
   readonly x: number
   readonly y: number
+  readonly direction: GraphDirection
   readonly onLit: (id: string | undefined) => void
   readonly onOpen: () => void
 }
@@ -265,22 +273,25 @@ const TaskNode = memo(
       />
     )
   },
-  (before, after) => before.task === after.task && before.x === after.x && before.y === after.y,
+  (before, after) =>
+    before.task === after.task && before.x === after.x && before.y === after.y && before.direction === after.direction,
 )
 
-const charactersMax = { name: 22, sub: 28 }
+const charactersOf = { right: { name: 22, sub: 28 }, down: { name: 14, sub: 18 } } as const
 const cut = (text: string, most: number) => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
 
 function Node({
   id,
   x,
   y,
+  direction,
   name,
   sub,
   state,
   onLit,
   onOpen,
 }: NodeProps & { readonly name: string; readonly sub: string; readonly state: ShownState }) {
+  const charactersMax = charactersOf[direction]
   return (
     <g
       className="node"
@@ -299,7 +310,7 @@ function Node({
       onBlur={() => onLit(undefined)}
     >
       <title>{`${name} ${sub} ${stateWords[state]}`}</title>
-      <rect width={nodeWidth} height={nodeHeight} rx={5} />
+      <rect width={nodeWidths[direction]} height={nodeHeight} rx={5} />
       <g transform={`translate(12 ${nodeHeight / 2 - 8})`}>
         <StateShape state={state} />
       </g>

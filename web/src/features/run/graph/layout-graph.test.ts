@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type GraphTask, layoutGraph, nodeHeight, nodeWidth } from './layout-graph.ts'
+import { directionFor, type GraphTask, layoutGraph, nodeHeight, nodeWidths } from './layout-graph.ts'
 
 function graph(depends: Readonly<Record<string, readonly string[]>>): GraphTask[] {
   const level = (id: string): number => Math.max(-1, ...depends[id]!.map(level)) + 1
@@ -11,7 +11,7 @@ const placed = (tasks: readonly GraphTask[]) => new Map(layoutGraph(tasks).tasks
 test('a chain is a straight line from left to right', () => {
   const at = placed(graph({ a: [], b: ['a'], c: ['b'] }))
   expect([...at.values()].map(({ y }) => y)).toEqual([0, 0, 0])
-  expect(at.get('c')!.x).toBeGreaterThan(at.get('b')!.x + nodeWidth)
+  expect(at.get('c')!.x).toBeGreaterThan(at.get('b')!.x + nodeWidths.right)
 })
 
 test('a task stands in the middle of those it depends on', () => {
@@ -62,7 +62,7 @@ test('tasks never overlap, lie within the picture, and every dependency has a li
       for (const { x, y } of at) {
         expect(x).toBeGreaterThanOrEqual(0)
         expect(y).toBeGreaterThanOrEqual(-0.001)
-        expect(x + nodeWidth).toBeLessThanOrEqual(width + 0.001)
+        expect(x + nodeWidths.right).toBeLessThanOrEqual(width + 0.001)
         expect(y + nodeHeight).toBeLessThanOrEqual(height + 0.001)
       }
       for (const one of at)
@@ -82,4 +82,32 @@ test('200 tasks with many edges are laid out, each once', () => {
     end: Array.from({ length: 48 }, (_, i) => `pack${i}`),
   })
   expect(layoutGraph(wide).tasks).toHaveLength(200)
+})
+
+test('going down is going right, turned', () => {
+  const tasks = [
+    { id: 'a', level: 0, depends: [] },
+    { id: 'b', level: 1, depends: ['a'] },
+    { id: 'c', level: 2, depends: ['a', 'b'] },
+  ]
+  const { tasks: placed, width, height, edges } = layoutGraph(tasks, 'down')
+  const yOf = (id: string) => placed.find((task) => task.id === id)!.y
+  expect(yOf('a')).toBeLessThan(yOf('b'))
+  expect(yOf('b')).toBeLessThan(yOf('c'))
+  expect(height).toBe(yOf('c') + nodeHeight)
+  expect(width).toBeLessThan(nodeWidths.down * 2)
+  expect(edges).toHaveLength(3)
+})
+
+test.each([
+  [342, 3, 'down'],
+  [342, 4, 'right'],
+  [900, 2, 'right'],
+])('in a frame of %i px a level of %i tasks goes %s', (width, count, direction) => {
+  expect(
+    directionFor(
+      Array.from({ length: count }, () => ({ level: 0 })),
+      width,
+    ),
+  ).toBe(direction)
 })

@@ -1,5 +1,6 @@
 // Where the tasks of a run stand in the picture: a column for each level, rows so that lines are short and cross little. Lines that
-// pass columns go through places of their own there, so they never run behind a task. Pure: tasks in, coordinates out.
+// pass columns go through places of their own there, so they never run behind a task. Pure: tasks in, coordinates out. Where it goes
+// down instead of right, columns are rows and x is y, which is all done at the end.
 
 export type GraphTask = { readonly id: string; readonly level: number; readonly depends: readonly string[] }
 
@@ -13,12 +14,25 @@ export type GraphLayout = {
   readonly height: number
 }
 
-export const nodeWidth = 208
+/** Which way it goes: to the right, or down where there is little width. */
+export type GraphDirection = 'right' | 'down'
+
 export const nodeHeight = 46
-const columnGap = 64
-const rowGap = 14
-/** What a passing line takes of a column. */
-const laneHeight = 10
+export const nodeWidths: Readonly<Record<GraphDirection, number>> = { right: 208, down: 148 }
+
+/** Along the way from level to level, and across it. */
+type Sizes = {
+  readonly along: number
+  readonly across: number
+  readonly alongGap: number
+  readonly acrossGap: number
+}
+const sizesOf: Readonly<Record<GraphDirection, Sizes>> = {
+  right: { along: nodeWidths.right, across: nodeHeight, alongGap: 64, acrossGap: 14 },
+  down: { along: nodeHeight, across: nodeWidths.down, alongGap: 34, acrossGap: 10 },
+}
+/** What a passing line takes of a level. */
+const laneSize = 10
 /** Each sweep goes there and back; more change little. */
 const sweeps = 6
 
@@ -32,7 +46,8 @@ type Place = {
   y: number
 }
 
-export function layoutGraph(tasks: readonly GraphTask[]): GraphLayout {
+export function layoutGraph(tasks: readonly GraphTask[], direction: GraphDirection = 'right'): GraphLayout {
+  const sizes = sizesOf[direction]
   const columns: Place[][] = []
   const placeOf = new Map<string, Place>()
   const column = (level: number) => {
@@ -75,24 +90,30 @@ export function layoutGraph(tasks: readonly GraphTask[]): GraphLayout {
     }
 
   orderRows(columns)
-  placeRows(columns)
+  placeRows(columns, sizes)
 
-  const height = Math.max(0, ...columns.flat().map((place) => place.y + heightOf(place) / 2))
-  const x = (level: number) => level * (nodeWidth + columnGap)
+  const across = Math.max(0, ...columns.flat().map((place) => place.y + heightOf(place, sizes) / 2))
+  const x = (level: number) => level * (sizes.along + sizes.alongGap)
+  const along = columns.length === 0 ? 0 : x(columns.length - 1) + sizes.along
+  const turned = (a: number, b: number) => (direction === 'right' ? { x: a, y: b } : { x: b, y: a })
   return {
     tasks: columns.flatMap((places, level) =>
       places.flatMap(({ taskId, y }) =>
-        taskId === undefined ? [] : [{ id: taskId, x: x(level), y: y - nodeHeight / 2 }],
+        taskId === undefined ? [] : [{ id: taskId, ...turned(x(level), y - sizes.across / 2) }],
       ),
     ),
-    edges: chains.map(({ from, to, places }) => ({ from, to, path: pathThrough(places, x(levelOf.get(from)!)) })),
-    width: columns.length === 0 ? 0 : x(columns.length - 1) + nodeWidth,
-    height,
+    edges: chains.map(({ from, to, places }) => ({
+      from,
+      to,
+      path: pathThrough(places, x(levelOf.get(from)!), { sizes, direction }),
+    })),
+    width: direction === 'right' ? along : across,
+    height: direction === 'right' ? across : along,
   }
 }
 
-function heightOf({ taskId }: Place): number {
-  return taskId === undefined ? laneHeight : nodeHeight
+function heightOf({ taskId }: Place, { across }: Sizes): number {
+  return taskId === undefined ? laneSize : across
 }
 
 /** Puts each place near the middle of its neighbours in the column before, then after, and so on. */
@@ -118,11 +139,12 @@ function mean(places: readonly Place[]): number | undefined {
 }
 
 /** Keeps the order; moves each place towards the middle of its neighbours as far as those beside it leave room. */
-function placeRows(columns: readonly Place[][]): void {
+function placeRows(columns: readonly Place[][], sizes: Sizes): void {
   for (const places of columns)
     stackAt(
       places,
-      places.map((place) => place.order * (nodeHeight + rowGap)),
+      places.map((place) => place.order * (sizes.across + sizes.acrossGap)),
+      sizes,
     )
   const pull = (places: Place[], neighbours: (place: Place) => readonly Place[]) =>
     stackAt(
@@ -131,14 +153,15 @@ function placeRows(columns: readonly Place[][]): void {
         const near = neighbours(place)
         return near.length === 0 ? place.y : near.reduce((sum, { y }) => sum + y, 0) / near.length
       }),
+      sizes,
     )
   for (let sweep = 0; sweep < sweeps; sweep++) {
     for (const places of columns.slice(1)) pull(places, (place) => place.before)
     for (const places of columns.slice(0, -1).reverse()) pull(places, (place) => place.after)
   }
-  const top = Math.min(0, ...columns.flat().map((place) => place.y - heightOf(place) / 2))
+  const top = Math.min(0, ...columns.flat().map((place) => place.y - heightOf(place, sizes) / 2))
   const all = columns.flat()
-  const first = all.length === 0 ? 0 : Math.min(...all.map((place) => place.y - heightOf(place) / 2))
+  const first = all.length === 0 ? 0 : Math.min(...all.map((place) => place.y - heightOf(place, sizes) / 2))
   for (const place of all) place.y -= Math.max(first, top)
 }
 
@@ -146,13 +169,13 @@ function placeRows(columns: readonly Place[][]): void {
  * The places as near to where they want to be as their order and heights allow: neighbours that would overlap become a block, which
  * stands where its members want to be on average (pool adjacent violators).
  */
-function stackAt(places: readonly Place[], wanted: readonly number[]): void {
+function stackAt(places: readonly Place[], wanted: readonly number[], sizes: Sizes): void {
   type Block = { sum: number; count: number; first: number }
   const blocks: Block[] = []
   const offsets: number[] = []
   let offset = 0
   places.forEach((place, index) => {
-    if (index > 0) offset += (heightOf(places[index - 1]!) + heightOf(place)) / 2 + rowGap
+    if (index > 0) offset += (heightOf(places[index - 1]!, sizes) + heightOf(place, sizes)) / 2 + sizes.acrossGap
     offsets.push(offset)
     let block: Block = { sum: wanted[index]! - offset, count: 1, first: index }
     for (
@@ -171,22 +194,38 @@ function stackAt(places: readonly Place[], wanted: readonly number[]): void {
   })
 }
 
-/** Curves in the gaps between columns, straight through the columns. */
-function pathThrough(places: readonly Place[], startX: number): string {
+/** Curves in the gaps between levels, straight through the levels. */
+function pathThrough(
+  places: readonly Place[],
+  startX: number,
+  { sizes, direction }: { readonly sizes: Sizes; readonly direction: GraphDirection },
+): string {
   const round = (value: number) => Math.round(value * 10) / 10
-  let x = startX + nodeWidth
-  let path = `M${x} ${round(places[0]!.y)}`
+  const at = (along: number, across: number) => (direction === 'right' ? `${along} ${across}` : `${across} ${along}`)
+  const straight = direction === 'right' ? 'H' : 'V'
+  let x = startX + sizes.along
+  let path = `M${at(x, round(places[0]!.y))}`
   places.slice(1).forEach((place, index) => {
     const from = round(places[index]!.y)
     const to = round(place.y)
-    const middle = x + columnGap / 2
-    const end = x + columnGap
-    path += from === to ? `H${end}` : `C${middle} ${from} ${middle} ${to} ${end} ${to}`
+    const middle = x + sizes.alongGap / 2
+    const end = x + sizes.alongGap
+    path += from === to ? `${straight}${end}` : `C${at(middle, from)} ${at(middle, to)} ${at(end, to)}`
     x = end
     if (place.taskId === undefined) {
-      x += nodeWidth
-      path += `H${x}`
+      x += sizes.along
+      path += `${straight}${x}`
     }
   })
   return path
+}
+
+/** Levels with more tasks are wider than a phone, whichever way they go. */
+const narrowLevelMax = 3
+
+/** Down where the frame is narrow and no level is wide. */
+export function directionFor(tasks: readonly Pick<GraphTask, 'level'>[], frameWidth: number): GraphDirection {
+  const counts = new Map<number, number>()
+  for (const { level } of tasks) counts.set(level, (counts.get(level) ?? 0) + 1)
+  return frameWidth < 560 && Math.max(0, ...counts.values()) <= narrowLevelMax ? 'down' : 'right'
 }
