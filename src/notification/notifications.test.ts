@@ -76,6 +76,19 @@ test('of each lane a few are out at a time, of all instances together, and every
   expect(await lanes('one', 100)).toEqual([])
 })
 
+test('what a killed instance held takes no place of its lane when the leases have ended', async () => {
+  const { owned, clock, add, take } = await aQueue()
+  await using _ = owned
+  const ids = await add(...Array.from({ length: 6 }, () => webhook('r1')))
+  expect(await take('killed')).toHaveLength(4)
+  clock.pass(1001)
+  const again = (await take('one')).map(({ id }) => id)
+  expect(again).toHaveLength(4)
+  clock.pass(500)
+  expect(await take('two')).toEqual([])
+  expect(ids).toEqual(expect.arrayContaining(again))
+})
+
 test('of one context the newest replaces what was not begun, and waits for what was', async () => {
   const { owned, clock, database, notifications, add, take } = await aQueue()
   await using _ = owned

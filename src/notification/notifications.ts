@@ -192,7 +192,7 @@ export class Notifications {
         const further: string[] = []
         for (const lane of open) {
           if (taken.length === most) break
-          if (tx.count('notification', { index: 'byHeld', prefix: [lane] }) >= perLane) continue
+          if (heldOf(tx, lane, now) >= perLane) continue
           const one = takeFrom(tx, lane, { holder, now, leaseMs })
           if (one === undefined) continue
           taken.push(one)
@@ -430,6 +430,12 @@ function takeFrom(
     return { ...row, body }
   }
   return undefined
+}
+
+/** Whose leases have not ended: what a killed instance held takes no place. */
+function heldOf(tx: Reading, lane: string, now: number): number {
+  const after = [lane, now, '\uffff']
+  return tx.list('notification', { index: 'byHeld', prefix: [lane], after, limit: perLane }).length
 }
 
 /** Lanes in which something is due, beginning after `start` and then from the first one. */

@@ -77,13 +77,7 @@ export function tellStatus(
   const { run } = view
   const commitSha = run.annotations.commit_sha ?? ''
   if (project.source.kind !== 'remotesource' || !/^[0-9a-f]{40,64}$/.test(commitSha)) return
-  const context = statusContext({
-    prefix: settings.statusPrefix,
-    projectPath: project.path,
-    runName: run.name,
-    refType: run.annotations.ref_type ?? '',
-  })
-  const contextId = digest([project.id, commitSha, context])
+  const { id: contextId, context } = contextOf(tx, input, settings)
   const before = tx.get('statuscontext', contextId)
   const { state, description, isFinal } = statusOfRun(view)
   const next: StatusContextRow = {
@@ -118,6 +112,20 @@ export function tellStatus(
     },
     now,
   )
+}
+
+/** A run that has begun to report goes on under that name, though its project was renamed since. */
+function contextOf(
+  tx: Tx,
+  { view, project }: { readonly view: RunView; readonly project: Project },
+  { statusPrefix: prefix }: TellSettings,
+): { readonly id: string; readonly context: string } {
+  const { run } = view
+  const [known] = tx.list('statuscontext', { index: 'byOpenRun', prefix: [run.id], limit: 1 })
+  if (known !== undefined) return { id: known.id, context: known.body.context }
+  const { ref_type: refType = '', commit_sha: commitSha = '' } = run.annotations
+  const context = statusContext({ prefix, projectPath: project.path, runName: run.name, refType })
+  return { id: digest([project.id, commitSha, context]), context }
 }
 
 /** The newest run of a context has it; of one run what was seen later counts, and its end always. */

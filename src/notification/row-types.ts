@@ -118,7 +118,8 @@ export const notificationRowTypes = {
         receiverId === undefined ? undefined : [receiverId, createdAt],
       byMessage: ({ messageId }: NotificationRow) => (messageId === undefined ? undefined : [messageId]),
       byDue: ({ lane, queued }: NotificationRow) => (queued === undefined ? undefined : [lane, queued.dueAt]),
-      byHeld: ({ lane, queued }: NotificationRow) => (queued?.holder === undefined ? undefined : [lane]),
+      /** By the end of the lease. */
+      byHeld: ({ lane, queued }: NotificationRow) => (queued?.holder === undefined ? undefined : [lane, queued.dueAt]),
       /** Those of one context that were not sent yet, the oldest first. */
       byContext: ({ contextId, sequence, queued }: NotificationRow) =>
         contextId === undefined || queued === undefined ? undefined : [contextId, sequence],

@@ -141,7 +141,9 @@ test('wrong settings stop the start, all told at once', { timeout: 30_000 }, asy
   await using server = await TestServer.start()
   const { status, stderr } = await server.slipway(['serve', '--components', 'gateway,frontend', '--listen', 'here'])
   expect(status).toBe(2)
-  expect(stderr).toContain('components.1: expected all, gateway, configstore, runservice, notification, gitserver, executor')
+  expect(stderr).toContain(
+    'components.1: expected all, gateway, configstore, runservice, notification, gitserver, executor',
+  )
 })
 
 test('an address that is taken is told with what to do', { timeout: 30_000 }, async () => {
