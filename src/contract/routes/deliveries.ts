@@ -33,11 +33,20 @@ export const deliveryRoutes = {
     method: 'POST',
     path: '/projects/:projectRef/webhook-secret',
     tag,
-    summary: 'Makes a new secret for webhooks; the one before it stays valid until the next.',
+    summary:
+      'Makes a new secret for webhooks, also at the provider of the repository; the one before it stays valid until the next.',
     auth: 'required',
     params: object({ projectRef: ProjectRef }),
     responses: { 201: NewWebhookSecret },
     repeatable: true,
-    errors: ['project_not_found', 'owner_changed'],
+    errors: [
+      'project_not_found',
+      'owner_changed',
+      'linked_account_not_found',
+      'remote_repository_not_found',
+      'provider_unauthorized',
+      'provider_refused',
+      'provider_unavailable',
+    ],
   }),
 } as const

@@ -1,6 +1,5 @@
 // What came about repositories of projects.
 
-import type { Configstore } from '../../configstore/api.ts'
 import { pageLimitDefault } from '../../contract/schemas/common.ts'
 import { invariant } from '../../lib/errors.ts'
 import { hookTokenOf } from '../deliveries/hook-token.ts'
@@ -9,16 +8,17 @@ import type { HandlersOf } from '../handler.ts'
 import type { GatewaySettings } from '../settings.ts'
 import { timeText } from '../views/time.ts'
 import { accessOf, treeGuardOf, written } from './common.ts'
+import { type RemoteProjectsComponents, reconfigure } from './remote-projects.ts'
 
 type Ids = 'listDeliveries' | 'redeliver' | 'createWebhookSecret'
 
-export type DeliveryHandlersComponents = {
-  readonly configstore: Configstore
+export type DeliveryHandlersComponents = RemoteProjectsComponents & {
   readonly inbox: Inbox
   readonly settings: Pick<GatewaySettings, 'publicUrl'>
 }
 
-export function deliveryHandlers({ configstore, inbox, settings }: DeliveryHandlersComponents): HandlersOf<Ids> {
+export function deliveryHandlers(components: DeliveryHandlersComponents): HandlersOf<Ids> {
+  const { configstore, inbox, settings } = components
   return {
     listDeliveries: ({ query }, context) => {
       const { limit = pageLimitDefault, cursor } = query
@@ -39,6 +39,8 @@ export function deliveryHandlers({ configstore, inbox, settings }: DeliveryHandl
       const { source } = written(context, await configstore.setProjectCredentials(input, context.call))
       const { webhookSecret: secret } = await configstore.projectCredentials({ project }, context.call)
       invariant(secret !== undefined, 'a secret that was made is there')
+      // The provider signs with it from now on; what is on its way with the one before is taken as well.
+      if (source.kind === 'remotesource') await reconfigure(context, components)
       // What is there when the hook is set up is no news: only what comes after it starts runs.
       if (source.kind === 'git')
         await inbox.accept(

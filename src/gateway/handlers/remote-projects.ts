@@ -37,17 +37,7 @@ export function remoteProjectHandlers(components: RemoteProjectsComponents): Han
       return { items: items.map(repositoryView), ...(nextCursor === undefined ? {} : { nextCursor }) }
     },
 
-    reconfigureProject: async (_, context) => {
-      const project = await projectOf(context, configstore)
-      const signal = clock.timeout(setUpMs)
-      const opened = await providers.openProviderOfProject(project, signal)
-      // What was noted of the repository just now has changed the project.
-      const current = await projectOf(context, configstore)
-      const { publicUrl } = context.from
-      return projectView(written(context, await setUpRemote(current, opened, { publicUrl }, components, signal)), {
-        isInside: true,
-      })
-    },
+    reconfigureProject: async (_, context) => projectView(await reconfigure(context, components), { isInside: true }),
 
     setProjectAccount: async (_, context) => {
       const project = await projectOf(context, configstore)
@@ -74,6 +64,17 @@ export function remoteProjectHandlers(components: RemoteProjectsComponents): Han
       )
     },
   }
+}
+
+/** Webhook and key of the project that the request is about, as they have to be now. Errors: those of provider and configstore. */
+export async function reconfigure(context: HandlerContext, components: RemoteProjectsComponents): Promise<Project> {
+  const { configstore, providers, clock } = components
+  const signal = clock.timeout(setUpMs)
+  const opened = await providers.openProviderOfProject(await projectOf(context, configstore), signal)
+  // What was noted of the repository just now has changed the project.
+  const project = await projectOf(context, configstore)
+  const { publicUrl } = context.from
+  return written(context, await setUpRemote(project, opened, { publicUrl }, components, signal))
 }
 
 type FromRemote = Extract<BodyOf<ApiRoutes['createProject']>['source'], { readonly kind: 'remotesource' }>

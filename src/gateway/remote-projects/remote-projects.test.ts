@@ -257,3 +257,15 @@ test('a project that is given another source leaves nothing at the provider', as
   await clean(scene)
   expect([hooksOf(scene), titlesOf(scene)]).toEqual([[], []])
 })
+
+test('a new secret is that of the hook at the provider as well', async () => {
+  await using scene = await open()
+  const { gateway, token, found, create } = scene
+  await create()
+  const before = [...found.hooks.values()][0]!.secret
+  const { status, body } = await gateway.ask(`POST ${project}/webhook-secret`, { token })
+  expect(status).toBe(201)
+  const { secret } = body as { secret: string }
+  expect(secret).not.toBe(before)
+  expect([...found.hooks.values()].map((hook) => hook.secret)).toEqual([secret])
+})
