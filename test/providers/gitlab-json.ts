@@ -84,7 +84,7 @@ export function hookJson(repository: ServerRepository) {
     project_id: repository.id,
     created_at: '2026-01-01T00:00:00Z',
     push_events: hook.events.includes('push_events'),
-    push_events_branch_filter: '',
+    push_events_branch_filter: null,
     tag_push_events: hook.events.includes('tag_push_events'),
     merge_requests_events: hook.events.includes('merge_requests_events'),
     enable_ssl_verification: true,

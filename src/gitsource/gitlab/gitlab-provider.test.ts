@@ -79,11 +79,13 @@ describe('GitLab', () => {
     })
   })
 
-  test('a hook is for pushes, tags and merge requests', async () => {
+  test('a hook is for pushes of any branch, tags and merge requests', async () => {
     await using world = await open()
     const [made, repository] = await world.repository('acme/web')
     await world.provider.ensureHook(repository, hook, signal)
     expect(made.hooks).toMatchObject([{ events: ['push_events', 'tag_push_events', 'merge_requests_events'] }])
+    const asked = world.server.requests.findLast(({ method }) => method === 'POST')
+    expect(asked?.body).toMatchObject({ branch_filter_strategy: 'all_branches', push_events_branch_filter: '' })
   })
 
   test.each(['disabled', 'temporarily_disabled'] as const)(

@@ -146,7 +146,9 @@ export class GitlabProvider implements Provider {
       url: hook.url,
       token: hook.secret,
       push_events: true,
+      // Whatever somebody chose: older versions know the first of these alone.
       push_events_branch_filter: '',
+      branch_filter_strategy: 'all_branches',
       tag_push_events: true,
       merge_requests_events: true,
     }
