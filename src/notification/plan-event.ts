@@ -121,7 +121,7 @@ function contextOf(
   { statusPrefix: prefix }: TellSettings,
 ): { readonly id: string; readonly context: string } {
   const { run } = view
-  const [known] = tx.list('statuscontext', { index: 'byOpenRun', prefix: [run.id], limit: 1 })
+  const [known] = tx.list('statuscontext', { index: 'byRun', prefix: [run.id], limit: 1 })
   if (known !== undefined) return { id: known.id, context: known.body.context }
   const { ref_type: refType = '', commit_sha: commitSha = '' } = run.annotations
   const context = statusContext({ prefix, projectPath: project.path, runName: run.name, refType })

@@ -131,6 +131,7 @@ export const notificationRowTypes = {
   message: { indexes: { byAge: (message: MessageRow) => [message.createdAt] } },
   statuscontext: {
     indexes: {
+      byRun: ({ runId }: StatusContextRow) => [runId],
       byOpenRun: ({ isFinal, runId }: StatusContextRow) => (isFinal ? undefined : [runId]),
       byAge: ({ updatedAt }: StatusContextRow) => [updatedAt],
     },
