@@ -28,6 +28,7 @@ const names = [
   'logs',
   'executors',
   'api',
+  'idle',
 ]
 
 const resultsFile = join(import.meta.dirname, 'results.json')
