@@ -379,16 +379,19 @@ function contentJson(serverUrl: string, repository: ServerRepository, ref: strin
 
 function listTags(call: ApiCall, repository: ServerRepository): ApiAnswer {
   const base = `${call.server.url}${apiPath}/repos/${repository.path}`
-  const tags = [...repository.refs('refs/tags/')].map(([ref]) => {
+  const tags = [...repository.refs('refs/tags/')].flatMap(([ref]) => {
     const name = ref.slice('refs/tags/'.length)
+    // Tags of anything else are not listed.
+    if (objectType(repository, `${ref}^{}`) !== 'commit') return []
     const sha = repository.git('rev-parse', `${ref}^{commit}`)
-    return {
+    const tag = {
       name,
       commit: { sha, url: `${base}/commits/${sha}` },
       zipball_url: `${base}/zipball/${name}`,
       tarball_url: `${base}/tarball/${name}`,
       node_id: nodeId('Ref', ref),
     }
+    return [tag]
   })
   return page(call, tags)
 }

@@ -133,10 +133,21 @@ test('a deploy key that another repository has is refused with the words of GitH
   })
 })
 
-test('a tag of something that is no commit has none', async () => {
+test('a tag of something that is no commit has none, and hides no others', async () => {
   await using world = await openWorld()
   world.made.git('tag', 'tree', 'main^{tree}')
-  expect(await world.provider.openSource(world.repository).findRef('refs/tags/tree', signal)).toBeUndefined()
+  await world.made.tag('v1', { isAnnotated: true })
+  const source = world.provider.openSource(world.repository)
+  expect(await source.findRef('refs/tags/tree', signal)).toBeUndefined()
+  const names = async () => (await source.listRefs(signal)).map(({ name }) => name)
+  expect(await names()).toEqual(['refs/heads/main', 'refs/tags/v1'])
+  const tags = [
+    { name: 'tree', commit: null },
+    { name: 'a b', commit: { sha: sha1 } },
+    { name: 'v2', commit: { sha: sha1 } },
+  ]
+  world.server.addFault({ kind: 'status', status: 200, body: tags, path: /\/tags$/ })
+  expect(await names()).toEqual(['refs/heads/main', 'refs/tags/v2'])
 })
 
 test('there is nothing for a password', async () => {

@@ -42,8 +42,12 @@ export class GithubSource implements GitSource {
     }
     // These name the commit that an annotated tag points to.
     const tags = { method: 'GET', path: this.#path('/tags'), query: { per_page: 100 } } as const
-    for await (const entry of this.#http.items(tags, signal))
-      add({ name: `refs/tags/${textOf(entry, 'name')}`, commitSha: shaOf(entry, 'commit', 'sha') })
+    for await (const entry of this.#http.items(tags, signal)) {
+      const commitSha = optionalTextOf(entry, 'commit', 'sha')
+      // One of something else than a commit hides no others.
+      if (commitSha !== undefined && isCommitSha(commitSha))
+        add({ name: `refs/tags/${textOf(entry, 'name')}`, commitSha })
+    }
     return refs
   }
 
