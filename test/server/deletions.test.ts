@@ -81,7 +81,6 @@ test.each([
   await expect(client.call('getRun', { params: { runId: runs[0]!.id } })).rejects.toMatchObject({
     code: 'run_not_found',
   })
-  // The lease of whoever was killed ends after a minute.
   await expect.poll(() => logsOf(server, taskIds), { timeout: 100_000 }).toEqual([])
   await expect.poll(async () => (await client.call('listExecutors')).items[0]?.slotsUsed, { timeout: 10_000 }).toBe(0)
   await expect.poll(() => server.output, { timeout: 10_000 }).toContain('runs of what was deleted are removed')

@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
 import { until } from '../../src/lib/until-fixture.ts'
+import { startEtcd } from '../support/etcd.ts'
+import { ProcessGroup } from './process-group.ts'
 import { TestServer } from './test-server.ts'
 
 const first = 'the-first-value-of-the-secret'
@@ -81,4 +83,42 @@ test('a task keeps the value it was handed out with, through a kill and a rotati
   expect(restarted.task).toMatchObject({ status: 'success', usedSecrets: [{ name: 'deploy/token', version: 2 }] })
   expect(restarted.log).toContain('after ***')
   expect(restarted.log).toContain(fingerprint(second))
+})
+
+test('while the configstore is gone a task with secrets waits, whoever else is killed, and then has them', {
+  timeout: 150_000,
+}, async () => {
+  await using etcd = await startEtcd()
+  await using group = await ProcessGroup.start({ gateways: 1, configstores: 1, runservices: 2, executors: 1 }, etcd)
+  const client = group.client(0)
+  await createProject(client)
+  const container = { runtime: { containers: [{ image: 'alpine' }] } }
+  const tasks = [
+    { name: 'slow', ...container, steps: [{ run: 'sleep 5' }] },
+    {
+      name: 'deploy',
+      ...container,
+      depends: ['slow'],
+      environment: { TOKEN: { from_variable: 'token' } },
+      steps: [{ run: `test "$(printf %s "$TOKEN" | sha256sum | cut -c1-64)" = ${fingerprint(second)}` }],
+    },
+  ]
+  const content = JSON.stringify({ runs: [{ name: 'deploy', tasks }] })
+  const body = { branch: 'main', commitSha: '1'.repeat(40), definition: { ...definition, content } }
+  const { runs } = await client.call('createProjectRuns', { params: { projectRef }, body })
+  const runOf = () => client.call('getRun', { params: { runId: runs[0]!.id } })
+  await until(async () => (await runOf()).tasks.some(({ status }) => status === 'running'), 'the first task runs')
+  await rotate(client)
+  await group.kill('configstore-1')
+  const waits = (name: string) => group.outputOf(name).split('order waits for what cannot be asked now').length - 1
+  const runservices = ['runservice-1', 'runservice-2']
+  await until(() => runservices.some((name) => waits(name) > 0), 'the task waits')
+  const holder = runservices.find((name) => waits(name) > 0)!
+  const before = waits(holder)
+  await group.kill(holder)
+  await group.start(holder)
+  await until(() => waits(holder) > before || runservices.some((name) => name !== holder && waits(name) > 0))
+  await group.start('configstore-1')
+  await until(async () => (await runOf()).phase === 'finished', 'the run ends')
+  expect(await runOf()).toMatchObject({ result: 'success', tasks: [{ status: 'success' }, { status: 'success' }] })
 })
