@@ -26,6 +26,7 @@ import type { Handler, Handlers } from './handler.ts'
 import { accountHandlers } from './handlers/accounts.ts'
 import { deliveryHandlers } from './handlers/deliveries.ts'
 import { directRunHandlers } from './handlers/direct-runs.ts'
+import { homeHandlers } from './handlers/home.ts'
 import { keyHandlers } from './handlers/keys.ts'
 import { notificationHandlers } from './handlers/notifications.ts'
 import { organizationHandlers } from './handlers/organizations.ts'
@@ -131,6 +132,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     ...projectHandlers(shared),
     ...remoteProjectHandlers(shared),
     ...secretHandlers(shared),
+    ...homeHandlers(shared),
     ...runHandlers(shared),
     ...runHistoryHandlers(shared),
     ...directRunHandlers(shared),
@@ -146,7 +148,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
   app.addContentTypeParser('application/octet-stream', (_, payload, done) => done(null, payload))
   for (const [id, route] of Object.entries(routes) as [RouteId, Route][])
     mountRoute(app, id, route, handlers[id] as Handler<Route>, mounted)
-  mountOAuth2Pages(app, shared)
+  mountOAuth2Pages(app, { ...shared, generation: mounted.generation })
   mountDeliveries(app, { ...shared, database, tryPollLock: components.tryPollLock })
   mountProbes(app, { metrics, readiness: components.readiness ?? (() => ({ isReady: true })) })
   const closing = new AbortController()

@@ -14,8 +14,9 @@ import { SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import type { NotificationService } from '../notification/api.ts'
 import type { Runservice } from '../runservice/api.ts'
-import { authenticate, originOf, requestFrom } from './auth/authenticate.ts'
+import { authenticate, isSecure, originOf, requestFrom } from './auth/authenticate.ts'
 import { type Caller, describeCaller } from './auth/caller.ts'
+import { positionOf } from './auth/cookies.ts'
 import { checkOrigin } from './auth/csrf.ts'
 import { addressBlock } from './auth/login-guard.ts'
 import type { Sessions } from './auth/sessions.ts'
@@ -76,7 +77,7 @@ export function mountRoute(
       if (!isServedInMaintenance(route)) components.maintenance.checkOpen()
       // Before the body: strangers do not make the server read it.
       // A session that another instance began a moment ago is one.
-      const { gateway } = parsePositions(headerOf(request, 'slipway-position'), components.generation())
+      const { gateway } = parsePositions(seenBy(request, components), components.generation())
       if (gateway !== undefined) await components.database.waitFor(gateway)
       if (route.auth === 'none') checkOrigin(originOf(request, components.settings))
       request.caller = route.auth === 'none' ? { kind: 'anonymous' } : await authenticate(request, components)
@@ -110,7 +111,7 @@ async function answer(call: Call, components: MountComponents): Promise<unknown>
     body: route.body === 'bytes' ? request.body : validator.body(request.body),
   }
   const generation = components.generation()
-  const wanted = parsePositions(headerOf(request, 'slipway-position'), generation)
+  const wanted = parsePositions(seenBy(request, components), generation)
   await waitForPositions(wanted, components)
   const authorized = await authorize(permissions[id], input, caller, components)
   const key = headerOf(request, 'idempotency-key')
@@ -195,6 +196,11 @@ function versionOf(header: string | undefined): number | undefined {
   const [, digits] = /^\s*(?:W\/)?"?([0-9]{1,15})"?\s*$/.exec(header) ?? []
   if (digits === undefined) throw new SlipwayError('request_invalid', 'If-Match: a version like "3" is expected')
   return Number(digits)
+}
+
+/** What the caller has seen or caused: as it says, or as a redirect left it in its browser. */
+function seenBy(request: FastifyRequest, { settings }: MountComponents): string | undefined {
+  return headerOf(request, 'slipway-position') ?? positionOf(request.headers.cookie, isSecure(request, settings))
 }
 
 /** A read sees at least what its caller has seen or caused before, whichever instance answers. */

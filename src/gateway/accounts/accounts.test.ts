@@ -184,6 +184,22 @@ test('somebody who says no at the provider comes back to the login', async () =>
   expect(await browser.goTo(`/oauth2/callback?error=access_denied&state=${state}`)).toBe(told)
 })
 
+test('the page that a browser comes to sees the session, whichever instance answers', async () => {
+  await using gateway = await aGateway({ registrationEnabled: true })
+  const browser = new Browser(gateway)
+  await browser.oauth2('ann')
+  await browser.ask('POST /register', { name: 'ann' })
+  const another = new Browser(gateway)
+  await another.oauth2('ann')
+  const position = /slipway-position=1\.g(\d+)/.exec(another.cookie)?.[1]
+  expect(Number(position)).toBe(gateway.database.position)
+  // As the database of an instance that has not come as far.
+  another.keep(new Headers([['set-cookie', `slipway-position=1.g${gateway.database.position + 1}`]]))
+  const waiting = another.ask('GET /session')
+  await gateway.database.do((tx) => tx.put('request', 'x', { fingerprint: '', expiresAt: 0 }))
+  expect(await waiting).toMatchObject({ status: 200, body: { kind: 'session' } })
+})
+
 test('several logins may be under way in one browser', async () => {
   await using gateway = await aGateway()
   const browser = new Browser(gateway)

@@ -11,10 +11,11 @@ import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import { requestFrom } from '../auth/authenticate.ts'
 import { beginSession } from '../auth/begin-session.ts'
-import { browserSecretOf, sessionSecretOf } from '../auth/cookies.ts'
+import { browserSecretOf, positionCookie, sessionSecretOf } from '../auth/cookies.ts'
 import type { Sessions } from '../auth/sessions.ts'
 import type { HandlerContext } from '../handler.ts'
 import type { Maintenance } from '../maintenance.ts'
+import { formatPositions } from '../positions.ts'
 import type { OAuth2Flow } from '../rows.ts'
 import type { GatewaySettings } from '../settings.ts'
 import type { Accounts } from './accounts.ts'
@@ -34,6 +35,8 @@ export type OAuth2PagesComponents = {
   readonly maintenance: Pick<Maintenance, 'checkOpen'>
   readonly clock: Clock
   readonly logger: Logger
+  /** As of `mountRoute`. */
+  readonly generation: () => string
 }
 
 type Page = Pick<HandlerContext, 'from' | 'cookies' | 'setHeader' | 'wrote' | 'signal'>
@@ -81,7 +84,8 @@ async function comeBack(
     const during = AbortSignal.any([page.signal, clock.timeout(exchangeMs)])
     const identity = await identityByCode(source.id, grant, components.providers, during)
     if (flow.linkTo === undefined) return await logIn(source, identity, { flow, page }, components)
-    await components.accounts.link(await sameUser(flow.linkTo, page, components), identity)
+    const { position } = await components.accounts.link(await sameUser(flow.linkTo, page, components), identity)
+    page.wrote('configstore', position)
     return flow.returnTo
   } catch (cause) {
     if (!isSlipwayError(cause)) logger.error('a login at a provider failed', { error: cause })
@@ -136,12 +140,16 @@ async function beginLink(request: FastifyRequest, page: Page, components: OAuth2
   return await components.beginOAuth2({ source, returnTo, linkTo: user }, page)
 }
 
-function pageOf(request: FastifyRequest, reply: FastifyReply, { settings }: OAuth2PagesComponents): Page {
+function pageOf(request: FastifyRequest, reply: FastifyReply, { settings, generation }: OAuth2PagesComponents): Page {
+  const from = requestFrom(request, settings)
   return {
-    from: requestFrom(request, settings),
+    from,
     cookies: request.headers.cookie,
     setHeader: (name, value) => void reply.header(name, value),
-    wrote: () => {}, // A redirect carries no position.
+    wrote: (service, position) => {
+      const text = formatPositions({ [service]: position }, generation())
+      if (text !== undefined) void reply.header('set-cookie', positionCookie(text, from))
+    },
     signal: requestSignal(reply),
   }
 }

@@ -27,16 +27,32 @@ export function browserSecretOf(header: string | undefined, isSecure: boolean): 
   return secretOf('oauth2', header, isSecure)
 }
 
-type Name = 'session' | 'oauth2'
+/** `Slipway-Position` for a browser that is redirected: the page that it comes to knows none. */
+export function positionCookie(position: string, options: { readonly isSecure: boolean }): string {
+  return cookie('position', position, { ...options, maxAgeMs: positionMs })
+}
+
+export function positionOf(header: string | undefined, isSecure: boolean): string | undefined {
+  return textOf('position', header, isSecure)
+}
+
+/** Every instance has seen it by then. */
+const positionMs = 30_000
+
+type Name = 'session' | 'oauth2' | 'position'
 
 const fullName = (name: Name, isSecure: boolean) => `${isSecure ? '__Host-' : ''}slipway-${name}`
 
 function secretOf(name: Name, header: string | undefined, isSecure: boolean): string | undefined {
+  const value = textOf(name, header, isSecure)
+  return value !== undefined && /^[A-Za-z0-9_-]{20,200}$/.test(value) ? value : undefined
+}
+
+function textOf(name: Name, header: string | undefined, isSecure: boolean): string | undefined {
   const wanted = fullName(name, isSecure)
   for (const pair of (header ?? '').split(';')) {
     const [key, value] = pair.split('=', 2)
-    if (key?.trim() === wanted && value !== undefined && /^[A-Za-z0-9_-]{20,200}$/.test(value.trim()))
-      return value.trim()
+    if (key?.trim() === wanted && value !== undefined && /^[\w.-]{1,200}$/.test(value.trim())) return value.trim()
   }
   return undefined
 }
