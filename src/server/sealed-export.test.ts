@@ -3,11 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openExport } from '../datamanager/export/export-database.ts'
+import type { ExportHeader } from '../datamanager/export/export-format.ts'
 import { importDatabase } from '../datamanager/export/import-database.ts'
 import { openDatabase } from '../datamanager/open-database.ts'
 import { collectBytes } from '../lib/bytes.ts'
 import { systemClock } from '../lib/clock.ts'
-import { newSealingKey, seal, unseal } from '../lib/sealing.ts'
+import type { Json } from '../lib/json.ts'
+import { newSealingKey, type SealingKey, seal, unseal } from '../lib/sealing.ts'
+import type { ReceiverSecretRow, Tx } from '../notification/row-types.ts'
+import { findSecret, putSecret } from '../notification/sealed.ts'
 import { openPosixObjectStorage } from '../objectstorage/posix.ts'
 import { type RunserviceSchema, runserviceRowTypes } from '../runservice/row-types.ts'
 import { secretsExport, secretsImport } from './sealed-export.ts'
@@ -65,4 +69,29 @@ test('secrets go under a passphrase to an installation with another key, the sam
   } finally {
     rmSync(folder, { recursive: true })
   }
+})
+
+test('secrets of receivers of notifications go the same way', async () => {
+  const [ours, theirs] = [newSealingKey(), newSealingKey()]
+  const passphrase = 'correct horse'
+  const at = { receiverId: 'r1', field: 'secret' } as const
+  const sealing = (key: SealingKey) => ({ storeId: 'store', keys: [key] as const })
+  const rows = new Map<string, ReceiverSecretRow>()
+  const tx = {
+    put: (_: string, id: string, row: ReceiverSecretRow) => void rows.set(id, row),
+    get: (_: string, id: string) => rows.get(id),
+  } as unknown as Tx
+  putSecret(tx, sealing(ours), at, 'hunter2hunter2')
+  const [[id, body] = ['', undefined]] = [...rows]
+  const exported = secretsExport('notification', { keys: [ours], storeId: 'store', passphrase })({
+    generation: 'g',
+    position: 1,
+  })
+  const row = { type: 'receiversecret', id, store: 'store', body: body as unknown as Json }
+  const wrapped = exported.wrap(row)!
+  expect(JSON.stringify(wrapped)).not.toContain('hunter2')
+  const header = { secrets: exported.header } as unknown as ExportHeader
+  const imported = secretsImport('notification', header, { key: theirs, passphrase })!
+  rows.set(id, imported.unwrap(row, wrapped) as unknown as ReceiverSecretRow)
+  expect(findSecret(tx, sealing(theirs), { ...at, now: 0 })).toBe('hunter2hunter2')
 })

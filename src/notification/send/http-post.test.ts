@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { HttpReceiver } from '../notification-fixture.ts'
 import { postOnce } from './http-post.ts'
 import { isPublicAddress } from './public-address.ts'
+import { SmtpSink } from './smtp-sink-fixture.ts'
 
 const never = new AbortController().signal
 const options = { allowPrivateAddresses: true, signal: never, now: () => 1_000 }
@@ -108,4 +109,11 @@ test('that nobody listens is said in words', async () => {
     kind: 'failed',
     message: 'nobody listens there',
   })
+})
+
+test('a certificate that nobody vouches for is not taken', async () => {
+  await using sink = await SmtpSink.open({ security: 'tls' })
+  const result = await postOnce({ ...post, url: `https://localhost:${sink.port}` }, options)
+  expect(result).toMatchObject({ kind: 'failed', message: expect.stringMatching(/certificate/) })
+  expect(sink.commands).toEqual([])
 })
