@@ -27,6 +27,7 @@ const names = [
   'workspace',
   'logs',
   'executors',
+  'directrun',
   'api',
   'idle',
 ]

@@ -490,6 +490,13 @@ const steps: readonly Step[] = [
   ['root', 'listQueue', { query: { cursor: 'x' } }, 'queue_cursor_invalid'],
   ['bob', 'stopRun', () => ({ params: run() }), { isStopping: false, result: 'stopped' }],
   ['bob', 'restartRun', () => ({ params: run(), body: { fromStart: true } }), { number: 3 }],
+  [
+    'ann',
+    'getHome',
+    {},
+    { projects: [{ project: { name: 'web' }, runs: { items: [{ number: 3 }, {}, {}] } }], isComplete: true },
+  ],
+  ['ann', 'listProjectRuns', { params: web, query: { text: '#3' } }, { items: [{ number: 3 }] }],
   ['ann', 'listUserRuns', { params: { userRef: 'ann' } }, { items: [] }],
   ['ann', 'getUserRun', { params: { userRef: 'ann', runNumber: 1 } }, 'run_not_found'],
   ['bob', 'getBadge', { params: web }],
@@ -634,6 +641,8 @@ const elsewhere: readonly RouteId[] = [
   'watchAllRuns',
   'watchProjectRuns',
   'watchUserRuns',
+  // direct-runs.test.ts
+  'createDirectRuns',
   'getUserRun',
   'resendNotification',
   'getRunDefinition',

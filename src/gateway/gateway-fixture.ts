@@ -23,6 +23,7 @@ import { createRemoteRunservice, serveRunservice } from '../runservice/remote.ts
 import { type Installation, openInstallation } from '../runservice/service-fixture.ts'
 import { projectSecrets } from '../server/serve/project-secrets.ts'
 import { hashSecret } from './auth/hash-secret.ts'
+import type { DirectRuns } from './direct-runs.ts'
 import { mountGateway } from './gateway.ts'
 import type { Maintenance } from './maintenance.ts'
 import type { ProjectSources } from './project-sources.ts'
@@ -71,6 +72,7 @@ export type TestGatewayOptions = {
   readonly configstore?: (real: Configstore) => Configstore
   readonly runservice?: (real: Runservice) => Runservice
   readonly sources?: ProjectSources
+  readonly directRuns?: DirectRuns
   readonly providers?: ProviderAccess
   /** A notification service runs as well. */
   readonly notification?: boolean
@@ -106,6 +108,7 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
   const services = { configstore, runservice }
   const reached = options.areServicesRemote ? await overHttp(services, logger, undo) : services
   const sources = options.sources === undefined ? {} : { sources: options.sources }
+  const directRuns = options.directRuns === undefined ? {} : { directRuns: options.directRuns }
   const host = new FakeProviderHost({ now: () => clock.now() })
   const { openProvider, openOAuth2 } = host
   const providers =
@@ -116,7 +119,17 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
       ? { notification: await aNotification({ world, ...reached, providers, clock, logger }, undo) }
       : {}
   const told = options.areServicesRemote === true ? await notificationOverHttp(notified, logger, undo) : notified
-  mountGateway(app, settings, { database, ...reached, ...told, providers, maintenance, clock, logger, ...sources })
+  mountGateway(app, settings, {
+    database,
+    ...reached,
+    ...told,
+    providers,
+    maintenance,
+    clock,
+    logger,
+    ...sources,
+    ...directRuns,
+  })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   undo.defer(async () => {
     app.server.closeAllConnections()

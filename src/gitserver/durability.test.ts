@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
 import { testRepository } from '../../test/support/git-repository.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
+import { limits } from '../lib/limits.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import { ann, git, remoteRefs, startGitserver, temporary } from './gitserver-fixture.ts'
 
@@ -138,4 +140,25 @@ test.each([
   expect(await git(repository.dir, 'push', server.repositoryUrl('web'), 'main')).toMatchObject({ ok: true })
   expect(asked).toBe(2)
   expect(await remoteRefs(folder.path, server.repositoryUrl('web'))).toMatchObject({ 'refs/heads/main': sha })
+})
+
+test('a push that takes too long is broken off, and nothing of it is there', async () => {
+  using folder = temporary('gitserver')
+  const late = new AbortController()
+  const clock: Clock = {
+    ...systemClock,
+    timeout: (ms) => (ms === limits.gitRequestMs.value ? late.signal : systemClock.timeout(ms)),
+  }
+  // A storage that never ends, until the time is over.
+  const put: ObjectStorage['put'] = async (_key, _data, { signal } = {}) => {
+    late.abort(new Error('the time is over'))
+    signal?.throwIfAborted()
+    throw new Error('it should have been broken off')
+  }
+  await using server = await startGitserver({ folder: folder.path, clock, storage: failing({ put }) })
+  using repository = testRepository({ a: '1' })
+  repository.commit('first')
+  expect(await git(repository.dir, 'push', server.repositoryUrl('web'), 'main')).toMatchObject({ ok: false })
+  await using after = await startGitserver({ folder: folder.path, instance: 'after' })
+  expect((await git(folder.path, 'ls-remote', after.repositoryUrl('web'))).stderr).toContain('there is no repository')
 })

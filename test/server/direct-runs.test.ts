@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
 import { type CommandResult, definition, runSlipway } from '../cli/command.ts'
 import { type TestRepository, temporaryDirectory, testRepository } from '../support/git-repository.ts'
-import { TestServer } from './test-server.ts'
+import { password, TestServer } from './test-server.ts'
 
 const timeout = 90_000
 
@@ -196,6 +196,28 @@ test('what cannot be run is said before anything is sent', { timeout }, async ()
   repository.write({ '.slipway/config.json': '{"runs": 7}' })
   expect(await repository.start()).toMatchObject({ status: 2, stderr: expect.stringContaining('cannot be used') })
   expect(readFileSync(join(repository.dir, '.git/config'), 'utf8')).not.toContain('slipway')
+})
+
+test('the example of the page does what the page says', { timeout }, async () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/direct-runs.md'), 'utf8')
+  const lines = /```sh\n([\s\S]*?)```/.exec(page)![1]!.trim().split('\n')
+  const [login, start] = lines.map((line) =>
+    line
+      .replace(/ +#.*$/, '')
+      .split(' ')
+      .slice(1),
+  )
+  expect(login?.slice(0, 1)).toEqual(['login'])
+  const address = login!.map((word) => word.replace('https://ci.example.org', server.url))
+  const logIn = [...address, '--username', 'ann', '--password-stdin']
+  expect(await server.slipway(logIn, { stdin: `${password}\n` })).toMatchObject({ status: 0 })
+  using repository = repositoryWith({ hello: 'echo hello' })
+  const { status, stdout } = await server.slipway(start!, { cwd: repository.dir })
+  expect(stdout).toContain('[hello] hello')
+  expect(status).toBe(0)
+  const { stdout: help } = await server.slipway(['directrun', 'start', '--help'])
+  for (const [option] of page.slice(page.indexOf('| option |'), page.indexOf('**Ctrl-C**')).matchAll(/--[a-z-]+/g))
+    expect(help).toContain(option)
 })
 
 test('no credential is in the log, the environment of tasks or the run', { timeout }, async () => {

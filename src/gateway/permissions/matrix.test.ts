@@ -89,6 +89,7 @@ const harmless: Partial<
   createProjectRuns: {
     body: { commitSha: '0'.repeat(40), definition: { fileName: 'config.yml', content: 'nonsense' } },
   },
+  createDirectRuns: { body: { repositoryId: 'web', commitSha: '0'.repeat(40), message: 'x', ref: 'none' } },
   restartRun: { body: { fromStart: true } },
   createRemoteSource: { body: { name: '-', type: 'github', authType: 'oauth2', apiUrl: 'https://x.example' } },
   drainExecutor: { body: { isDraining: true } },
