@@ -48,13 +48,18 @@ export function runRowView(
   }
 }
 
+/** Entries in their order, with what the rows tell that are at hand. */
+export function runListView(entries: readonly RunEntry[], rows: readonly RunRow[]): RunListItem[] {
+  return new RunListViews().of(entries, rows)
+}
+
 type RunListItem = ReturnType<typeof runEntryView> | ReturnType<typeof runRowView>
 
 /** Shows lists, what is the same object as before only once: the runservice gives the same until something has changed. */
 export class RunListViews {
   readonly #items = new WeakMap<RunEntry | RunRow, RunListItem>()
 
-  /** Entries in their order, with what the rows tell that are at hand. */
+  /** As runListView. */
   of(entries: readonly RunEntry[], rows: readonly RunRow[]): RunListItem[] {
     const byId = new Map(rows.map((row) => [row.run.id, row]))
     return entries.map((entry) => {
