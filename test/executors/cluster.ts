@@ -43,7 +43,9 @@ export async function startCluster(servers = 1): Promise<Cluster> {
   const started: TestServer[] = []
   for (let index = 0; index < servers; index++) {
     const port = await freePort()
-    const args = ['--disable-warning=ExperimentalWarning', serverFile, join(directory.path, 'server'), String(port)]
+    // As bin/slipway starts servers.
+    const options = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4']
+    const args = [...options, serverFile, join(directory.path, 'server'), String(port)]
     const server = new ServerProcess(
       { program: process.execPath, args: [...args, log, token] },
       async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok,
