@@ -2,6 +2,7 @@
 
 import { deliveryRoutes } from './routes/deliveries.ts'
 import { directRunRoutes } from './routes/direct-runs.ts'
+import { homeRoutes } from './routes/home.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { notificationRoutes } from './routes/notifications.ts'
 import { organizationRoutes } from './routes/organizations.ts'
@@ -16,6 +17,7 @@ import { userRoutes } from './routes/users.ts'
 export const routes = {
   ...sessionRoutes,
   ...userRoutes,
+  ...homeRoutes,
   ...organizationRoutes,
   ...projectRoutes,
   ...projectSecretRoutes,

@@ -121,6 +121,12 @@ test('runs come, change and end in an open list, without a reload', { timeout: 6
     await page.getByLabel('State').selectOption('')
     await page.getByLabel('Text').fill('seen at')
     await expect.poll(() => page.locator('.run-row').count()).toBe(1)
+    await page.getByLabel('By', { exact: true }).fill('nobody')
+    await page.getByText('No run is like that').waitFor()
+    await page.getByRole('button', { name: 'Clear' }).click()
+    await page.getByRole('button', { name: 'By branch' }).click()
+    await page.locator('.run-group').first().waitFor()
+    expect(await page.locator('.run-group').count()).toBe(1)
   })
 })
 

@@ -35,6 +35,18 @@ const listing = object({
   branch: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
   tag: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
   pullRequest: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
+  text: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 200,
+      description:
+        'In name, number, branch, message, commit or author; of runs that ended long ago in the first three. A page may be ' +
+        'empty and still have a next one.',
+    }),
+  ),
+  author: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 200, description: 'Who pushed, as the provider says; of recent runs.' }),
+  ),
 })
 
 /**

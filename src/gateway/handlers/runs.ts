@@ -10,6 +10,7 @@ import type { FindRunsQuery, Runservice, RunView } from '../../runservice/api.ts
 import type { LogName } from '../../runservice/executor-api.ts'
 import { isFinishedTask } from '../../runservice/types.ts'
 import { describeCaller } from '../auth/caller.ts'
+import { filterRuns } from '../filter-runs.ts'
 import type { HandlerContext, HandlersOf } from '../handler.ts'
 import type { Metrics } from '../metrics.ts'
 import { mayWithRun } from '../permissions/may.ts'
@@ -85,6 +86,13 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
     return run
   }
   const list = async (owner: RunOwner, query: QueryOf<ApiRoutes['listProjectRuns']>) => {
+    const { text, author } = query
+    if (text !== undefined || author !== undefined) {
+      const filter = defined({ text, author })
+      const found = await filterRuns(runservice, findRunsQuery(owner, query), filter)
+      const more = found.next === undefined ? {} : { nextCursor: found.next }
+      return { items: views.of(found.runs, found.rows), ...more }
+    }
     const { runs, next } = await runservice.findRuns(findRunsQuery(owner, query))
     const rows = await runservice.runRows(runs.map(({ id }) => id))
     return { items: views.of(runs, rows), ...(next === undefined ? {} : { nextCursor: next }) }

@@ -52,6 +52,7 @@ export const permissions = {
 
   getCurrentUser: theCaller('read'),
   listCurrentUserOrganizations: theCaller('read'),
+  getHome: theCaller('read'),
   listCurrentUserInvitations: theCaller('read'),
   acceptInvitation: theCaller('admin'),
   rejectInvitation: theCaller('admin'),

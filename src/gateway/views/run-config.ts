@@ -12,7 +12,7 @@ export function runConfigView({ run, tasks }: RunView) {
 
 function taskConfigView(task: RunConfigTask, names: ReadonlyMap<string, string>): Record<string, unknown> {
   // Ids are others in each run and say nothing.
-  const { id: _, depends, environment, runtime, steps, registryAuth, ...rest } = task
+  const { id: _, level: __, depends, environment, runtime, steps, registryAuth, ...rest } = task
   return {
     ...rest,
     depends: depends.map(({ taskId, conditions }) => ({ task: names.get(taskId) ?? taskId, conditions })),

@@ -8,19 +8,35 @@ export type RunFilter = {
   readonly pullRequest?: string | undefined
   readonly phase?: readonly RunSummary['phase'][] | undefined
   readonly result?: readonly RunSummary['result'][] | undefined
+  readonly text?: string | undefined
+  readonly author?: string | undefined
 }
 
 /** Pages of a list, the newest first. */
 export type RunPages = { readonly pages: readonly RunList[] }
 
 /** By what the server filters with, too. */
-export function matchesFilter(run: RunSummary, { branch, tag, pullRequest, phase, result }: RunFilter): boolean {
+export function matchesFilter(
+  run: RunSummary,
+  { branch, tag, pullRequest, phase, result, text, author }: RunFilter,
+): boolean {
   const { annotations = {} } = run
   if (branch !== undefined && annotations.branch !== branch) return false
   if (tag !== undefined && annotations.tag !== tag) return false
   if (pullRequest !== undefined && annotations.pull_request_id !== pullRequest) return false
+  if (author !== undefined && !hasPart(annotations.webhook_sender, author)) return false
+  if (text !== undefined && !hasPart(searchedText(run), text)) return false
   if (phase !== undefined && phase.length > 0 && !phase.includes(run.phase)) return false
   return result === undefined || result.length === 0 || result.includes(run.result)
+}
+
+function searchedText({ number, name, group, annotations = {} }: RunSummary): string {
+  const { message = '', commit_sha: sha = '', webhook_sender: sender = '' } = annotations
+  return `#${number} ${name} ${group.split('/').slice(4).join('/')} ${message} ${sha} ${sender}`
+}
+
+function hasPart(whole: string | undefined, part: string): boolean {
+  return (whole ?? '').toLowerCase().includes(part.toLowerCase())
 }
 
 /**

@@ -19,6 +19,8 @@ export type RunsSearch = {
   readonly name?: string | undefined
   readonly state?: 'live' | 'success' | 'failed' | 'stopped' | 'setuperror' | undefined
   readonly text?: string | undefined
+  readonly author?: string | undefined
+  readonly by?: 'branch' | undefined
 }
 
 type Context = { readonly queryClient: QueryClient }
@@ -112,6 +114,8 @@ const project = createRoute({
     name: text(search.name),
     state: oneOf(['live', 'success', 'failed', 'stopped', 'setuperror'], search.state),
     text: text(search.text),
+    author: text(search.author),
+    by: oneOf(['branch'], search.by),
   }),
   component: lazyRouteComponent(() => import('../features/runs/project-page.tsx'), 'ProjectPage'),
 })

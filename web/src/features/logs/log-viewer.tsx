@@ -15,6 +15,9 @@ import { isNoLog, type OpenLog, useLog } from './use-log.ts'
 import { useLogErrors, useLogGroups, useLogSearch } from './use-log-marks.ts'
 import { useRows } from './use-rows.ts'
 
+/** A log of a line or two is still a place to look at. */
+const shortLogPx = 140
+
 type Props = {
   readonly runId: string
   readonly taskId: string
@@ -168,6 +171,8 @@ function OpenedLog({ opened, label, startedAt, lines: chosenText, onLines, addre
         ref={scroller}
         tabIndex={0}
         aria-label={label}
+        // A short log takes no more than it has; one that grows has its place from the beginning.
+        style={isComplete && !isWrapped ? { maxHeight: Math.max(shortLogPx, rows.scrolledPx + 24) } : undefined}
         {...rows.handlers}
         onKeyDown={onKey}
       >

@@ -2,6 +2,7 @@
 
 import { queryOptions } from '@tanstack/react-query'
 import { call } from '../../api/client.ts'
+import { runsKey } from '../../api/live.ts'
 import type { Project, ProjectGroup } from '../../api/types.ts'
 
 /** By id or path. */
@@ -41,30 +42,21 @@ export function groupContentQuery(projectGroupRef: string) {
   })
 }
 
-/** The caller's whole tree is walked to here; deeper or larger ones are opened group by group. */
-const groupsMax = 60
-
 /** All projects in the caller's own groups and those of its organizations. */
 export function myProjectsQuery(userName: string) {
   return queryOptions({
     queryKey: ['projects', 'mine', userName],
     enabled: userName !== '',
     queryFn: async ({ signal, client }): Promise<readonly Project[]> => {
-      const organizations = await client.ensureQueryData(myOrganizationsQuery)
-      const projects: Project[] = []
-      let level: readonly string[] = [
-        `user/${userName}`,
-        ...organizations.map(({ organization }) => `org/${organization.name}`),
-      ]
-      let seen = 0
-      while (level.length > 0 && seen < groupsMax) {
-        signal.throwIfAborted()
-        seen += level.length
-        const contents = await Promise.all(level.map((path) => client.fetchQuery(groupContentQuery(path))))
-        projects.push(...contents.flatMap((content) => content.projects))
-        level = contents.flatMap((content) => content.groups.map((group) => group.path))
-      }
-      return projects
+      const { projects } = await call('getHome', { query: {}, signal })
+      // Their newest runs came along: as if each had been asked for.
+      for (const { project, runs } of projects)
+        if (runs !== undefined)
+          client.setQueryData(runsKey({ type: 'project', id: project.id }, {}), {
+            pages: [runs],
+            pageParams: [undefined],
+          })
+      return projects.map(({ project }) => project)
     },
   })
 }

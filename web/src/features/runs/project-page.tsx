@@ -17,6 +17,7 @@ import { ProjectTabs } from '../projects/project-tabs.tsx'
 import { projectQuery } from '../projects/queries.ts'
 import { SourceTrouble } from '../projects/source-trouble.tsx'
 import { runsQuery } from './queries.ts'
+import { RunGroups } from './run-groups.tsx'
 import { RunList } from './run-list.tsx'
 import { Sparkline } from './sparkline.tsx'
 
@@ -61,6 +62,8 @@ type Search = {
   readonly name?: string | undefined
   readonly state?: string | undefined
   readonly text?: string | undefined
+  readonly author?: string | undefined
+  readonly by?: 'branch' | undefined
 }
 
 const stateFilters: Readonly<Record<string, Pick<RunFilter, 'phase' | 'result'>>> = {
@@ -71,8 +74,10 @@ const stateFilters: Readonly<Record<string, Pick<RunFilter, 'phase' | 'result'>>
   setuperror: { phase: ['setuperror'] },
 }
 
-export function filterOf({ ref, name, state }: Search): RunFilter {
+export function filterOf({ ref, name, state, text, author }: Search): RunFilter {
   return {
+    ...(text === undefined ? {} : { text }),
+    ...(author === undefined ? {} : { author }),
     ...(ref === undefined || name === undefined ? {} : { [ref]: name }),
     ...(state === undefined ? {} : stateFilters[state]),
   }
@@ -91,7 +96,11 @@ function Runs({ project }: { readonly project: Project }) {
       </div>
       <Panel isPadded={false}>
         <h2 className="visually-hidden">Runs</h2>
-        <RunList owner={owner} ownerRef={{ type: 'project', ref: project.path }} filter={filter} text={search.text} />
+        {search.by === 'branch' ? (
+          <RunGroups owner={owner} ownerRef={{ type: 'project', ref: project.path }} filter={filter} />
+        ) : (
+          <RunList owner={owner} ownerRef={{ type: 'project', ref: project.path }} filter={filter} />
+        )}
       </Panel>
     </>
   )
@@ -116,19 +125,21 @@ function Filters({ search }: { readonly search: Search }) {
   const navigate = useNavigate({ from: '/projects/$project' })
   const [name, setName] = useState(search.name ?? '')
   const [text, setText] = useState(search.text ?? '')
+  const [author, setAuthor] = useState(search.author ?? '')
   const change = (to: Search) => {
-    const next = { ref: search.ref, name: search.name, state: search.state, text: search.text, ...to }
+    const next = { ...search, ...to }
     void navigate({ search: next as never, replace: true })
   }
   // Typing does not ask the server at every key.
   useEffect(() => {
     const timer = setTimeout(() => {
-      if ((search.name ?? '') !== name || (search.text ?? '') !== text)
-        change({ name: name === '' ? undefined : name, text: text === '' ? undefined : text })
+      const typed = { name, text, author }
+      const isChanged = (['name', 'text', 'author'] as const).some((key) => (search[key] ?? '') !== typed[key])
+      if (isChanged) change({ name: name || undefined, text: text || undefined, author: author || undefined })
     }, 250)
     return () => clearTimeout(timer)
   })
-  const isFiltered = Object.values(search).some((value) => value !== undefined)
+  const isFiltered = Object.entries(search).some(([key, value]) => key !== 'by' && value !== undefined)
   return (
     <search className="filters">
       <SelectField
@@ -158,13 +169,28 @@ function Filters({ search }: { readonly search: Search }) {
         placeholder="Name, message, commit"
         onChange={({ target }) => setText(target.value)}
       />
+      <TextField
+        label="By"
+        value={author}
+        placeholder="who pushed"
+        onChange={({ target }) => setAuthor(target.value)}
+      />
+      <div className="segments" role="group" aria-label="Show">
+        <Button aria-pressed={search.by === undefined} onClick={() => change({ by: undefined })}>
+          All
+        </Button>
+        <Button aria-pressed={search.by === 'branch'} onClick={() => change({ by: 'branch' })}>
+          By branch
+        </Button>
+      </div>
       {isFiltered ? (
         <Button
           kind="quiet"
           onClick={() => {
             setName('')
             setText('')
-            change({ ref: undefined, name: undefined, state: undefined, text: undefined })
+            setAuthor('')
+            change({ ref: undefined, name: undefined, state: undefined, text: undefined, author: undefined })
           }}
         >
           Clear

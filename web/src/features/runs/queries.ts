@@ -11,6 +11,9 @@ import type { Run, RunList, RunOwner } from '../../api/types.ts'
 import { isLive } from './run-state.ts'
 
 export const runsPageSize = 30
+/** A run of so many tasks is drawn so often while they change. */
+const manyTasks = 60
+const drawnEveryMs = 120
 
 /** Runs of an owner, the newest first; kept as they are on the server by live changes. */
 export function runsQuery(owner: RunOwner, filter: RunFilter, limit = runsPageSize) {
@@ -23,6 +26,8 @@ export function runsQuery(owner: RunOwner, filter: RunFilter, limit = runsPageSi
         ...(filter.branch === undefined ? {} : { branch: filter.branch }),
         ...(filter.tag === undefined ? {} : { tag: filter.tag }),
         ...(filter.pullRequest === undefined ? {} : { pullRequest: filter.pullRequest }),
+        ...(filter.text === undefined ? {} : { text: filter.text }),
+        ...(filter.author === undefined ? {} : { author: filter.author }),
         ...(filter.phase === undefined ? {} : { phase: [...filter.phase] }),
         ...(filter.result === undefined ? {} : { result: [...filter.result] }),
       }
@@ -86,7 +91,10 @@ function useWatchedRun(run: Run | undefined): Connection {
       open: (_, signal) => events('watchRun', { params: { runId }, signal }),
       onEvent: (event) => {
         if (event.event !== 'run') return
-        if (latest === undefined) requestAnimationFrame(show)
+        if (latest === undefined) {
+          if (event.data.tasks.length < manyTasks) requestAnimationFrame(show)
+          else setTimeout(show, drawnEveryMs)
+        }
         latest = event.data
       },
       onConnection: setConnection,

@@ -5,12 +5,11 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useRef } from 'react'
 import type { RunFilter } from '../../api/apply-run-change.ts'
-import type { RunOwner, RunSummary } from '../../api/types.ts'
+import type { RunOwner } from '../../api/types.ts'
 import { Empty, Loading, Problem, problemText, Stale } from '../../ui/load-state.tsx'
 import { runsQuery } from './queries.ts'
 import type { OwnerRef } from './run-link.tsx'
 import { RunRow } from './run-row.tsx'
-import { commitOf } from './run-state.ts'
 
 const rowHeightPx = 60
 /** So many rows before the end of what is there the next page is fetched. */
@@ -20,22 +19,12 @@ type Props = {
   readonly owner: RunOwner
   readonly ownerRef: OwnerRef
   readonly filter: RunFilter
-  /** Only runs whose name, message or commit has it. */
-  readonly text: string | undefined
 }
 
-export function hasText(run: RunSummary, text: string): boolean {
-  const { subject, sha } = commitOf(run)
-  const wanted = text.toLowerCase()
-  return `#${run.number} ${run.name} ${subject} ${sha} ${Object.values(run.annotations ?? {}).join(' ')}`
-    .toLowerCase()
-    .includes(wanted)
-}
-
-export function RunList({ owner, ownerRef, filter, text }: Props) {
+export function RunList({ owner, ownerRef, filter }: Props) {
   const query = useInfiniteQuery(runsQuery(owner, filter))
   const all = query.data?.pages.flatMap(({ items }) => items) ?? []
-  const runs = text === undefined ? all : all.filter((run) => hasText(run, text))
+  const runs = all
   const listRef = useRef<HTMLDivElement>(null)
   const rows = useWindowVirtualizer({
     count: runs.length,

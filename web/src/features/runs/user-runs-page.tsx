@@ -18,9 +18,7 @@ export function UserRunsPage() {
       </p>
       <Panel isPadded={false}>
         <Loaded query={user} what="this user">
-          {({ id }) => (
-            <RunList owner={{ type: 'user', id }} ownerRef={{ type: 'user', ref: name }} filter={{}} text={undefined} />
-          )}
+          {({ id }) => <RunList owner={{ type: 'user', id }} ownerRef={{ type: 'user', ref: name }} filter={{}} />}
         </Loaded>
       </Panel>
     </Page>

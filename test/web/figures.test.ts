@@ -1,0 +1,151 @@
+// How fast the UI is, in a real browser on a real server. `npm run figures:web` measures; other test runs leave it out, for figures of
+// a machine that does something else tell nothing.
+
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, test } from 'vitest'
+import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
+import { type TestTask, UiWorld } from './ui-world.ts'
+
+const isAsked = process.env.SLIPWAY_FIGURES !== undefined
+const repeats = 7
+
+let browser: Browser & AsyncDisposable
+let world: UiWorld
+let projectId: string
+
+beforeAll(async () => {
+  if (!isAsked) return
+  browser = await openBrowser()
+  world = await UiWorld.open()
+  projectId = await world.createProject('web')
+}, 60_000)
+afterAll(async () => {
+  await world?.[Symbol.asyncDispose]()
+  await browser?.[Symbol.asyncDispose]()
+})
+
+async function withPage(act: (page: Page) => Promise<void>): Promise<void> {
+  const { page, context } = await openPage(browser, world.server.url)
+  try {
+    await logIn(page)
+    await act(page)
+  } finally {
+    await context.close()
+  }
+}
+
+function tell(name: string, unit: string, samples: readonly number[]): void {
+  const sorted = samples.toSorted((a, b) => a - b)
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!
+  console.log(`${name}: ${at(0.5).toFixed(1)} ${unit} (p95 ${at(0.95).toFixed(1)}, ${samples.length} samples)`)
+}
+
+test.runIf(isAsked)('the largest paint of Home', { timeout: 120_000 }, async () => {
+  await world.untilFinished((await world.createRun(projectId, { build: { run: 'true' } })).id)
+  await withPage(async (page) => {
+    const paints: number[] = []
+    for (let n = 0; n < repeats; n++) {
+      await page.goto('/')
+      await expectHeading(page, 'Home')
+      await page.locator('.project-card .mark').waitFor()
+      paints.push(
+        await page.evaluate<number>(`new Promise((resolve) => {
+          new PerformanceObserver((list) => resolve(list.getEntries().at(-1).startTime)).observe({
+            type: 'largest-contentful-paint', buffered: true })
+        })`),
+      )
+    }
+    tell('largest paint of Home', 'ms', paints)
+  })
+})
+
+test.runIf(isAsked)('frames of a run with 200 tasks while they are executed', { timeout: 180_000 }, async () => {
+  const names = Array.from({ length: 99 }, (_, index) => String(index))
+  const tasks: Record<string, TestTask> = {
+    prepare: { run: 'true', approval: true },
+    ...Object.fromEntries(names.map((name) => [`test-${name}`, { run: 'true', depends: ['prepare'] }])),
+    ...Object.fromEntries(names.map((name) => [`report-${name}`, { run: 'true', depends: [`test-${name}`] }])),
+    end: { run: 'true', depends: names.map((name) => `report-${name}`) },
+  }
+  const { id, number } = await world.createRun(projectId, tasks)
+  await withPage(async (page) => {
+    await page.goto(`/projects/user.ann.web/runs/${number}`)
+    await page.locator('.node').first().waitFor()
+    const run = await world.client.call('getRun', { params: { runId: id } })
+    const taskId = run.tasks.find(({ name }) => name === 'prepare')!.id
+    await world.client.call('approveTask', { params: { runId: id, taskId } })
+    const { frames, longTasks } = await page.evaluate<{
+      frames: number[]
+      longTasks: number[]
+    }>(`new Promise((resolve) => {
+      const frames = [], longTasks = []
+      new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((entry) => entry.duration)))
+        .observe({ type: 'longtask' })
+      let last = performance.now()
+      const end = last + 8000
+      const look = (now) => {
+        frames.push(now - last)
+        last = now
+        now < end ? requestAnimationFrame(look) : resolve({ frames, longTasks })
+      }
+      requestAnimationFrame(look)
+    })`)
+    tell('time between frames, 200 tasks', 'ms', frames)
+    console.log(`frames a second, 200 tasks: ${(frames.length / 8).toFixed(0)}`)
+    console.log(`long tasks in 8 s: ${longTasks.length}, the longest ${Math.max(0, ...longTasks)} ms`)
+  })
+  await world.client.call('stopRun', { params: { runId: id } }).catch(() => undefined)
+  await world.untilFinished(id)
+})
+
+test.runIf(isAsked)('a log of 100,000 lines', { timeout: 180_000 }, async () => {
+  const { id, number } = await world.createRun(projectId, {
+    noise: { run: 'seq -f "%.0f: a line of a long log, with some words in it" 100000' },
+  })
+  await world.untilFinished(id)
+  await withPage(async (page) => {
+    const screens: number[] = []
+    const searches: number[] = []
+    for (let n = 0; n < repeats; n++) {
+      await page.goto(`/projects/user.ann.web/runs/${number}?view=tasks`)
+      const link = page.locator('.task-row').getByRole('link', { name: 'noise' })
+      await link.hover()
+      await page.waitForTimeout(500)
+      let begin = Date.now()
+      await link.click()
+      await page.locator('.log-line').getByText('100000: a line', { exact: false }).waitFor()
+      screens.push(Date.now() - begin)
+      begin = Date.now()
+      await page.getByLabel('Search the log').fill('77777: a')
+      await page.locator('.log-line[data-current]').getByText('77777: a').waitFor()
+      searches.push(Date.now() - begin)
+    }
+    tell('first screen of a log of 100,000 lines', 'ms', screens)
+    tell('search in it, with what one waits while typing', 'ms', searches)
+  })
+})
+
+test.runIf(isAsked)('from a change on the server to the page', { timeout: 180_000 }, async () => {
+  await withPage(async (page) => {
+    await page.goto('/projects/user.ann.web')
+    await page.locator('.run-row').first().waitFor()
+    await page.waitForTimeout(500)
+    await page.evaluate(`window.seen = new Map(); new MutationObserver(() => {
+      for (const row of document.querySelectorAll('.run-row .faint')) if (!window.seen.has(row.textContent))
+        window.seen.set(row.textContent, Date.now())
+    }).observe(document.body, { childList: true, subtree: true, characterData: true })`)
+    const delays: number[] = []
+    for (let n = 0; n < 20; n++) {
+      const { id, number } = await world.createRun(projectId, { wait: { run: 'true', approval: true } })
+      const answered = Date.now()
+      await page
+        .locator('.run-row')
+        .filter({ hasText: `#${number}` })
+        .first()
+        .waitFor()
+      delays.push((await page.evaluate<number>(`window.seen.get('#${number}')`)) - answered)
+      await world.client.call('stopRun', { params: { runId: id } }).catch(() => undefined)
+    }
+    tell('from the answer that a run was made to its row on another page', 'ms', delays)
+  })
+})
