@@ -216,7 +216,7 @@ test('the example of the page does what the page says', { timeout }, async () =>
   expect(stdout).toContain('[hello] hello')
   expect(status).toBe(0)
   const { stdout: help } = await server.slipway(['directrun', 'start', '--help'])
-  for (const [option] of page.slice(page.indexOf('| option |'), page.indexOf('**Ctrl-C**')).matchAll(/--[a-z-]+/g))
+  for (const [option] of page.slice(page.indexOf('| option |'), page.indexOf('**Ctrl-C**')).matchAll(/--[a-z][a-z-]*/g))
     expect(help).toContain(option)
 })
 
@@ -229,6 +229,29 @@ test('no credential is in the log, the environment of tasks or the run', { timeo
   expect(stdout).not.toMatch(/slipwayrun_/)
   expect(JSON.stringify(await newestRun())).not.toMatch(/slipwayrun_/)
   expect(server.output).not.toMatch(/slipwayrun_/)
+})
+
+test('a server that is killed while its run is followed is followed again when it is back', { timeout }, async () => {
+  await using own = await TestServer.start()
+  await own.setUp()
+  const count = 'i=1; while [ $i -le 60 ]; do echo tick $i; i=$((i+1)); sleep 0.1; done'
+  using repository = repositoryWith({ count })
+  let isKilled = false
+  let restarted: Promise<void> | undefined
+  const { status, stdout } = await runSlipway(['directrun', 'start'], {
+    cwd: repository.dir,
+    environment: { XDG_CONFIG_HOME: configHomeOf(own) },
+    onOutput: (output) => {
+      if (isKilled || !output.includes('tick 5\n')) return
+      isKilled = true
+      restarted = own.stop('SIGKILL').then(() => own.start())
+    },
+  })
+  await restarted
+  expect(isKilled).toBe(true)
+  const ticks = [...stdout.matchAll(/\[count\] tick (\d+)$/gm)].map(([, number]) => Number(number))
+  expect(ticks).toEqual(Array.from({ length: 60 }, (_, index) => index + 1))
+  expect(status).toBe(0)
 })
 
 function configHomeOf({ dataDir }: TestServer): string {

@@ -36,6 +36,11 @@ export class ServerInterrupts implements Disposable {
     return this.#stopping.signal
   }
 
+  /** Somebody is being asked. */
+  get isAsking(): boolean {
+    return this.#asking !== undefined
+  }
+
   /** From now on there are runs, which `stopAll` stops. */
   hasRuns(stopAll: () => Promise<void>): void {
     this.#stopAll = stopAll
