@@ -639,6 +639,7 @@ const elsewhere: readonly RouteId[] = [
   'deleteSession',
   'watchRun',
   'watchAllRuns',
+  'watchInstallation',
   'watchProjectRuns',
   'watchUserRuns',
   // direct-runs.test.ts

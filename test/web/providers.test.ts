@@ -77,6 +77,29 @@ test('a remote source is made, changed and removed, and is on the login page mea
   })
 })
 
+test('an executor that is drained, and maintenance that others begin, are seen at once', {
+  timeout: 60_000,
+}, async () => {
+  await withPage(async (page) => {
+    await page.goto('/admin/executors')
+    const [executor] = (await world.client.call('listExecutors')).items
+    await page.getByRole('row', { name: /connected/ }).waitFor()
+    const params = { executorId: executor!.id }
+    await world.client.call('drainExecutor', { params, body: { isDraining: true } })
+    await page.getByRole('row', { name: /draining/ }).waitFor()
+    await world.client.call('drainExecutor', { params, body: { isDraining: false } })
+    await page.getByRole('row', { name: /connected/ }).waitFor()
+    await page.getByRole('link', { name: 'Maintenance' }).click()
+    await page.getByRole('heading', { name: 'Databases' }).waitFor()
+    await page.getByText('Begin the maintenance first.').waitFor()
+    await world.client.call('startMaintenance', { body: { why: 'an upgrade' } })
+    await page.getByText('In maintenance').first().waitFor()
+    await page.getByLabel('File').waitFor()
+    await world.client.call('endMaintenance')
+    await page.getByText('Begin the maintenance first.').waitFor()
+  })
+})
+
 test('what came about a repository is seen, and done again', { timeout: 90_000 }, async () => {
   await withPage(async (page) => {
     await page.goto('/projects/user.ann.web/settings/deliveries')

@@ -158,6 +158,27 @@ export const systemRoutes = {
     },
     errors: ['queue_cursor_invalid'],
   }),
+  watchInstallation: defineRoute({
+    method: 'GET',
+    path: '/installation-changes',
+    tag: 'server',
+    summary: 'Executors, the first hundred of the queue and maintenance: as they are, then each that changes.',
+    auth: 'required',
+    responses: { 200: Type.String() },
+    stream: {
+      kind: 'events',
+      events: {
+        executors: listOf(Executor),
+        queue: object({
+          items: Type.Array(QueueEntry),
+          nextCursor: Type.Optional(Type.String()),
+          total: Type.Integer(),
+        }),
+        maintenance: Maintenance,
+      },
+    },
+    errors: [],
+  }),
   getMaintenance: defineRoute({
     method: 'GET',
     path: '/maintenance',

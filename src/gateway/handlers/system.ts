@@ -2,15 +2,23 @@
 
 import type { Configstore } from '../../configstore/api.ts'
 import { openApiDocument } from '../../contract/openapi.ts'
+import { pageLimitMax } from '../../contract/schemas/common.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import type { Runservice } from '../../runservice/api.ts'
-import type { ExecutorTokenView, ExecutorView, QueueEntry } from '../../runservice/executors/executor-admin.ts'
+import type {
+  ExecutorTokenView,
+  ExecutorView,
+  QueueEntry,
+  QueueOptions,
+} from '../../runservice/executors/executor-admin.ts'
 import { describeCaller, isAdministrator } from '../auth/caller.ts'
 import { projectBadge } from '../badge.ts'
 import type { HandlersOf } from '../handler.ts'
 import type { Maintenance, MaintenanceStatus } from '../maintenance.ts'
 import { runOwnerOf } from '../run-owner.ts'
 import type { GatewaySettings } from '../settings.ts'
+import { lookAgain } from '../streams/look-again.ts'
 import { pageOptions, pageView } from '../views/pages.ts'
 import { reasonView } from '../views/runs.ts'
 import { remoteSourceDetailView, remoteSourceView } from '../views/stored.ts'
@@ -31,6 +39,7 @@ type Ids =
   | 'createExecutorToken'
   | 'deleteExecutorToken'
   | 'listQueue'
+  | 'watchInstallation'
   | 'getMaintenance'
   | 'startMaintenance'
   | 'endMaintenance'
@@ -44,6 +53,7 @@ export type SystemHandlersComponents = {
   readonly configstore: Configstore
   readonly runservice: Runservice
   readonly maintenance: Maintenance
+  readonly clock: Clock
 }
 
 export function systemHandlers({
@@ -51,8 +61,14 @@ export function systemHandlers({
   configstore,
   runservice,
   maintenance,
+  clock,
 }: SystemHandlersComponents): HandlersOf<Ids> {
   let document: ReturnType<typeof openApiDocument> | undefined
+  const shownExecutors = async () => ({ items: (await runservice.listExecutors()).map(executorView) })
+  const shownQueue = async (options: QueueOptions) => {
+    const { items, nextCursor, total } = await runservice.listQueue(options)
+    return { items: items.map(queueEntryView), total, ...(nextCursor === undefined ? {} : { nextCursor }) }
+  }
   return {
     getBadge: async ({ query }, context) => {
       const image = await projectBadge(runservice, accessOf(context).id, query.branch)
@@ -82,7 +98,7 @@ export function systemHandlers({
       written(context, await configstore.deleteRemoteSource(input, context.call))
     },
 
-    listExecutors: async () => ({ items: (await runservice.listExecutors()).map(executorView) }),
+    listExecutors: shownExecutors,
 
     drainExecutor: async ({ params, body }, context) => {
       await runservice.drainExecutor(params.executorId, { draining: body.isDraining })
@@ -111,9 +127,20 @@ export function systemHandlers({
       await runservice.revokeExecutorToken(params.tokenId)
     },
 
-    listQueue: async ({ query }) => {
-      const { items, nextCursor, total } = await runservice.listQueue(defined(query))
-      return { items: items.map(queueEntryView), total, ...(nextCursor === undefined ? {} : { nextCursor }) }
+    listQueue: ({ query }) => shownQueue(defined(query)),
+
+    watchInstallation: async function* (_, { signal }) {
+      const look = {
+        executors: shownExecutors,
+        queue: () => shownQueue({ limit: pageLimitMax }),
+        maintenance: async () => maintenanceView(await maintenance.status(signal)),
+      }
+      const position = () => runservice.position()
+      for await (const change of lookAgain(look, { position, clock, signal })) {
+        if (change.name === 'executors') yield { event: 'executors', data: change.value }
+        else if (change.name === 'queue') yield { event: 'queue', data: change.value }
+        else yield { event: 'maintenance', data: change.value }
+      }
     },
 
     getMaintenance: async (_, { signal }) => maintenanceView(await maintenance.status(signal)),

@@ -175,6 +175,7 @@ export const permissions = {
   createExecutorToken: administrators('admin'),
   deleteExecutorToken: administrators('admin'),
   listQueue: administrators('read'),
+  watchInstallation: administrators('read'),
 
   getKeys: administrators('read'),
   rotateKey: administrators('admin'),

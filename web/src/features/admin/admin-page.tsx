@@ -4,6 +4,7 @@ import { usePageTitle } from '../../app/page-head.ts'
 import { Empty } from '../../ui/load-state.tsx'
 import { Page } from '../../ui/page.tsx'
 import { Executors } from './executors.tsx'
+import { useLiveInstallation } from './live-installation.ts'
 import { Maintenance } from './maintenance.tsx'
 import { Queue } from './queue.tsx'
 import { RemoteSources } from './remote-sources.tsx'
@@ -22,6 +23,7 @@ export function AdminPage() {
   const isAdmin = useIsAdmin()
   const [, words, Section] = sections.find(([id]) => id === section) ?? sections[0]
   usePageTitle(words, 'Administration')
+  useLiveInstallation(isAdmin)
   if (!isAdmin)
     return (
       <main id="main" className="page">

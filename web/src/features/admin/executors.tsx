@@ -11,9 +11,6 @@ import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
 import { CopyButton } from '../account/account-page.tsx'
 
-/** No stream tells of executors: the page looks again. */
-const lookAgainMs = 5000
-
 const stateOf = ({ state, isDraining, isHeld }: Executor) =>
   state === 'connected' && isDraining
     ? ['approval', 'draining']
@@ -30,7 +27,6 @@ export function Executors() {
   const executors = useQuery({
     queryKey: ['executors'],
     queryFn: () => call('listExecutors'),
-    refetchInterval: lookAgainMs,
   })
   const refresh = () => queryClient.invalidateQueries({ queryKey: ['executors'] })
   return (

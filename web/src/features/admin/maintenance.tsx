@@ -13,15 +13,11 @@ import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
 import { ImportPanel } from './import-panel.tsx'
 
-/** No stream tells of instances: the page looks again. */
-const lookAgainMs = 5000
-
 export function Maintenance() {
   const queryClient = useQueryClient()
   const maintenance = useQuery({
     queryKey: ['maintenance'],
     queryFn: () => call('getMaintenance'),
-    refetchInterval: lookAgainMs,
   })
   const version = useQuery({ queryKey: ['version'], queryFn: () => call('getVersion') })
   const [why, setWhy] = useState('')

@@ -6,14 +6,10 @@ import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
 import { RunLink } from '../runs/run-link.tsx'
 
-/** No stream tells of the queue: the page looks again. */
-const lookAgainMs = 5000
-
 export function Queue() {
   const queue = useQuery({
     queryKey: ['queue'],
     queryFn: () => call('listQueue', { query: { limit: 100 } }),
-    refetchInterval: lookAgainMs,
   })
   return (
     <Panel isPadded={false} title={`Queue${queue.data === undefined ? '' : `: ${queue.data.total}`}`}>
