@@ -59,13 +59,13 @@ export function projectHandlers(components: RemoteProjectsComponents): HandlersO
 
     createProject: async ({ body }, context) => {
       const { id, owner } = accessOf(context)
-      const { name, parentRef: _, source, gitPassword, visibility = 'public', ...settings } = body
-      const input = { group: id, name, visibility, expectedOwnerId: owner.id, ...defined(settings) }
+      const { name, parentRef: _, source, gitPassword, ...settings } = body
+      const input = { group: id, name, expectedOwnerId: owner.id, ...defined(settings) }
       const credentials = gitPassword === undefined ? {} : { credentials: { gitPassword } }
       const made =
         source.kind === 'remotesource'
           ? await createProjectOfRemote(source, input, context, components)
-          : await configstore.createProject({ ...input, source, ...credentials }, context.call)
+          : await configstore.createProject({ visibility: 'public', ...input, source, ...credentials }, context.call)
       return projectView(written(context, made), { isInside: true })
     },
 

@@ -85,7 +85,7 @@ type FromRemote = Extract<BodyOf<ApiRoutes['createProject']>['source'], { readon
  */
 export async function createProjectOfRemote(
   from: FromRemote,
-  input: Omit<NewProject, 'source' | 'credentials'>,
+  input: Omit<NewProject, 'source' | 'credentials' | 'visibility'> & Partial<Pick<NewProject, 'visibility'>>,
   context: HandlerContext,
   components: RemoteProjectsComponents,
 ): Promise<Project & { readonly position: number }> {
@@ -101,9 +101,11 @@ export async function createProjectOfRemote(
   const ref = repositoryId === undefined ? { path: repositoryPath ?? '' } : { id: repositoryId }
   const repository = await provider.getRepository(ref, signal)
   checkUsable(repository)
-  const { defaultBranch } = repository
+  const { defaultBranch, isPrivate } = repository
   const made = await configstore.createProject(
     {
+      // Who may not see the repository does not see its logs either, unless that is asked for.
+      visibility: isPrivate ? 'private' : 'public',
       ...(defaultBranch === undefined ? {} : { defaultBranch }),
       ...input,
       source: { kind: 'remotesource', ...at, repositoryId: repository.id, repositoryPath: repository.path },

@@ -95,6 +95,17 @@ test('a project of a repository has its default branch, a key of its own and a h
 })
 
 test.each([
+  ['a private repository is private', true, {}, 'private'],
+  ['a repository for all is for all', false, {}, 'public'],
+  ['a private repository is for all when that is asked for', true, { visibility: 'public' }, 'public'],
+] as const)('a project of %s', async (_, isPrivate, body, visibility) => {
+  await using scene = await open()
+  scene.gateway.host.addRepository('acme/other', 'ann', { id: 'other', isPrivate })
+  const source = { kind: 'remotesource', remoteSourceRef: 'hub', repositoryPath: 'acme/other' }
+  expect(await scene.create({ source, ...body })).toMatchObject({ status: 201, body: { visibility } })
+})
+
+test.each([
   ['the key', 'ensureDeployKey'],
   ['the hook', 'ensureHook'],
 ] as const)('when the provider refuses %s there is no project, and nothing is left there', async (_, operation) => {
