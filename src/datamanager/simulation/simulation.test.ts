@@ -8,6 +8,8 @@ import { coldCoverage, sharedCoverage } from './shared.ts'
 
 /** So many seeds are run, and then more, up to the second number, until everything that can happen has. */
 const seeds = { least: 80, most: 400 }
+/** Three minutes on a machine that does nothing else. */
+const patienceMs = 15 * 60_000
 
 async function runUntilCovered(kind: SimulationKind, coverage: Coverage): Promise<void> {
   const { least, most } = seeds
@@ -21,18 +23,18 @@ async function runUntilCovered(kind: SimulationKind, coverage: Coverage): Promis
 
 test('an embedded database keeps its promises whenever the process dies, and every fault was tried', async () => {
   await runUntilCovered('embedded', embeddedCoverage())
-})
+}, patienceMs)
 
 test('instances over one log and one bucket keep their promises whatever fails, and every recovery was needed', async () => {
   await runUntilCovered('shared', sharedCoverage())
-}, 300_000)
+}, patienceMs)
 
 test('rows that are cold on some instances and not on others are the same for everybody', async () => {
   const coverage = coldCoverage()
   await runSeeds('cold', { from: 1, count: 30, coverage })
   // It takes more seeds to lose exactly the answer that a closure waits for.
   expect(coverage.missing.filter((name) => !name.startsWith('client: '))).toEqual([])
-}, 300_000)
+}, patienceMs)
 
 /** Seeds that once failed, by what was wrong then. */
 test.each([
