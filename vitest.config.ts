@@ -1,13 +1,16 @@
 import { defineConfig } from 'vitest/config'
 import { FlakyReporter } from './test/support/flaky-reporter.ts'
 
-const { CI, SLIPWAY_TEST_REPORT: report } = process.env
+const { CI, SLIPWAY_FIGURES: figures, SLIPWAY_TEST_REPORT: report } = process.env
 
 // Unit tests stand beside the code, test/ is end to end. Files share a worker (isolate: false is 4 times faster), so no
 // module may hold state.
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts', 'web/src/**/*.test.ts'],
+    include: [
+      ...['src/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts', 'web/src/**/*.test.ts'],
+      ...(figures === undefined ? [] : ['test/web/figures.ts']),
+    ],
     globalSetup: ['test/support/ceph-setup.ts'],
     isolate: false,
     maxWorkers: 2,

@@ -21,20 +21,32 @@ async function runUntilCovered(kind: SimulationKind, coverage: Coverage): Promis
   expect(coverage.missing).toEqual([])
 }
 
-test('an embedded database keeps its promises whenever the process dies, and every fault was tried', async () => {
-  await runUntilCovered('embedded', embeddedCoverage())
-}, patienceMs)
+test(
+  'an embedded database keeps its promises whenever the process dies, and every fault was tried',
+  async () => {
+    await runUntilCovered('embedded', embeddedCoverage())
+  },
+  patienceMs,
+)
 
-test('instances over one log and one bucket keep their promises whatever fails, and every recovery was needed', async () => {
-  await runUntilCovered('shared', sharedCoverage())
-}, patienceMs)
+test(
+  'instances over one log and one bucket keep their promises whatever fails, and every recovery was needed',
+  async () => {
+    await runUntilCovered('shared', sharedCoverage())
+  },
+  patienceMs,
+)
 
-test('rows that are cold on some instances and not on others are the same for everybody', async () => {
-  const coverage = coldCoverage()
-  await runSeeds('cold', { from: 1, count: 30, coverage })
-  // It takes more seeds to lose exactly the answer that a closure waits for.
-  expect(coverage.missing.filter((name) => !name.startsWith('client: '))).toEqual([])
-}, patienceMs)
+test(
+  'rows that are cold on some instances and not on others are the same for everybody',
+  async () => {
+    const coverage = coldCoverage()
+    await runSeeds('cold', { from: 1, count: 30, coverage })
+    // It takes more seeds to lose exactly the answer that a closure waits for.
+    expect(coverage.missing.filter((name) => !name.startsWith('client: '))).toEqual([])
+  },
+  patienceMs,
+)
 
 /** Seeds that once failed, by what was wrong then. */
 test.each([

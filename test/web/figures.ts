@@ -6,7 +6,6 @@ import { afterAll, beforeAll, test } from 'vitest'
 import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
 import { type TestTask, UiWorld } from './ui-world.ts'
 
-const isAsked = process.env.SLIPWAY_FIGURES !== undefined
 const repeats = 7
 
 let browser: Browser & AsyncDisposable
@@ -14,7 +13,6 @@ let world: UiWorld
 let projectId: string
 
 beforeAll(async () => {
-  if (!isAsked) return
   browser = await openBrowser()
   world = await UiWorld.open()
   projectId = await world.createProject('web')
@@ -40,7 +38,7 @@ function tell(name: string, unit: string, samples: readonly number[]): void {
   console.log(`${name}: ${at(0.5).toFixed(1)} ${unit} (p95 ${at(0.95).toFixed(1)}, ${samples.length} samples)`)
 }
 
-test.runIf(isAsked)('the largest paint of Home', { timeout: 120_000 }, async () => {
+test('the largest paint of Home', { timeout: 120_000 }, async () => {
   await world.untilFinished((await world.createRun(projectId, { build: { run: 'true' } })).id)
   await withPage(async (page) => {
     const paints: number[] = []
@@ -59,7 +57,7 @@ test.runIf(isAsked)('the largest paint of Home', { timeout: 120_000 }, async () 
   })
 })
 
-test.runIf(isAsked)('frames of a run with 200 tasks while they are executed', { timeout: 180_000 }, async () => {
+test('frames of a run with 200 tasks while they are executed', { timeout: 180_000 }, async () => {
   const names = Array.from({ length: 99 }, (_, index) => String(index))
   const tasks: Record<string, TestTask> = {
     prepare: { run: 'true', approval: true },
@@ -98,7 +96,7 @@ test.runIf(isAsked)('frames of a run with 200 tasks while they are executed', { 
   await world.untilFinished(id)
 })
 
-test.runIf(isAsked)('a log of 100,000 lines', { timeout: 180_000 }, async () => {
+test('a log of 100,000 lines', { timeout: 180_000 }, async () => {
   const { id, number } = await world.createRun(projectId, {
     noise: { run: 'seq -f "%.0f: a line of a long log, with some words in it" 100000' },
   })
@@ -125,7 +123,7 @@ test.runIf(isAsked)('a log of 100,000 lines', { timeout: 180_000 }, async () => 
   })
 })
 
-test.runIf(isAsked)('from a change on the server to the page', { timeout: 180_000 }, async () => {
+test('from a change on the server to the page', { timeout: 180_000 }, async () => {
   await withPage(async (page) => {
     await page.goto('/projects/user.ann.web')
     await page.locator('.run-row').first().waitFor()
