@@ -156,6 +156,8 @@ test('a pull request of a fork waits for approval, gets nothing of the project, 
   await addRemoteSource(client, server.url, scene)
   await linkAccount(server.url, scene)
   await createProject(client, scene)
+  // A project of a private repository is private, and then forks are those of colleagues.
+  await client.call('updateProject', { params, body: { forkRuns: 'approval' } })
   const stranger = provider.createUser('stranger')
   repository.readers.add(stranger)
   const fork = provider.fork(repository, stranger)
