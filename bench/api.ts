@@ -1,9 +1,7 @@
 // Reads of the API: how many a second one server process answers, what a read costs it, and how long one takes at half of the
 // rate that is asked for. Load generator and server are processes of their own.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { Answering } from './answering.ts'
 import type { ApiServerHello, ApiServerUse } from './api-server.ts'
 import { type Figure, figure } from './figure.ts'
 import { getRequest, type LoadResult, load } from './http-load.ts'
@@ -70,52 +68,12 @@ async function aRound(
   server: Answering<unknown>,
   { port, requests }: { readonly port: number; readonly requests: readonly string[] },
 ): Promise<Round> {
-  const before = await server.use()
+  const before = await server.ask<ApiServerUse>()
   const { perSecond, latencies } = await load({ port, requests, connections, seconds: secondsPerRound })
-  const after = await server.use()
+  const after = await server.ask<ApiServerUse>()
   return { perSecond, cpuMs: (after.cpuMs - before.cpuMs) / latencies.length }
 }
 
 function p99({ latencies }: LoadResult): number {
   return latencies.toSorted((a, b) => a - b)[Math.floor(latencies.length * 0.99)] ?? Number.POSITIVE_INFINITY
-}
-
-/** A process that tells with one line how it is asked, and with another, for each that it gets, what it has used. */
-class Answering<Hello> implements AsyncDisposable {
-  readonly hello: Hello
-  readonly #child: ChildProcess
-  readonly #lines: AsyncIterator<string>
-
-  private constructor(child: ChildProcess, lines: AsyncIterator<string>, hello: Hello) {
-    this.#child = child
-    this.#lines = lines
-    this.hello = hello
-  }
-
-  static async start<Hello>(file: string, ...args: string[]): Promise<Answering<Hello>> {
-    const options = process.env.SLIPWAY_BENCH_NODE_OPTIONS?.split(' ') ?? []
-    const child = spawn(process.execPath, [...options, join(import.meta.dirname, file), ...args], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
-    return new Answering(child, lines, await nextOf<Hello>(lines))
-  }
-
-  async use(): Promise<Pick<ApiServerUse, 'cpuMs'>> {
-    this.#child.stdin?.write('\n')
-    return await nextOf<Pick<ApiServerUse, 'cpuMs'>>(this.#lines)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve))
-    this.#child.stdin?.end()
-    await ended
-  }
-}
-
-/** What the next line says. */
-async function nextOf<T>(lines: AsyncIterator<string>): Promise<T> {
-  const { value, done } = await lines.next()
-  if (done === true) throw new Error('the server has ended')
-  return JSON.parse(value) as T
 }

@@ -29,6 +29,7 @@ const names = [
   'executors',
   'directrun',
   'api',
+  'webhooks',
   'idle',
 ]
 
