@@ -11,7 +11,7 @@ import { useNow } from '../../../ui/now.ts'
 import { StateShape } from '../../../ui/state-mark.tsx'
 import { durationText } from '../../../ui/time-text.ts'
 import type { OwnerRef } from '../../runs/run-link.tsx'
-import { durationOf, type ShownState, stateOfTask, stateWords } from '../../runs/run-state.ts'
+import { durationOf, isLive, type ShownState, stateOfTask, stateWords } from '../../runs/run-state.ts'
 import { collapseFinished, type GraphItem } from './collapse-finished.ts'
 import { directionFor, type GraphDirection, layoutGraph, nodeHeight, nodeWidths } from './layout-graph.ts'
 
@@ -28,7 +28,7 @@ type View = { readonly x: number; readonly y: number; readonly scale: number }
 export function Graph({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
   const [isCollapsed, setCollapsed] = useState(run.tasks.length >= collapsedFrom)
   const byId = useMemo(() => new Map(run.tasks.map((task) => [task.id, task])), [run.tasks])
-  const items = useItems(run, byId, isCollapsed)
+  const items = useItems(run, isCollapsed)
   const frame = useRef<HTMLDivElement>(null)
   const frameWidth = useWidth(frame)
   const direction = directionFor(items, frameWidth)
@@ -107,15 +107,22 @@ export function Graph({ run, owner }: { readonly run: Run; readonly owner: Owner
   )
 }
 
-function useItems(run: Run, byId: ReadonlyMap<string, TaskSummary>, isCollapsed: boolean): readonly GraphItem[] {
+function useItems(run: Run, isCollapsed: boolean): readonly GraphItem[] {
+  // What finishes while one looks stays where it is: a picture that rearranges itself all the time cannot be read.
+  const isRunning = isLive(run)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: as things stood when it was collapsed, or the run ended
+  const states = useMemo(
+    () => new Map(run.tasks.map((task) => [task.id, stateOfTask(task)])),
+    [run.id, isCollapsed, isRunning],
+  )
   return useMemo(() => {
     const tasks = run.tasks.map(({ id, level, depends }) => ({
       id,
       level,
       depends: depends.map(({ taskId }) => taskId),
     }))
-    return isCollapsed ? collapseFinished(tasks, (id) => stateOfTask(byId.get(id)!)) : tasks
-  }, [run.tasks, byId, isCollapsed])
+    return isCollapsed ? collapseFinished(tasks, (id) => states.get(id) ?? 'notstarted') : tasks
+  }, [run.tasks, states, isCollapsed])
 }
 
 function useOpenTask(run: Run, owner: OwnerRef): (taskId: string) => void {
