@@ -58,7 +58,7 @@ const known: Record<string, string[]> = {}
 const tokens: string[] = []
 
 beforeAll(async () => {
-  gateway = await openTestGateway()
+  gateway = await openTestGateway({ notification: true })
   const { configstore, installation } = gateway
   await configstore.createUser({ name: 'root', isAdmin: true })
   const ann = await aUser(configstore, 'ann')
@@ -87,6 +87,12 @@ beforeAll(async () => {
     await gateway.tokenOf('ann'),
     await gateway.tokenOf('ann', 'read'),
   )
+  const receiver = await gateway.ask(`POST /projects/${project.id}/receivers`, {
+    token: adminToken,
+    body: { name: 'team', kind: 'webhook', url: 'https://hooks.example' },
+  })
+  expect(receiver.status).toBe(201)
+  Object.assign(known, { receiverId: [(receiver.body as { id: string }).id] })
 })
 afterAll(async () => await gateway?.[Symbol.asyncDispose]())
 
