@@ -1,6 +1,7 @@
 // Who does the tasks: once each, again after a failure, and not any more when they are another's.
 
 import { expect, test } from 'vitest'
+import type { Clock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import { until } from '../lib/until-fixture.ts'
@@ -20,7 +21,7 @@ async function withDeletedProjects(world: World, count: number): Promise<void> {
 
 /** A worker that runs until it is disposed. */
 function aWorker(
-  { configstore, clock }: World,
+  { configstore, clock }: Pick<TaskWorkerComponents, 'configstore' | 'clock'>,
   perform: TaskWorkerComponents['perform'],
   { holder = 'w1', logger = silentLogger }: { readonly holder?: string; readonly logger?: Logger } = {},
 ) {
@@ -63,11 +64,11 @@ test('a task that fails comes again, later each time, and others are done meanwh
   })
   await until(async () => (await left(world)).length === 1 && (await left(world))[0]?.lastError !== undefined)
   expect((await left(world))[0]).toMatchObject({ id: failing, lastError: 'the provider does not answer', attempts: 1 })
-  for (let second = 0; second < 30 && attempts.length < 3; second++) {
-    await until(async () => true)
-    world.clock.pass(1000)
-    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
-  }
+  await until(() => {
+    const isHeld = world.database.view((tx) => tx.get('task', failing)?.holder) !== undefined
+    if (!isHeld) world.clock.pass(1000)
+    return attempts.length === 3
+  })
   await until(async () => (await left(world)).length === 0)
   expect(attempts).toHaveLength(3)
   const [first, second, third] = attempts as [number, number, number]
@@ -80,15 +81,25 @@ test('a task that takes long is held all the time', async () => {
   await withDeletedProjects(world, 1)
   const begun = Promise.withResolvers<void>()
   const mayEnd = Promise.withResolvers<void>()
-  await using _worker = aWorker(world, async () => {
+  let sleeps = 0
+  const clock: Clock = {
+    now: () => world.clock.now(),
+    sleep: (ms, signal) => {
+      sleeps++
+      return world.clock.sleep(ms, signal)
+    },
+    timeout: () => world.clock.timeout(),
+  }
+  await using _worker = aWorker({ ...world, clock }, async () => {
     begun.resolve()
     await mayEnd.promise
   })
   await begun.promise
-  for (let n = 0; n < 10; n++) {
+  for (let renewals = 0; renewals < 10; renewals++) {
+    await until(() => sleeps > renewals)
     world.clock.pass(1_500)
-    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
   }
+  await until(() => sleeps > 10)
   const claim = { kinds: ['delete_runs'], holder: 'other', leaseMs: 1000 } as const
   expect((await world.configstore.claimTasks(claim)).tasks).toEqual([])
   mayEnd.resolve()
@@ -137,7 +148,6 @@ test('a configstore that cannot be reached is asked again, and a worker that end
     )
     await until(() => warnings.length === 1)
     isDown = false
-    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
     world.clock.pass(5000)
     await begun.promise
   }

@@ -89,6 +89,8 @@ function open(baseUrl: string, proxies: ProxyEnvironment = {}): Open {
   return { http, clock, [Symbol.dispose]: () => connections[Symbol.dispose]() }
 }
 
+const inSeconds = (seconds: number) => String(Math.ceil(Date.now() / 1000) + seconds)
+
 const json = (response: ServerResponse, value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}) =>
   void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value))
 
@@ -183,20 +185,15 @@ test('anything is sent again to a provider that was not there', async () => {
 })
 
 test.each([
-  ['Retry-After in seconds', 429, { 'retry-after': '7' }, 7],
-  ['Retry-After as a date', 429, { 'retry-after': new Date(Date.now() + 8_000).toUTCString() }, 8],
-  [
-    'GitHub used up',
-    403,
-    { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(Math.ceil(Date.now() / 1000) + 9) },
-    9,
-  ],
-  ['GitLab', 429, { 'ratelimit-reset': String(Math.ceil(Date.now() / 1000) + 9) }, 9],
-  ['the draft of the IETF', 429, { 'ratelimit-reset': '6' }, 6],
-  ['a server that restarts', 503, { 'retry-after': '3' }, 3],
+  ['Retry-After in seconds', 429, () => ({ 'retry-after': '7' }), 7],
+  ['Retry-After as a date', 429, () => ({ 'retry-after': new Date(Date.now() + 8_000).toUTCString() }), 8],
+  ['GitHub used up', 403, () => ({ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': inSeconds(9) }), 9],
+  ['GitLab', 429, () => ({ 'ratelimit-reset': inSeconds(9) }), 9],
+  ['the draft of the IETF', 429, () => ({ 'ratelimit-reset': '6' }), 6],
+  ['a server that restarts', 503, () => ({ 'retry-after': '3' }), 3],
 ] as const)('a wait that is asked for is waited, when it is short: %s', async (_, status, headers, seconds) => {
   await using server = await TestServer.open((_request, response, number) =>
-    number === 1 ? json(response, {}, status, headers) : json(response, { id: 7 }),
+    number === 1 ? json(response, {}, status, headers()) : json(response, { id: 7 }),
   )
   using opened = open(server.url)
   // What was not taken for its number may be sent again whatever it is.
@@ -266,7 +263,7 @@ test('so many requests are under way at once, further ones wait', async () => {
 })
 
 test('a refusal with requests left is a refusal', async () => {
-  const headers = { 'x-ratelimit-remaining': '4999', 'x-ratelimit-reset': String(Math.ceil(Date.now() / 1000) + 5) }
+  const headers = { 'x-ratelimit-remaining': '4999', 'x-ratelimit-reset': inSeconds(5) }
   await using server = await TestServer.open((_request, response) =>
     json(response, { message: 'Must have admin rights' }, 403, headers),
   )
