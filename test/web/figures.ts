@@ -147,3 +147,26 @@ test('from a change on the server to the page', { timeout: 180_000 }, async () =
     tell('from the answer that a run was made to its row on another page', 'ms', delays)
   })
 })
+
+test('a log of 1 GB', { timeout: 300_000 }, async () => {
+  const line = 'a line of quite a long log with some more words in it, as builds have them'
+  const { id, number } = await world.createRun(projectId, {
+    big: { run: `seq -f "%.0f: ${line}" 12000000; echo "error: at last"` },
+  })
+  const { tasks } = await world.untilFinished(id)
+  await withPage(async (page) => {
+    let begin = Date.now()
+    const took = () => `${Date.now() - begin} ms`
+    await page.goto(`/projects/user.ann.web/runs/${number}/tasks/${tasks[0]!.id}?step=0`)
+    await page.getByText('12000000: a line').waitFor()
+    console.log(`log of 1 GB opened, the page and its scripts included: ${took()}`)
+    begin = Date.now()
+    await page.getByRole('button', { name: 'First error' }).click({ timeout: 60_000 })
+    await page.locator('.log-line[data-current]').getByText('error: at last').waitFor()
+    console.log(`its only error, at the end: ${took()}`)
+    begin = Date.now()
+    await page.getByLabel('Search the log').fill('7777777: a')
+    await page.locator('.log-line[data-current]').getByText('7777777: a').waitFor({ timeout: 60_000 })
+    console.log(`a text two thirds of the way: ${took()}`)
+  })
+})
