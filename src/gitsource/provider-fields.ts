@@ -1,6 +1,7 @@
 // Reads what providers answer: JSON of somebody else, so nothing is believed to be there.
 
 import { SlipwayError } from '../lib/errors.ts'
+import type { RemoteUser } from './provider.ts'
 import { isCommitSha } from './repository-event.ts'
 import { at } from './webhooks/payload.ts'
 
@@ -41,6 +42,18 @@ export function listOf(value: unknown, ...path: readonly string[]): readonly unk
   const found = at(value, ...path)
   if (!Array.isArray(found)) throw lacks(path)
   return found
+}
+
+/** Who the account of a token is. `login`: the member with the name. Errors: `provider_refused`. */
+export function remoteUserOf(user: unknown, login: 'login' | 'username'): RemoteUser {
+  const email = optionalTextOf(user, 'email')
+  const avatarUrl = optionalTextOf(user, 'avatar_url')
+  return {
+    id: idOf(user, 'id'),
+    login: textOf(user, login),
+    ...(email === undefined ? {} : { email }),
+    ...(avatarUrl === undefined ? {} : { avatarUrl }),
+  }
 }
 
 function lacks(path: readonly string[]): SlipwayError {

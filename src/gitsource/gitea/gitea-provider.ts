@@ -19,11 +19,12 @@ import type {
   RepositoryQuery,
   RepositoryRef,
 } from '../provider.ts'
-import { flagOf, idOf, optionalTextOf, textOf } from '../provider-fields.ts'
+import { flagOf, idOf, optionalTextOf, remoteUserOf, textOf } from '../provider-fields.ts'
 import { type ProviderComponents, ProviderHttp, type ProviderRequest, pathSegment } from '../provider-http.ts'
+import { repositoryByPath } from '../repository-by-path.ts'
 import type { EventLinks } from '../repository-event.ts'
 import { at, below, linksOf } from '../webhooks/payload.ts'
-import { giteaApiUrl, repositoryPath } from './gitea-address.ts'
+import { giteaApiUrl } from './gitea-address.ts'
 import { giteaList, giteaPages } from './gitea-pages.ts'
 import { GiteaSource } from './gitea-source.ts'
 
@@ -69,15 +70,7 @@ export class GiteaProvider implements Provider {
   }
 
   async currentUser(signal: AbortSignal): Promise<RemoteUser> {
-    const user = await this.#explained(this.#http.json({ method: 'GET', path: '/user' }, signal))
-    const email = optionalTextOf(user, 'email')
-    const avatarUrl = optionalTextOf(user, 'avatar_url')
-    return {
-      id: idOf(user, 'id'),
-      login: textOf(user, 'login'),
-      ...(email === undefined ? {} : { email }),
-      ...(avatarUrl === undefined ? {} : { avatarUrl }),
-    }
+    return remoteUserOf(await this.#explained(this.#http.json({ method: 'GET', path: '/user' }, signal)), 'login')
   }
 
   /** Looks through all the user has, for the search of the API knows only names without their owners. Cursor: page, and items of it. */
@@ -101,7 +94,7 @@ export class GiteaProvider implements Provider {
   }
 
   async getRepository(ref: RepositoryRef, signal: AbortSignal): Promise<RemoteRepository> {
-    const path = 'id' in ref ? `/repositories/${pathSegment(ref.id)}` : repositoryPath(ref.path)
+    const path = 'id' in ref ? `/repositories/${pathSegment(ref.id)}` : repositoryByPath(ref.path)
     return repositoryOf(await this.#http.json(inRepository({ method: 'GET', path }), signal))
   }
 
@@ -214,7 +207,7 @@ export class GiteaProvider implements Provider {
 
   /** Of its API, which has only the repository itself by its id. A path that is known from before may be another one's by now. */
   async #pathOf({ id }: RemoteRepository, signal: AbortSignal): Promise<string> {
-    return repositoryPath((await this.getRepository({ id }, signal)).path)
+    return repositoryByPath((await this.getRepository({ id }, signal)).path)
   }
 
   async #all(path: string, signal: AbortSignal): Promise<readonly unknown[]> {

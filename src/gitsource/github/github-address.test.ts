@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { githubAddress, repositoryById, repositoryByPath } from './github-address.ts'
+import { githubAddress, repositoryById } from './github-address.ts'
 
 test.each([
   ['https://api.github.com', 'https://api.github.com', 'https://github.com'],
@@ -25,10 +25,7 @@ test.each([
   expect(githubAddress(given)).toEqual({ apiUrl, webUrl })
 })
 
-test('a path of a repository is OWNER/NAME, escaped', () => {
-  expect(repositoryByPath('acme/web.js')).toBe('/repos/acme/web.js')
-  expect(repositoryByPath('ac?me/w#b')).toBe('/repos/ac%3Fme/w%23b')
+test('a repository has an address by its id, escaped', () => {
   expect(repositoryById('42')).toBe('/repositories/42')
-  for (const path of ['acme', 'acme/', '/web', 'acme/web/more', '../web', 'acme/..', './.'])
-    expect(() => repositoryByPath(path)).toThrow('is no path of a repository')
+  expect(repositoryById('4/2')).toBe('/repositories/4%2F2')
 })

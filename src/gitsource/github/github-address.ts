@@ -1,7 +1,6 @@
 // Where a GitHub is: its pages and its API, from the URL an administrator gave. github.com and companies on ghe.com have their API on a
 // host of its own, an Enterprise Server below `/api/v3`.
 
-import { SlipwayError } from '../../lib/errors.ts'
 import { pathSegment } from '../provider-http.ts'
 
 export type GithubAddress = {
@@ -20,18 +19,6 @@ export function githubAddress(given: string): GithubAddress {
   if (company !== undefined) return { apiUrl: `https://api.${company}`, webUrl: `https://${company}` }
   const webUrl = `${url.origin}${url.pathname}`.replace(/\/+$/, '').replace(/\/api(\/v3)?$/, '')
   return { apiUrl: `${webUrl}/api/v3`, webUrl }
-}
-
-/** `path`: OWNER/NAME. Errors: `remote_repository_not_found` for any other. */
-export function repositoryByPath(path: string): string {
-  const [owner = '', name = '', ...more] = path.split('/')
-  const isDots = /^\.{1,2}$/
-  if (owner === '' || name === '' || isDots.test(owner) || isDots.test(name) || more.length > 0)
-    throw new SlipwayError(
-      'remote_repository_not_found',
-      `${JSON.stringify(path)} is no path of a repository: OWNER/NAME`,
-    )
-  return `/repos/${pathSegment(owner)}/${pathSegment(name)}`
 }
 
 /**

@@ -18,11 +18,12 @@ import type {
   RepositoryQuery,
   RepositoryRef,
 } from '../provider.ts'
-import { flagOf, idOf, listOf, optionalTextOf, textOf } from '../provider-fields.ts'
+import { flagOf, idOf, listOf, optionalTextOf, remoteUserOf, textOf } from '../provider-fields.ts'
 import { type ProviderComponents, ProviderHttp, pathSegment } from '../provider-http.ts'
+import { repositoryByPath } from '../repository-by-path.ts'
 import type { EventLinks } from '../repository-event.ts'
 import { at, below, linksOf } from '../webhooks/payload.ts'
-import { githubAddress, repositoryById, repositoryByPath } from './github-address.ts'
+import { githubAddress, repositoryById } from './github-address.ts'
 import { GithubSource } from './github-source.ts'
 
 /** The most that GitHub gives at once. */
@@ -59,15 +60,7 @@ export class GithubProvider implements Provider {
   }
 
   async currentUser(signal: AbortSignal): Promise<RemoteUser> {
-    const user = await this.#http.json({ method: 'GET', path: '/user' }, signal)
-    const email = optionalTextOf(user, 'email')
-    const avatarUrl = optionalTextOf(user, 'avatar_url')
-    return {
-      id: idOf(user, 'id'),
-      login: textOf(user, 'login'),
-      ...(email === undefined ? {} : { email }),
-      ...(avatarUrl === undefined ? {} : { avatarUrl }),
-    }
+    return remoteUserOf(await this.#http.json({ method: 'GET', path: '/user' }, signal), 'login')
   }
 
   /** GitHub's own search cannot be asked for what one administers, so its list is looked through. */

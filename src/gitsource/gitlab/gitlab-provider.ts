@@ -17,7 +17,7 @@ import type {
   RepositoryQuery,
   RepositoryRef,
 } from '../provider.ts'
-import { flagOf, idOf, listOf, optionalTextOf, textOf } from '../provider-fields.ts'
+import { flagOf, idOf, listOf, optionalTextOf, remoteUserOf, textOf } from '../provider-fields.ts'
 import { type ProviderComponents, ProviderHttp, type ProviderRequest, pathSegment } from '../provider-http.ts'
 import type { EventLinks } from '../repository-event.ts'
 import { at, below, linksOf } from '../webhooks/payload.ts'
@@ -51,15 +51,7 @@ export class GitlabProvider implements Provider {
   }
 
   async currentUser(signal: AbortSignal): Promise<RemoteUser> {
-    const user = await this.#http.json({ method: 'GET', path: '/user' }, signal)
-    const email = optionalTextOf(user, 'email')
-    const avatarUrl = optionalTextOf(user, 'avatar_url')
-    return {
-      id: idOf(user, 'id'),
-      login: textOf(user, 'username'),
-      ...(email === undefined ? {} : { email }),
-      ...(avatarUrl === undefined ? {} : { avatarUrl }),
-    }
+    return remoteUserOf(await this.#http.json({ method: 'GET', path: '/user' }, signal), 'username')
   }
 
   async listRepositories({ search, cursor, limit }: RepositoryQuery, signal: AbortSignal): Promise<RepositoryPage> {
