@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { until } from '../lib/until-fixture.ts'
 import type { Coordination, CoordinationTiming } from './coordination.ts'
 
 /** One meeting place; `join` gives the view of one more instance. */
@@ -24,10 +25,6 @@ const stalledClock: Clock = {
     new Promise((_resolve, reject) => {
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
     }),
-}
-
-async function until(isTrue: () => Promise<boolean>): Promise<void> {
-  while (!(await isTrue())) await systemClock.sleep(50)
 }
 
 const idsOf = async (coordination: Coordination) => (await coordination.present()).map(({ instanceId }) => instanceId)

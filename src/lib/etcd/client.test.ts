@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Etcd, startEtcd } from '../../../test/support/etcd.ts'
 import { systemClock } from '../clock.ts'
+import { until } from '../until-fixture.ts'
 import { EtcdClient, type EtcdSettings } from './client.ts'
 
 let etcd: Etcd
@@ -62,9 +63,6 @@ test('a watch tells every change once, although the server is killed in between'
       for (const { kind, entry } of events) seen.push(`${kind} ${entry.key} ${entry.value}`)
     }
   })()
-  const until = async (isTrue: () => boolean) => {
-    while (!isTrue()) await systemClock.sleep(20)
-  }
   await until(() => connections === 1)
   await client.transact(put('watched/a', '1'))
   await until(() => seen.length === 1)

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createMasker } from '../../executor/masking/masker.ts'
+import { until } from '../../lib/until-fixture.ts'
 import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
 import { encodeFrame, indexFrame } from './frame.ts'
 import { createLogStore, type LogStore } from './log-store.ts'
@@ -36,10 +37,6 @@ async function aFrame(firstByte: number, text: string, firstLine = 0): Promise<U
 }
 
 const lines = (count: number) => Array.from({ length: count }, (_, n) => `line number ${n}\n`).join('')
-
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await setImmediate()
-}
 
 async function withStore(act: (store: LogStore, ost: ObjectStorage) => Promise<void>): Promise<void> {
   await using ost = await openThrowAwayStorage()
