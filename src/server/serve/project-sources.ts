@@ -10,6 +10,7 @@ import { PlainGit } from '../../gitsource/plain-git.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { tryFileLock } from '../../lib/file-lock.ts'
 import { repositoryOf } from './project-repository.ts'
+import { RecentRepositories } from './recent-repositories.ts'
 import { openRemoteRepository, type RemoteComponents } from './remote-repository.ts'
 
 export type ProjectSourcesComponents = {
@@ -25,10 +26,11 @@ export function projectSources(
   { directory }: { readonly directory: string },
   { configstore, providers, clock }: ProjectSourcesComponents,
 ): ProjectSources {
+  const repositories = new RecentRepositories({ providers, clock })
   return {
     open: async (project, signal) => {
       if (project.source.kind === 'remotesource')
-        return await openRemoteRepository(project, project.source, { configstore, providers }, signal)
+        return await openRemoteRepository(project, project.source, { configstore, repositories }, signal)
       const repository = await repositoryOf(project, configstore)
       if (repository === undefined) return undefined
       const { url, access } = repository

@@ -4,6 +4,8 @@ import { expect, test } from 'vitest'
 import type { Project } from '../../configstore/types.ts'
 import { FakeProviderHost } from '../../gitsource/fake-provider-fixture.ts'
 import type { RemoteRepository } from '../../gitsource/provider.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { RecentRepositories } from './recent-repositories.ts'
 import { openRemoteRepository, type RemoteComponents, remoteGitAccess } from './remote-repository.ts'
 
 const source = {
@@ -35,6 +37,11 @@ function components(changes: Partial<RemoteRepository> = {}, deployKey: string |
   } as unknown as RemoteComponents
 }
 
+const withRecent = ({ configstore, providers }: RemoteComponents) => ({
+  configstore,
+  repositories: new RecentRepositories({ providers, clock: systemClock }),
+})
+
 const aProject = (changes: Partial<Project> = {}) =>
   ({ id: 'p', source, skipSshHostKeyCheck: false, deployKeyPublic: 'ssh-ed25519 AAAA', ...changes }) as Project
 
@@ -46,7 +53,7 @@ test.each([
   const opened = await openRemoteRepository(
     aProject(project as Partial<Project>),
     source,
-    components(repository),
+    withRecent(components(repository)),
     signal,
   )
   expect(opened.cloneUrl).toBe(url)

@@ -7,6 +7,7 @@ import type { OpenedProvider, ProviderAccess } from '../../configstore/provider-
 import type { Project, ProjectSource } from '../../configstore/types.ts'
 import type { ProjectRepository } from '../../gateway/project-sources.ts'
 import type { GitAccessOptions } from '../../lib/git-access.ts'
+import type { RecentRepositories } from './recent-repositories.ts'
 
 export type RemoteComponents = {
   readonly configstore: Pick<Configstore, 'projectCredentials' | 'getRemoteSource'>
@@ -19,13 +20,14 @@ type AtSource = Extract<ProjectSource, { readonly kind: 'remotesource' }>
 export async function openRemoteRepository(
   project: Project,
   source: AtSource,
-  { configstore, providers }: RemoteComponents,
+  { configstore, repositories }: Pick<RemoteComponents, 'configstore'> & { readonly repositories: RecentRepositories },
   signal: AbortSignal,
 ): Promise<ProjectRepository> {
-  const { provider, repository } = await providers.openProviderOfProject(project, signal)
+  const opened = await repositories.open(project, signal)
+  const { provider, repository } = opened
   const host = await hostOf(project, source, configstore)
   return {
-    source: provider.openSource(repository),
+    source: opened.source,
     cloneUrl: cloneUrlOf(project, repository),
     linksOf: (about) => provider.linksOf(repository, about),
     pullRequestRef: (pullRequestId) => provider.pullRequestRef(pullRequestId),
