@@ -16,11 +16,12 @@ export type FetchedDefinition =
 
 const folders = ['.slipway', '.agola']
 
-/** Errors: those of the source but for a file that is too large, which is an error of the definition. */
+/** `read`: as `readDefinition`. Errors: those of the source but for a file that is too large, which is an error of the definition. */
 export async function fetchDefinition(
   source: Pick<GitSource, 'readFiles'>,
   commit: { readonly sha: string; readonly ref: string | undefined },
   signal: AbortSignal,
+  read: typeof readDefinition = readDefinition,
 ): Promise<FetchedDefinition> {
   const texts = new Map<string, string>()
   for (const folder of folders) {
@@ -35,7 +36,7 @@ export async function fetchDefinition(
     }
     const found = chooseDefinition(texts.keys())
     // What lies in the other folder does not matter any more, so it is not even read.
-    if (found.kind === 'found') return readDefinition(found.file.path, texts.get(found.file.path) ?? '')
+    if (found.kind === 'found') return read(found.file.path, texts.get(found.file.path) ?? '')
   }
   const none = chooseDefinition(texts.keys())
   return { kind: 'none', message: none.kind === 'none' ? none.message : '' }

@@ -8,6 +8,7 @@ import type { Logger } from '../../lib/log.ts'
 import type { Runservice } from '../../runservice/api.ts'
 import type { Maintenance } from '../maintenance.ts'
 import type { ProjectSources } from '../project-sources.ts'
+import { RecentDefinitions } from '../recent-definitions.ts'
 import type { GatewaySchema } from '../rows.ts'
 import type { Inbox } from './inbox.ts'
 import { lookAt } from './look.ts'
@@ -40,6 +41,7 @@ export function mountDeliveries(app: FastifyInstance, components: DeliveriesComp
       ...components,
       look: (...[project, repository, signal]: Parameters<Parameters<typeof performDelivery>[2]['look']>) =>
         lookAt(project, repository, { database, clock }, signal),
+      readDefinition: new RecentDefinitions().read,
       now: () => clock.now(),
     }
     running = Promise.all([

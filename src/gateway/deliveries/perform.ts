@@ -9,7 +9,7 @@ import type { GitEvent } from '../../pipeline/event.ts'
 import { runGroup } from '../../pipeline/group.ts'
 import type { NewRunRequest, Runservice } from '../../runservice/api.ts'
 import type { Run } from '../../runservice/types.ts'
-import { type FetchedDefinition, fetchDefinition } from '../fetch-definition.ts'
+import { type FetchedDefinition, fetchDefinition, type readDefinition } from '../fetch-definition.ts'
 import type { ProjectRepository, ProjectSources } from '../project-sources.ts'
 import { planRunsOf, type RunTrigger } from '../run-creation.ts'
 import type { DeliveryOutcome } from './delivery.ts'
@@ -21,6 +21,7 @@ export type PerformComponents = {
   readonly sources: ProjectSources
   /** Looks at the repository: how many branches and tags have changed. */
   readonly look: (project: Project, repository: ProjectRepository, signal: AbortSignal) => Promise<LookResult>
+  readonly readDefinition: typeof readDefinition
   readonly now: () => number
 }
 
@@ -111,7 +112,12 @@ async function performEvent(
     const group = runGroup({ type: 'project', id: project.id }, git)
     if (event.kind === 'pull_request' && event.action === 'labelled' && (await hasRunOf(commitSha, group, components)))
       return ignored('a label changes nothing: there are runs of this commit')
-    const definition = await fetchDefinition(source, { sha: commitSha, ref: event.ref }, signal)
+    const definition = await fetchDefinition(
+      source,
+      { sha: commitSha, ref: event.ref },
+      signal,
+      components.readDefinition,
+    )
     if (definition.kind === 'none') return ignored(definition.message)
     const needsApproval = isFork && project.effectiveForkRuns === 'approval'
     const isChanged = needsApproval && (await changesDefinition(definition, event, source, signal))
