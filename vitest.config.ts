@@ -16,6 +16,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Far away: it says that something never comes, not how fast it has to come.
+    expect: { poll: { timeout: 50_000 } },
     // Who works here sees a flaky test fail; there it is named, and the others count.
     retry: CI === undefined ? 0 : 1,
     reporters: [

@@ -6,6 +6,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { silentLogger } from '../../lib/log.ts'
+import { until } from '../../lib/until-fixture.ts'
 import { openHttpServer } from '../http-server.ts'
 import { type RpcMethods, type RpcProtocol, rpcProtocol } from './rpc.ts'
 import { createRpcClient } from './rpc-client.ts'
@@ -39,7 +40,7 @@ const prefix = '/internal/sample'
 type SampleOptions = { readonly methods?: RpcMethods<Sample>; readonly protocol?: RpcProtocol }
 
 async function openSample({ methods: served = methods, protocol = rpcProtocol }: SampleOptions = {}) {
-  const seen = { args: [] as unknown[], aborted: 0, closed: 0 }
+  const seen = { args: [] as unknown[], asleep: 0, aborted: 0, closed: 0 }
   const target: Sample = {
     greet: async (input, context) => {
       seen.args.push([input, Object.keys(context)])
@@ -49,6 +50,7 @@ async function openSample({ methods: served = methods, protocol = rpcProtocol }:
     fail: (code) =>
       Promise.reject(code === 'none' ? new Error('internals') : new SlipwayError(code, `message of ${code}`)),
     sleep: async (signal) => {
+      seen.asleep++
       signal.addEventListener('abort', () => seen.aborted++)
       await systemClock.sleep(60_000, signal)
     },
@@ -124,7 +126,7 @@ test('a caller that gives up aborts the signal on the other side', async () => {
   await using client = sample.client()
   const giveUp = new AbortController()
   const call = client.sleep(giveUp.signal)
-  await systemClock.sleep(50)
+  await until(() => sample.seen.asleep === 1)
   giveUp.abort(new SlipwayError('cancelled', 'enough'))
   await expect(call).rejects.toMatchObject({ code: 'cancelled' })
   await expect.poll(() => sample.seen.aborted).toBe(1)
