@@ -27,6 +27,9 @@ export async function openBrowser(): Promise<Browser & AsyncDisposable> {
 
 export type Look = { readonly theme?: 'light' | 'dark'; readonly size?: 'desktop' | 'phone' }
 
+/** Far away: it says that something never comes, not how fast it has to come. */
+const patienceMs = 60_000
+
 const sizes = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } } as const
 
 export type OpenedPage = {
@@ -36,11 +39,11 @@ export type OpenedPage = {
   readonly complaints: readonly string[]
 }
 
-/** A page of its own session. Its requests may go to that server only. */
+/** A page of its own session. Its requests may go to that server only; with `provider` to the pages of that one, too. */
 export async function openPage(
   browser: Browser,
   url: string,
-  { theme = 'light', size = 'desktop' }: Look = {},
+  { theme = 'light', size = 'desktop', provider }: Look & { readonly provider?: string } = {},
 ): Promise<OpenedPage> {
   const context = await browser.newContext({
     baseURL: url,
@@ -52,12 +55,13 @@ export async function openPage(
   const complaints: string[] = []
   await context.route(/.*/, async (route) => {
     const asked = new URL(route.request().url())
-    if (asked.origin === url || asked.protocol === 'data:' || asked.protocol === 'blob:') return await route.continue()
+    const isOfTheirs = asked.origin === url || asked.origin === provider
+    if (isOfTheirs || asked.protocol === 'data:' || asked.protocol === 'blob:') return await route.continue()
     complaints.push(`a request leaves the installation: ${asked}`)
     await route.abort()
   })
   const page = await context.newPage()
-  page.setDefaultTimeout(10_000)
+  page.setDefaultTimeout(30_000)
   page.on('pageerror', (error) => complaints.push(`${error}`))
   page.on('console', (message) => {
     // The browser itself reports each answer that is an error; those are part of some tests.
@@ -71,11 +75,11 @@ export async function logIn(page: Page, username = 'ann'): Promise<void> {
   await page.goto('/login')
   await page.getByLabel('Name').fill(username)
   await page.getByLabel('Password').fill(password)
-  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByRole('button', { name: 'Log in', exact: true }).click()
   await expectHeading(page, 'Home')
 }
 
 export async function expectHeading(page: Page, name: string | RegExp): Promise<void> {
-  await page.getByRole('heading', { level: 1, name }).waitFor({ timeout: 10_000 })
+  await page.getByRole('heading', { level: 1, name }).waitFor({ timeout: 30_000 })
   expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1)
 }
