@@ -23,6 +23,8 @@ const server = createServer((request, response) => {
     response.writeHead(202, { 'content-length': 0 }).end()
   })
 })
+// Longer than a benchmark: a connection that is closed while it is used again would be an error.
+server.keepAliveTimeout = 600_000
 server.listen(0, '127.0.0.1', () => {
   const address = server.address()
   console.log(JSON.stringify({ port: typeof address === 'object' ? address?.port : undefined }))
