@@ -171,6 +171,7 @@ test('an hour after the last one a snapshot is made, if anything changed', async
   await clock.pass(limits.shippingMs.value)
   await clock.pass(limits.snapshotMs.value - 60_000)
   expect(await keys('/snapshot/')).toEqual([])
+  await clock.asleep(checkMs)
   await clock.pass(60_000)
   await expect.poll(() => keys('/snapshot/')).toHaveLength(1)
   await clock.pass(limits.snapshotMs.value)
