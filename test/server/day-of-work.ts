@@ -5,9 +5,9 @@ import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ApiClient, ApiError } from '../../src/contract/client.ts'
-import { isSlipwayError } from '../../src/lib/errors.ts'
+import type { ApiClient } from '../../src/contract/client.ts'
 import { definition } from '../cli/command.ts'
+import { createPeople, type People, patienceMs } from './people.ts'
 import type { ProcessGroup } from './process-group.ts'
 
 export type DayOptions = {
@@ -26,7 +26,6 @@ export type DayReport = {
 }
 
 const linesPerTask = 40
-const patienceMs = 200_000
 const afterworkMs = 5000
 /** Processes that are away at the same time. */
 const downMax = 4
@@ -136,29 +135,6 @@ async function logOf(client: ApiClient, runId: string, taskId: string): Promise<
   const parts: Uint8Array[] = []
   for await (const part of client.bytes('readLog', { params: { runId, taskId, log: '0' } })) parts.push(part)
   return Buffer.concat(parts).toString()
-}
-
-type People = ReturnType<typeof createPeople>
-
-function createPeople(group: ProcessGroup) {
-  let next = 0
-  return {
-    /** As a person does: again, at the other gateway, while there is trouble that passes. */
-    async insist<T>(call: (client: ApiClient) => Promise<T>): Promise<T> {
-      for (const deadline = Date.now() + patienceMs; ; ) {
-        try {
-          return await call(group.client(next++))
-        } catch (error) {
-          const passes =
-            error instanceof ApiError
-              ? error.status >= 500 || error.status === 409
-              : isSlipwayError(error) || error instanceof TypeError
-          if (!passes || Date.now() > deadline) throw error
-          await sleep(100)
-        }
-      }
-    },
-  }
 }
 
 /** Hears from tasks that they begin. */

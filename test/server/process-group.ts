@@ -68,6 +68,7 @@ export class ProcessGroup implements AsyncDisposable {
           ...(['gateway', 'notification'].includes(component) ? { runservice: urlsOf('runservice') } : {}),
           ...(component === 'gateway' && counts.notification > 0 ? { notification: urlsOf('notification') } : {}),
         },
+        ...(component === 'notification' ? { notification: { allowPrivateAddresses: true } } : {}),
         log: { format: 'json' },
       }
       group.#add(name, ['serve', '--config', write(`${name}.json`, JSON.stringify(settings))])

@@ -123,7 +123,7 @@ test('every process of an installation of several is killed on the way from a pu
   await using scene = await openProviderScene(gitlabFlavour)
   const { repository } = scene
   await using etcd = await startEtcd()
-  const counts = { gateways: 1, configstores: 1, runservices: 1, notifications: 1, executors: 1 }
+  const counts = { gateways: 1, configstores: 1, runservices: 1, notifications: 2, executors: 1 }
   await using group = await ProcessGroup.start(counts, etcd)
   const client = group.client(0)
   const url = group.urlOf('gateway-1')
@@ -142,8 +142,13 @@ test('every process of an installation of several is killed on the way from a pu
   await killed('runservice-1')
   await killed('executor-1')
   await killed('notification-1')
+  await killed('notification-2')
   await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toBe('success')
   await expect.poll(() => stateOf(repository.statusesOf(sha).at(-1)), { timeout: waitMs }).toBe('success')
+  // What was on its way may come twice, but none comes after a later one.
+  const order = ['pending', 'running', 'success']
+  const told = repository.statusesOf(sha).map(({ state }) => order.indexOf(state))
+  expect(told).toEqual(told.toSorted())
 })
 
 test('a pull request of a fork waits for approval, gets nothing of the project, and says when it changes the definition', {
