@@ -24,6 +24,7 @@ import { type Installation, openInstallation } from '../runservice/service-fixtu
 import { projectSecrets } from '../server/serve/project-secrets.ts'
 import { hashSecret } from './auth/hash-secret.ts'
 import type { DirectRuns } from './direct-runs.ts'
+import type { Figures } from './figures.ts'
 import { mountGateway } from './gateway.ts'
 import type { Maintenance } from './maintenance.ts'
 import type { ProjectSources } from './project-sources.ts'
@@ -73,6 +74,7 @@ export type TestGatewayOptions = {
   readonly runservice?: (real: Runservice) => Runservice
   readonly sources?: ProjectSources
   readonly directRuns?: DirectRuns
+  readonly figures?: Figures
   readonly providers?: ProviderAccess
   /** A notification service runs as well. */
   readonly notification?: boolean
@@ -129,6 +131,7 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
     logger,
     ...sources,
     ...directRuns,
+    ...(options.figures === undefined ? {} : { figures: options.figures }),
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   undo.defer(async () => {

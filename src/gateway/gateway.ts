@@ -22,6 +22,7 @@ import { Inbox } from './deliveries/inbox.ts'
 import { mountDeliveries } from './deliveries/mount-deliveries.ts'
 import type { PollLock } from './deliveries/poller.ts'
 import { type DirectRuns, noDirectRuns } from './direct-runs.ts'
+import { createFigures, type Figures } from './figures.ts'
 import type { Handler, Handlers } from './handler.ts'
 import { accountHandlers } from './handlers/accounts.ts'
 import { deliveryHandlers } from './handlers/deliveries.ts'
@@ -57,6 +58,8 @@ export type GatewayComponents = {
   readonly database: Database<GatewaySchema>
   readonly configstore: Configstore
   readonly runservice: Runservice
+  /** What the services of this process count; without it only the gateway's own. */
+  readonly figures?: Figures
   /** Without it nobody is told of runs, and its operations say so. */
   readonly notification?: NotificationService
   /** Repositories of projects; without them runs are made by hand only, of definitions that are given. */
@@ -88,7 +91,10 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
   const { notification = noNotification() } = components
   const sessions = new Sessions({ database, clock })
   const flows = new OAuth2Flows({ database, clock })
-  const metrics = new Metrics({ runservice, configstore, database, version: settings.version, clock, logger })
+  const { figures = createFigures() } = components
+  const inbox = new Inbox({ database, clock, onOutcome: (outcome) => figures.deliveries.count({ outcome }) })
+  figures.waiting.set('delivery', () => inbox.waiting())
+  const metrics = new Metrics({ runservice, configstore, database, figures, version: settings.version, clock, logger })
   const mounted: MountComponents = {
     settings,
     configstore,
@@ -110,7 +116,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
     notification,
     sources,
     directRuns: components.directRuns ?? noDirectRuns,
-    inbox: new Inbox({ database, clock }),
+    inbox,
     maintenance,
     sessions,
     providers,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { aRequest, FakeExecutor, until } from '../runservice/service-fixture.ts'
+import { createFigures } from './figures.ts'
 import { adminToken, openTestGateway, type TestGateway } from './gateway-fixture.ts'
 
 const metricsOf = async ({ url }: TestGateway): Promise<string> => await (await fetch(`${url}/metrics`)).text()
@@ -41,6 +42,34 @@ test('requests are counted by operation and status, not by address', async () =>
   await until(async () => (await metricsOf(gateway)).includes('operation="getUser"'))
   const series = 'slipway_request_duration_seconds_count{operation="getUser",status="404"}'
   expect(valueOfSeries(await metricsOf(gateway), series)).toBe(2)
+})
+
+test('what the services of the process count, and what waits, is told by its labels', async () => {
+  const figures = createFigures()
+  await using gateway = await openTestGateway({ figures })
+  expect(valueOfSeries(await metricsOf(gateway), 'slipway_work_waiting{kind="delivery"}')).toBe(0)
+  for (const outcome of ['sent', 'sent', 'waiting']) figures.notificationAttempts.count({ kind: 'webhook', outcome })
+  figures.pushes.count({ outcome: 'accepted' })
+  figures.deliveries.count({ outcome: 'created' })
+  figures.providerRequests.count({ outcome: 'provider_refused', provider: 'GitHub' })
+  figures.waiting.set('notification', () => ({ count: 3, oldestAt: 0 }))
+  figures.waiting.set('broken', () => {
+    throw new Error('its database cannot be read')
+  })
+  await metricsOf(gateway)
+  const metrics = await metricsOf(gateway)
+  for (const [series, value] of [
+    ['slipway_notification_attempts_total{kind="webhook",outcome="sent"}', 2],
+    ['slipway_notification_attempts_total{kind="webhook",outcome="waiting"}', 1],
+    ['slipway_pushes_total{outcome="accepted"}', 1],
+    ['slipway_deliveries_total{outcome="created"}', 1],
+    ['slipway_work_waiting{kind="notification"}', 3],
+    ['slipway_work_waiting{kind="broken"}', undefined],
+    ['slipway_work_waiting_seconds{kind="delivery"}', 0],
+  ] as const)
+    expect([series, valueOfSeries(metrics, series)]).toEqual([series, value])
+  expect(metrics).toMatch(/^slipway_provider_requests_total\{.*provider="GitHub".*\} 1$/m)
+  expect(valueOfSeries(metrics, 'slipway_work_waiting_seconds{kind="notification"}')).toBeGreaterThan(0)
 })
 
 test('every metric is on its page, and every metric of the page is there', async () => {

@@ -13,6 +13,7 @@ import { type Logger, silentLogger } from '../lib/log.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import { openPosixObjectStorage } from '../objectstorage/posix.ts'
 import type { RepositoryName } from './api.ts'
+import type { PushOutcome } from './receive-pack.ts'
 import type { RequestQueue } from './request-queue.ts'
 import type { CredentialKeys, RunTaskName } from './run-credential.ts'
 import { type GitserverHost, type GitserverSettings, openGitserver } from './service.ts'
@@ -69,18 +70,27 @@ export type TestGitserverOptions = {
   readonly storage?: (storage: ObjectStorage) => ObjectStorage
   readonly clock?: Clock
   readonly logger?: Logger
+  readonly onPush?: (outcome: PushOutcome) => void
   readonly limits?: GitserverSettings['limits']
   readonly queue?: RequestQueue
   readonly repositoryOfTask?: (task: RunTaskName) => Promise<RepositoryName | undefined>
 }
 
 export async function startGitserver(options: TestGitserverOptions): Promise<TestGitserver> {
-  const { folder, instance = 'one', clock = systemClock, logger = silentLogger, limits, queue } = options
+  const {
+    folder,
+    instance = 'one',
+    clock = systemClock,
+    logger = silentLogger,
+    limits,
+    queue,
+    onPush = () => {},
+  } = options
   await using undo = new AsyncDisposableStack()
   const posix = undo.use(await openPosixObjectStorage({ root: join(folder, 'objects') }))
   const storage = options.storage?.(posix) ?? posix
   const dir = join(folder, instance)
-  const host = await openGitserver({ dir, ...(limits ? { limits } : {}) }, { storage, clock, logger })
+  const host = await openGitserver({ dir, ...(limits ? { limits } : {}) }, { storage, clock, logger, onPush })
   const { repositoryOfTask = async () => undefined } = options
   const server = undo.use(
     await openHttpServer(

@@ -20,12 +20,16 @@ import { isNone, type PushLimits, planPush, type RefUpdate } from './plan-push.t
 import type { Pack } from './repository-state.ts'
 import { type NumberedState, packKeys, type StateStore } from './state-store.ts'
 
+export type PushOutcome = 'accepted' | 'refused' | 'failed'
+
 export type PushComponents = {
   readonly storage: ObjectStorage
   readonly states: StateStore
   readonly cache: PackCache
   readonly clock: Clock
   readonly logger: Logger
+  /** Hears what became of each push. */
+  readonly onPush?: (outcome: PushOutcome) => void
 }
 
 export type PushRequest = {
@@ -114,7 +118,9 @@ export async function answerHook(channel: Duplex, push: PushRequest, components:
     // Git ended without asking: there was nothing to ask.
     if (question === undefined) return
     verdict = await decide(question, push, components)
+    components.onPush?.(verdict === accepted ? 'accepted' : 'refused')
   } catch (error) {
+    components.onPush?.('failed')
     const isTold = isSlipwayError(error) && error.kind !== 'internal'
     if (!isTold) components.logger.error('push failed', { ...push.name, error })
     verdict = isTold ? `The push could not be stored: ${error.message}` : 'The push could not be stored'
@@ -143,6 +149,9 @@ async function readQuestion(channel: Duplex): Promise<Question | undefined> {
   })
   return { quarantine, updates }
 }
+
+/** What the hook waits for. */
+const accepted = 'accepted'
 
 /** `accepted` when everything is stored, else why not. */
 async function decide(
@@ -179,7 +188,7 @@ async function decide(
       await cache
         .adopt(name, pack, files)
         .catch((error: unknown) => logger.warn('a pushed pack is not in the cache', { ...name, error }))
-    return 'accepted'
+    return accepted
   }
   return 'others push to this repository all the time: push again'
 }

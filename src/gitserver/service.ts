@@ -12,7 +12,7 @@ import { cleanRepositories, type RepositoryCleaning } from './cleaning.ts'
 import { gitServerEnvironment } from './git-child.ts'
 import { PackCache, type WorkRepository } from './pack-cache.ts'
 import { defaultPushLimits, type PushLimits } from './plan-push.ts'
-import { hooksFolder, installHook } from './receive-pack.ts'
+import { hooksFolder, installHook, type PushOutcome } from './receive-pack.ts'
 import { type NumberedState, StateStore } from './state-store.ts'
 
 export type GitserverSettings = {
@@ -25,6 +25,7 @@ export type GitserverComponents = {
   readonly storage: ObjectStorage
   readonly clock: Clock
   readonly logger: Logger
+  readonly onPush?: (outcome: PushOutcome) => void
 }
 
 /** What this process serves. */

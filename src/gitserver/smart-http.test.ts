@@ -199,7 +199,9 @@ test.each([
 test('a push that is too large, and one that makes the repository too large or too full, is refused in words', async () => {
   using folder = temporary('gitserver')
   const given = { pushBytesMax: 20_000, bytesMax: 30_000, refsMax: 3 }
-  await using server = await startGitserver({ folder: folder.path, limits: given })
+  const outcomes: string[] = []
+  const onPush = (outcome: string) => void outcomes.push(outcome)
+  await using server = await startGitserver({ folder: folder.path, limits: given, onPush })
   using repository = testRepository({ a: '1' })
   repository.commit('first')
   const url = server.repositoryUrl('web')
@@ -216,6 +218,8 @@ test('a push that is too large, and one that makes the repository too large or t
   repository.git('reset', '--quiet', '--hard', 'HEAD~1')
   expect(await git(repository.dir, 'push', url, 'main:refs/heads/b', 'main:refs/heads/c')).toMatchObject({ ok: true })
   expect((await git(repository.dir, 'push', url, 'main:refs/heads/d')).stderr).toMatch(/more than 3 refs/)
+  // The first refusal is of git itself, which asks nothing then.
+  expect(outcomes).toEqual(['accepted', 'accepted', 'refused', 'accepted', 'refused'])
 })
 
 test('a fetch that asks for more than 32 MiB at once is refused', async () => {

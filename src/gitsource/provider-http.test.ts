@@ -108,6 +108,23 @@ test('a request has the token, a name, and JSON', async () => {
   expect(headers).toMatchObject({ 'user-agent': 'Slipway', 'content-type': 'application/json' })
 })
 
+test('what became of a request is heard once, however often it was repeated; of an aborted one nothing', async () => {
+  let failures = 2
+  await using server = await TestServer.open((request, response) => {
+    if (request.url === '/later' && failures-- > 0) json(response, {}, 502)
+    else json(response, {}, request.url === '/refused' ? 422 : 200)
+  })
+  const heard: string[] = []
+  using connections = new ProviderConnections()
+  const settings = { name: 'GitTest', baseUrl: server.url, skipVerify: false }
+  const onRequest = (provider: string, outcome: string) => void heard.push(`${provider} ${outcome}`)
+  const http = new ProviderHttp(settings, { clock: new HastyClock(), connections, onRequest })
+  await http.request({ method: 'GET', path: '/later' }, signal)
+  await expect(http.request({ method: 'GET', path: '/refused' }, signal)).rejects.toThrow()
+  await expect(http.request(get, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
+  expect(heard).toEqual(['GitTest answered', 'GitTest provider_refused'])
+})
+
 test.each([301, 302, 307, 308])('%i is followed at the same provider, with method and body', async (status) => {
   await using server = await TestServer.open((request, response) =>
     request.url === '/thing' ? json(response, {}, status, { location: '/repositories/7' }) : json(response, { id: 7 }),

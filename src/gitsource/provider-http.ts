@@ -3,7 +3,7 @@
 
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Clock } from '../lib/clock.ts'
-import { type ErrorCode, SlipwayError } from '../lib/errors.ts'
+import { type ErrorCode, isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import type { Json } from '../lib/json.ts'
 import { limits } from '../lib/limits.ts'
 import { cutText } from './cut-text.ts'
@@ -25,6 +25,8 @@ export type ProviderComponents = {
   readonly connections: ProviderConnections
   /** From 0 to 1, for the pauses between attempts. */
   readonly random?: () => number
+  /** Hears what became of each request, repetitions not counted: `answered`, or the code of the error; nothing of aborted ones. */
+  readonly onRequest?: (provider: string, outcome: 'answered' | ErrorCode) => void
 }
 
 export type ProviderRequest = {
@@ -103,6 +105,19 @@ export class ProviderHttp {
 
   /** Errors: those of provider.ts, and `limit_exceeded`. */
   async request(request: ProviderRequest, signal: AbortSignal): Promise<ProviderAnswer> {
+    const { onRequest = () => {} } = this.#components
+    const { name } = this.#settings
+    try {
+      const answer = await this.#inTime(request, signal)
+      onRequest(name, 'answered')
+      return answer
+    } catch (error) {
+      if (isSlipwayError(error) && !signal.aborted) onRequest(name, error.code)
+      throw error
+    }
+  }
+
+  async #inTime(request: ProviderRequest, signal: AbortSignal): Promise<ProviderAnswer> {
     const { clock } = this.#components
     const what = `${this.#settings.name}: ${request.method} ${request.path}`
     const over = clock.timeout(limits.providerRequestMs.value)

@@ -8,7 +8,7 @@ import { limits } from '../lib/limits.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { NotificationPage, NotificationQuery } from './api.ts'
 import type { NotificationRow, NotificationSchema, Reading, Tx } from './row-types.ts'
-import type { Attempt, Notification, NotificationState } from './types.ts'
+import type { Attempt, Notification, NotificationKind, NotificationState } from './types.ts'
 
 export type NewNotification = Pick<NotificationRow, 'projectId' | 'kind' | 'event' | 'lane' | 'sequence'> &
   Partial<
@@ -39,6 +39,8 @@ const atOnce = 200
 const lanesMost = 500
 const perLane = 4
 const seconds = 1000
+/** For figures, which are asked for all the time. */
+const waitingLookedAt = 1000
 const minutes = 60 * seconds
 const hours = 60 * minutes
 /** After the first attempt, after the second, and so on: given up after two days. */
@@ -115,14 +117,25 @@ function dueIn(tx: Tx, contextId: string | undefined, now: number): number {
   return Math.max(head?.body.queued?.dueAt ?? now, now)
 }
 
+export type AttemptObserver = (kind: NotificationKind, outcome: NotificationState) => void
+
+export type NotificationsComponents = {
+  readonly database: Database<NotificationSchema>
+  readonly clock: Clock
+  /** Hears of each attempt whose outcome is noted here; `waiting` is tried again. */
+  readonly onAttempt?: AttemptObserver
+}
+
 export class Notifications {
   readonly #database: Database<NotificationSchema>
   readonly #clock: Clock
+  readonly #onAttempt: AttemptObserver
   #wake = Promise.withResolvers<void>()
   /** Where the last look for work ended, so that all lanes have their turn. */
   #lastLane = ''
 
-  constructor({ database, clock }: { readonly database: Database<NotificationSchema>; readonly clock: Clock }) {
+  constructor({ database, clock, onAttempt = () => {} }: NotificationsComponents) {
+    this.#onAttempt = onAttempt
     this.#database = database
     this.#clock = clock
   }
@@ -228,15 +241,18 @@ export class Notifications {
       ...(result.httpStatus === undefined ? {} : { httpStatus: result.httpStatus }),
       ...(result.excerpt === undefined || result.excerpt === '' ? {} : { excerpt: result.excerpt }),
     }
-    await this.#database.do((tx) => {
+    const { result: after } = await this.#database.do((tx) => {
       const body = tx.get('notification', id)
-      if (body?.queued === undefined || body.queued.holder !== holder) return
+      if (body?.queued === undefined || body.queued.holder !== holder) return undefined
       const attemptCount = body.attemptCount + (result.isOurs === true ? 0 : 1)
       const { queued: _, ...rest } = body
       const tried = { ...rest, attemptCount, attempts: [...rest.attempts, attempt].slice(-attemptsKept) }
-      tx.put('notification', id, nextState(tx, id, tried, result, now))
+      const next = nextState(tx, id, tried, result, now)
+      tx.put('notification', id, next)
       if (body.contextId !== undefined) callNext(tx, body.contextId, now)
+      return { kind: body.kind, state: stateOf(next) }
     })
+    if (after !== undefined) this.#onAttempt(after.kind, after.state)
     this.wake()
   }
 
@@ -246,6 +262,16 @@ export class Notifications {
       let next = Number.POSITIVE_INFINITY
       for (const { dueAt } of eachLane(tx, '')) next = Math.min(next, dueAt)
       return next
+    })
+  }
+
+  /** How many wait, and since when the oldest of the first 1,000 does. */
+  waiting(): { readonly count: number; readonly oldestAt: number | undefined } {
+    return this.#database.view((tx) => {
+      const rows = tx.list('notification', { index: 'byDue', limit: waitingLookedAt })
+      const count = rows.length < waitingLookedAt ? rows.length : tx.count('notification', { index: 'byDue' })
+      const oldestAt = rows.length === 0 ? undefined : Math.min(...rows.map(({ body }) => body.createdAt))
+      return { count, oldestAt }
     })
   }
 

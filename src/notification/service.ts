@@ -8,6 +8,7 @@ import type { NotificationCall, NotificationService } from './api.ts'
 import { consumeEvents, type EventConsumerComponents } from './event-consumer.ts'
 import { type ForgetComponents, forgetProjects } from './forget-projects.ts'
 import {
+  type AttemptObserver,
   addNotification,
   getNotificationRow,
   laneOfReceiver,
@@ -42,12 +43,15 @@ export type NotificationComponents = Omit<EventConsumerComponents, 'notification
     readonly database: Database<NotificationSchema>
     readonly clock: Clock
     readonly logger: Logger
+    readonly onAttempt?: AttemptObserver
   }
 
 /** Beside what others may ask. */
 export interface NotificationHost extends NotificationService {
   /** Forgets what is old, and all of projects that are gone. Ends between two steps when `signal` is aborted. */
   clean(signal?: AbortSignal): Promise<void>
+  /** See `Notifications.waiting`. */
+  waiting(): { readonly count: number; readonly oldestAt: number | undefined }
 }
 
 /** Works until it is disposed, which waits for what is under way. Errors: `key_wrong` when a secret is under none of the keys. */
@@ -55,10 +59,10 @@ export async function openNotification(
   settings: NotificationSettings,
   components: NotificationComponents,
 ): Promise<NotificationHost> {
-  const { database, clock, logger } = components
+  const { database, clock, logger, onAttempt } = components
   const { sealing } = settings
   await resealOlder(database, sealing)
-  const notifications = new Notifications({ database, clock })
+  const notifications = new Notifications({ database, clock, ...(onAttempt === undefined ? {} : { onAttempt }) })
   const closing = new AbortController()
   const working = Promise.all([
     consumeEvents(settings, { ...components, notifications }, closing.signal),
@@ -78,6 +82,7 @@ export async function openNotification(
       await notifications.clean(signal)
       await forgetProjects(components, signal)
     },
+    waiting: () => notifications.waiting(),
     [Symbol.asyncDispose]: async () => {
       closing.abort(new Error('the process ends'))
       await working

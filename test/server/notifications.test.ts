@@ -1,46 +1,11 @@
 // What is to be told of runs by a real server that is killed meanwhile: each event once, with an id that stays.
 
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
 import { until } from '../../src/lib/until-fixture.ts'
 import { definition } from '../cli/command.ts'
 import { TestServer } from './test-server.ts'
-
-type Told = { readonly event: string; readonly eventId: string; readonly delivery: string; readonly body: string }
-
-/** Listens on this machine; answers nothing until `answers` is set. */
-async function aReceiver() {
-  const told: Told[] = []
-  const state = { answers: false }
-  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
-    let body = ''
-    request.on('data', (chunk: Buffer) => {
-      body += chunk.toString()
-    })
-    request.on('end', () => {
-      const header = (name: string) => String(request.headers[name])
-      told.push({
-        event: header('slipway-event'),
-        eventId: header('slipway-event-id'),
-        delivery: header('slipway-delivery'),
-        body,
-      })
-      if (state.answers) response.writeHead(200).end()
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    told,
-    state,
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
-}
+import { contentsByEvent, openWebhookReceiver } from './webhook-receiver.ts'
 
 const projectRef = 'user/ann/web'
 const environment = {
@@ -65,7 +30,7 @@ const states = async (client: ApiClient) =>
 test('a server that is killed with notifications under way sends them when it is there again, and makes none twice', {
   timeout: 120_000,
 }, async () => {
-  await using receiver = await aReceiver()
+  await using receiver = await openWebhookReceiver()
   await using server = await TestServer.start(environment)
   const client = await server.setUp()
   expect((await server.slipway(['project', 'create', 'web'])).stderr).toBe('')
@@ -79,25 +44,24 @@ test('a server that is killed with notifications under way sends them when it is
   for (let run = 0; run < count; run++) ids.add(await startRun(client))
   await until(() => receiver.told.length >= 1)
   await server.stop('SIGKILL')
-  receiver.state.answers = true
+  receiver.answer()
   await server.start()
   for (const runId of ids) await client.call('stopRun', { params: { runId } })
   await until(async () => (await states(client)).filter((state) => state === 'sent').length === total)
   expect(await states(client)).toHaveLength(total)
-  const bodies = new Map<string, Set<string>>()
-  for (const { eventId, event, delivery, body } of receiver.told) {
-    const known = bodies.get(eventId) ?? new Set()
-    bodies.set(eventId, known.add(`${event} ${delivery} ${body}`))
-  }
-  expect(bodies.size).toBe(total)
-  expect([...bodies.values()].every((seen) => seen.size === 1)).toBe(true)
+  const contents = contentsByEvent(receiver.told)
+  expect(contents.size).toBe(total)
+  expect([...contents.values()].every((seen) => seen.size === 1)).toBe(true)
+  const metrics = await (await fetch(`${server.url}/metrics`)).text()
+  expect(metrics).toMatch(/^slipway_notification_attempts_total\{kind="webhook",outcome="sent"\} [1-9]/m)
+  expect(metrics).toMatch(/^slipway_work_waiting\{kind="notification"\} 0$/m)
   const listed = await server.slipway(['notification', 'list', projectRef])
   expect(listed.stdout).toMatch(/webhook +run\.stopped +#\d+ +sent +\d+ +answered 200/)
 })
 
 test('what a receiver gets is managed by commands', { timeout: 120_000 }, async () => {
-  await using receiver = await aReceiver()
-  receiver.state.answers = true
+  await using receiver = await openWebhookReceiver()
+  receiver.answer()
   await using server = await TestServer.start(environment)
   const client = await server.setUp()
   const run = async (...args: readonly string[]) => {

@@ -53,6 +53,31 @@ test('those of one ref are given out one after the other, others beside them', a
   expect(await claim('y')).toEqual([second])
 })
 
+test('each outcome is counted once, by whoever notes it; what waits is told with the oldest', async () => {
+  const outcomes: string[] = []
+  const counting = new Inbox({ database, clock, onOutcome: (kind) => void outcomes.push(kind) })
+  const since = clock.now()
+  const { id } = await counting.accept(delivery('main'))
+  await accept('topic')
+  expect(counting.waiting()).toEqual({ count: 2, oldestAt: since })
+  await claim('x')
+  await counting.finish(id, 'y', done)
+  expect(outcomes).toEqual([])
+  await counting.finish(id, 'x', done)
+  await counting.finish(id, 'x', done)
+  expect(counting.waiting().count).toBe(1)
+  await counting.refuse('p', 'github', 'push', 'wrong')
+  const ignored = {
+    projectId: 'p',
+    source: 'github',
+    event: 'ping',
+    outcome: { kind: 'ignored', message: 'ping' },
+  } as const
+  await counting.accept(ignored, { transactionId: 't' })
+  await counting.accept(ignored, { transactionId: 't' })
+  expect(outcomes).toEqual(['created', 'refused', 'ignored'])
+})
+
 test('one that is tried again later holds back those after it', async () => {
   const [first, second] = [await accept('main'), await accept('main')]
   await claim('x')

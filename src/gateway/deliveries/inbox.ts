@@ -31,16 +31,27 @@ const cleanedAtOnce = 20
 const lookedThrough = 100
 /** One that is behind another is called when that has ended; it looks by itself only so often. */
 const behindMs = 15_000
+/** For figures, which are asked for all the time. */
+const waitingLookedAt = 1000
 /** A refused one replaces the one before it at most so often, so that nobody fills the log with them. */
 const refusedEveryMs = 10_000
 
+export type InboxComponents = {
+  readonly database: Database<GatewaySchema>
+  readonly clock: Clock
+  /** Hears of each outcome that is noted here. */
+  readonly onOutcome?: (kind: DeliveryOutcome['kind']) => void
+}
+
 export class Inbox {
+  readonly #onOutcome: (kind: DeliveryOutcome['kind']) => void
   readonly #database: Database<GatewaySchema>
   readonly #clock: Clock
   #wake = Promise.withResolvers<void>()
   #newestMs = 0
 
-  constructor({ database, clock }: { readonly database: Database<GatewaySchema>; readonly clock: Clock }) {
+  constructor({ database, clock, onOutcome = () => {} }: InboxComponents) {
+    this.#onOutcome = onOutcome
     this.#database = database
     this.#clock = clock
   }
@@ -52,7 +63,9 @@ export class Inbox {
   ): Promise<{ readonly id: string; readonly isRepeated: boolean }> {
     const now = this.#clock.now()
     const id = this.#newId(now)
+    let outcome: DeliveryOutcome | undefined
     const put = (tx: Tx) => {
+      outcome = undefined // It may run again.
       const known = delivery.key === undefined ? undefined : findByKey(tx, delivery.projectId, delivery.key)
       if (known !== undefined) return { id: repeat(tx, known, now), isRepeated: true }
       const queued =
@@ -60,15 +73,18 @@ export class Inbox {
       if (queued !== undefined) return { id: queued.id, isRepeated: true }
       clean(tx, delivery.projectId, now)
       add(tx, id, delivery, now)
+      outcome = tx.get('delivery', id)?.outcome
       return { id, isRepeated: false }
     }
     const { result } = await this.#database.do(put, transactionId === undefined ? {} : { transactionId })
+    if (outcome !== undefined) this.#onOutcome((outcome as DeliveryOutcome).kind)
     this.wake()
     return result
   }
 
   /** Notes that something came without a right signature. */
   async refuse(projectId: string, source: DeliverySource, event: string, message: string): Promise<void> {
+    this.#onOutcome('refused')
     const now = this.#clock.now()
     const id = `refused-${projectId}`
     const isFresh = (row: Delivery | undefined) => row !== undefined && now - row.receivedAt < refusedEveryMs
@@ -166,13 +182,14 @@ export class Inbox {
 
   async finish(id: string, holder: string, outcome: DeliveryOutcome): Promise<void> {
     const now = this.#clock.now()
-    await this.#change(id, holder, (tx, body) => {
+    const isNoted = await this.#change(id, holder, (tx, body) => {
       const { queued: _, ...rest } = body
       tx.put('delivery', id, { ...rest, outcome })
       const [next] = tx.list('delivery', { index: 'byQueue', prefix: [body.projectId, body.ref], limit: 1 })
       if (next?.body.queued !== undefined && next.body.queued.holder === undefined)
         tx.put('delivery', next.id, { ...next.body, queued: { ...next.body.queued, dueAt: now } })
     })
+    if (isNoted) this.#onOutcome(outcome.kind)
     this.wake()
   }
 
@@ -215,6 +232,16 @@ export class Inbox {
   nextDueAt(): number {
     const [first] = this.#database.view((tx) => tx.list('delivery', { index: 'byDue', limit: 1 }))
     return first?.body.queued?.dueAt ?? Number.POSITIVE_INFINITY
+  }
+
+  /** How many wait, and since when the oldest of the first 1,000 does. */
+  waiting(): { readonly count: number; readonly oldestAt: number | undefined } {
+    return this.#database.view((tx) => {
+      const rows = tx.list('delivery', { index: 'byDue', limit: waitingLookedAt })
+      const count = rows.length < waitingLookedAt ? rows.length : tx.count('delivery', { index: 'byDue' })
+      const oldestAt = rows.length === 0 ? undefined : Math.min(...rows.map(({ body }) => body.receivedAt))
+      return { count, oldestAt }
+    })
   }
 
   /** Something can be taken, perhaps. */

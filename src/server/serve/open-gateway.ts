@@ -38,7 +38,7 @@ export async function openGatewayComponent(
   mounts: Mount[],
   { configstore, providers, runservice, notification, gitserver, setupToken }: GatewayParts,
 ): Promise<AsyncDisposable> {
-  const { settings, keys, databases, opened, clock, logger, version } = installation
+  const { settings, keys, databases, opened, clock, logger, version, figures } = installation
   const { gateway, url, tracing } = settings
   const database = await databases.open<GatewaySchema>('gateway', { types: gatewayRowTypes })
   installation.watch('gateway', database)
@@ -59,6 +59,7 @@ export async function openGatewayComponent(
       },
       {
         database,
+        figures,
         configstore,
         runservice,
         ...(notification === undefined ? {} : { notification }),

@@ -37,7 +37,7 @@ export async function openGitserverComponent(
   mounts: Mount[],
   { configstore, runservice }: GitserverParts,
 ): Promise<(Gitserver & AsyncDisposable) | undefined> {
-  const { settings, keys, storage, databases, clock, logger } = installation
+  const { settings, keys, storage, databases, clock, logger, figures } = installation
   if (!settings.components.has('gitserver')) {
     const urls = settings.services.gitserver
     return urls.length === 0
@@ -45,7 +45,10 @@ export async function openGitserverComponent(
       : createRpcClient<Gitserver>({ urls, prefix, methods: gitserverMethods, token: keys.services })
   }
   await using undo = new AsyncDisposableStack()
-  const gitserver = await openGitserver({ dir: gitserverDirectory(settings.dataDir) }, { storage, clock, logger })
+  const gitserver = await openGitserver(
+    { dir: gitserverDirectory(settings.dataDir) },
+    { storage, clock, logger, onPush: (outcome) => figures.pushes.count({ outcome }) },
+  )
   const cleaning = { refsMs: settings.retention.directRunsMs, isUser: (userId: string) => isUser(userId, configstore) }
   undo.use(
     startCleaning(

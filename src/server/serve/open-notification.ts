@@ -28,7 +28,7 @@ export async function openNotificationComponent(
   mounts: Mount[],
   { configstore, runservice, providers }: NotificationParts,
 ): Promise<NotificationService | undefined> {
-  const { settings, keys, databases, clock, logger, version } = installation
+  const { settings, keys, databases, clock, logger, version, figures } = installation
   if (!settings.components.has('notification')) {
     const urls = settings.services.notification
     return urls.length === 0
@@ -58,9 +58,11 @@ export async function openNotificationComponent(
         tryLock: (signal) => databases.coordination.tryLock('run-events', signal),
         clock,
         logger,
+        onAttempt: (kind, outcome) => figures.notificationAttempts.count({ kind, outcome }),
       },
     ),
   )
+  figures.waiting.set('notification', () => notification.waiting())
   undo.use(startCleaning((signal) => notification.clean(signal), { clock, logger }))
   if (isShared(settings))
     mounts.push((app) =>

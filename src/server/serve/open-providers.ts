@@ -9,11 +9,12 @@ import type { Installation } from './open-server.ts'
 
 /** Disposing closes its connections. */
 export function openProviders(
-  { clock, logger, environment }: Pick<Installation, 'clock' | 'logger' | 'environment'>,
+  { clock, logger, environment, figures }: Pick<Installation, 'clock' | 'logger' | 'environment' | 'figures'>,
   configstore: Configstore,
 ): ProviderAccess & Disposable {
   const connections = new ProviderConnections({ proxies: environment })
-  const components = { clock, connections }
+  const onRequest = (provider: string, outcome: string) => figures.providerRequests.count({ provider, outcome })
+  const components = { clock, connections, onRequest }
   const access = createProviderAccess({
     configstore,
     openProvider: (settings, credentials) => openProvider(settings, credentials, components),

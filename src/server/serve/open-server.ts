@@ -12,6 +12,7 @@ import {
   type ServiceDatabase,
 } from '../../datamanager/installation-databases.ts'
 import { installationName, readInstallation } from '../../datamanager/installation-id.ts'
+import { createFigures, type Figures } from '../../gateway/figures.ts'
 import { openHttpServer } from '../../http/http-server.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -54,6 +55,8 @@ export type Installation = ServerComponents & {
   readonly databases: Awaited<ReturnType<typeof openInstallationDatabases>>
   /** Of this process among those of the installation. */
   readonly instanceId: string
+  /** For `/metrics`. */
+  readonly figures: Figures
   /** Under which people and executors reach the server; known once it listens. */
   readonly publicUrl: () => string
   /** The databases of this process. */
@@ -100,6 +103,7 @@ export async function openServer(settings: Settings, components: ServerComponent
     storage,
     databases,
     instanceId,
+    figures: createFigures(),
     publicUrl: () => settings.url ?? listening ?? settings.instanceUrl,
     opened,
     watch: (service, database) => {
