@@ -2,6 +2,8 @@
 
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { password } from '../server/test-server.ts'
+import { axe } from './axe.ts'
 import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
 import { UiWorld } from './ui-world.ts'
 
@@ -155,5 +157,43 @@ test('somebody else sees a public project without what is not for him', { timeou
   await expectHeading(page, 'web')
   await page.getByRole('link', { name: 'Runs', exact: true }).waitFor()
   expect(await page.getByRole('link', { name: /^(Settings|Secrets|Deliveries)$/ }).count()).toBe(0)
+  await context.close()
+})
+
+test('members of an organization are offered nothing that only its owners may do', { timeout: 180_000 }, async () => {
+  const { client, server } = world
+  await client.call('createOrganization', { body: { name: 'guild', visibility: 'public' } })
+  await client.call('createUser', { body: { name: 'mia', password } })
+  await client.call('createOrganization', { body: { name: 'crew', visibility: 'public', ownerRef: 'mia' } })
+  const params = { orgRef: 'guild', userRef: 'mia' }
+  const member = await client.call('setMember', { params, body: { role: 'member' } })
+  const { page, context, complaints } = await openPage(browser, server.url)
+  await logIn(page, 'mia')
+
+  await page.goto('/organizations/guild')
+  await page.getByRole('row', { name: 'mia member' }).waitFor()
+  expect(await page.getByRole('main').getByRole('button').count()).toBe(0)
+  expect(await axe(page)).toEqual([])
+  await page.getByRole('link', { name: 'Projects' }).last().click()
+  await page.getByText('Nothing in here yet').waitFor()
+  const offers = page.getByRole('main').getByRole('link', { name: /^(New group|New project|Settings)$/ })
+  expect(await offers.count()).toBe(0)
+  expect(await axe(page)).toEqual([])
+  await page.getByRole('link', { name: 'Secrets' }).click()
+  await page.getByText('No secrets here or above').waitFor()
+  expect(await page.getByRole('button', { name: 'New secret' }).count()).toBe(0)
+  await page.goto('/groups/org.guild/settings/general')
+  await page.getByText('Only its owners change this group').waitFor()
+  await page.goto('/new-group')
+  await expectHeading(page, 'New group')
+  await expect.poll(() => page.getByLabel('In').locator('option').allTextContents()).toEqual(['user/mia', 'org/crew'])
+
+  await client.call('setMember', { params, body: { role: 'owner' }, ifMatch: member.version })
+  await page.goto('/groups/org.guild')
+  await offers.nth(2).waitFor()
+  await page.goto('/organizations/guild')
+  await page.getByRole('button', { name: 'Remove the organization' }).waitFor()
+  expect(await axe(page)).toEqual([])
+  expect(complaints).toEqual([])
   await context.close()
 })

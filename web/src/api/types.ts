@@ -15,6 +15,7 @@ export type TaskChange = Extract<RunChangeEvent, { event: 'task' }>['data']
 export type Identity = ResponseOf<ApiRoutes['getIdentity']>
 export type Project = ResponseOf<ApiRoutes['getProject']>
 export type ProjectGroup = ResponseOf<ApiRoutes['getProjectGroup']>
+export type UserOrganization = ResponseOf<ApiRoutes['listCurrentUserOrganizations']>['items'][number]
 export type Secret = ResponseOf<ApiRoutes['createProjectSecret']>
 export type Variable = ResponseOf<ApiRoutes['createProjectVariable']>
 export type Executor = ResponseOf<ApiRoutes['drainExecutor']>

@@ -11,6 +11,7 @@ import { SelectField, TextField } from '../../ui/field.tsx'
 import { Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
+import { useMayChangeGroup } from '../projects/owned-tree.ts'
 
 const roles = [
   ['member', 'Member'],
@@ -26,6 +27,7 @@ export function OrganizationPage() {
     queryKey: ['organization', orgRef],
     queryFn: () => call('getOrganization', { params }),
   })
+  const mayChange = useMayChangeGroup(organization.data === undefined ? undefined : `org/${organization.data.name}`)
   const members = useQuery({
     queryKey: ['members', orgRef],
     queryFn: () => call('listMembers', { params, query: { limit: 100 } }),
@@ -34,6 +36,7 @@ export function OrganizationPage() {
     queryKey: ['invitations', orgRef],
     queryFn: () => call('listInvitations', { params, query: { limit: 100 } }),
     retry: false,
+    enabled: mayChange === true,
   })
   const refresh = () =>
     Promise.all([
@@ -56,53 +59,57 @@ export function OrganizationPage() {
             <Panel isPadded={false} title="Members">
               <Loaded query={members} what="the members">
                 {({ items }) => (
-                  <Table heads={['Name', 'Role', '']}>
+                  <Table heads={mayChange === true ? ['Name', 'Role', ''] : ['Name', 'Role']}>
                     {items.map(({ id, user, role, version }) => (
                       <tr key={id}>
                         <td>{user.name}</td>
                         <td>{role}</td>
-                        <td>
-                          <span className="row">
-                            <Confirm
-                              trigger={<Button size="small">{role === 'owner' ? 'Make member' : 'Make owner'}</Button>}
-                              title={`Make ${user.name} ${role === 'owner' ? 'a member' : 'an owner'}?`}
-                              action="Change the role"
-                              onConfirm={async () => {
-                                await call('setMember', {
-                                  params: { ...params, userRef: user.id },
-                                  body: { role: role === 'owner' ? 'member' : 'owner' },
-                                  ifMatch: version,
-                                })
-                                await refresh()
-                              }}
-                            >
-                              <p>
-                                {role === 'owner'
-                                  ? 'Members read what is private and, where projects allow it, act on runs.'
-                                  : 'Owners change everything here: projects, secrets, members.'}
-                              </p>
-                            </Confirm>
-                            <Confirm
-                              trigger={
-                                <Button size="small" kind="danger">
-                                  Remove
-                                </Button>
-                              }
-                              title={`Remove ${user.name} from ${data.name}?`}
-                              action="Remove"
-                              isDangerous
-                              onConfirm={async () => {
-                                await call('removeMember', {
-                                  params: { ...params, userRef: user.id },
-                                  ifMatch: version,
-                                })
-                                await refresh()
-                              }}
-                            >
-                              <p>What is private here is not theirs to see any more.</p>
-                            </Confirm>
-                          </span>
-                        </td>
+                        {mayChange === true ? (
+                          <td>
+                            <span className="row">
+                              <Confirm
+                                trigger={
+                                  <Button size="small">{role === 'owner' ? 'Make member' : 'Make owner'}</Button>
+                                }
+                                title={`Make ${user.name} ${role === 'owner' ? 'a member' : 'an owner'}?`}
+                                action="Change the role"
+                                onConfirm={async () => {
+                                  await call('setMember', {
+                                    params: { ...params, userRef: user.id },
+                                    body: { role: role === 'owner' ? 'member' : 'owner' },
+                                    ifMatch: version,
+                                  })
+                                  await refresh()
+                                }}
+                              >
+                                <p>
+                                  {role === 'owner'
+                                    ? 'Members read what is private and, where projects allow it, act on runs.'
+                                    : 'Owners change everything here: projects, secrets, members.'}
+                                </p>
+                              </Confirm>
+                              <Confirm
+                                trigger={
+                                  <Button size="small" kind="danger">
+                                    Remove
+                                  </Button>
+                                }
+                                title={`Remove ${user.name} from ${data.name}?`}
+                                action="Remove"
+                                isDangerous
+                                onConfirm={async () => {
+                                  await call('removeMember', {
+                                    params: { ...params, userRef: user.id },
+                                    ifMatch: version,
+                                  })
+                                  await refresh()
+                                }}
+                              >
+                                <p>What is private here is not theirs to see any more.</p>
+                              </Confirm>
+                            </span>
+                          </td>
+                        ) : null}
                       </tr>
                     ))}
                   </Table>
@@ -130,26 +137,30 @@ export function OrganizationPage() {
                 </ul>
               </Panel>
             )}
-            <AddMember orgRef={orgRef} onDone={refresh} />
-            <Panel title="Remove">
-              <div className="row">
-                <p className="grow soft">The organization goes with all its groups, projects, runs and logs.</p>
-                <Confirm
-                  trigger={<Button kind="danger">Remove the organization</Button>}
-                  title={`Remove ${data.name}?`}
-                  action="Remove it for good"
-                  isDangerous
-                  typed={data.name}
-                  onConfirm={async () => {
-                    await call('deleteOrganization', { params, ifMatch: data.version })
-                    await navigate({ to: '/organizations' })
-                    await queryClient.invalidateQueries()
-                  }}
-                >
-                  <p>Nothing brings it back.</p>
-                </Confirm>
-              </div>
-            </Panel>
+            {mayChange === true ? (
+              <>
+                <AddMember orgRef={orgRef} onDone={refresh} />
+                <Panel title="Remove">
+                  <div className="row">
+                    <p className="grow soft">The organization goes with all its groups, projects, runs and logs.</p>
+                    <Confirm
+                      trigger={<Button kind="danger">Remove the organization</Button>}
+                      title={`Remove ${data.name}?`}
+                      action="Remove it for good"
+                      isDangerous
+                      typed={data.name}
+                      onConfirm={async () => {
+                        await call('deleteOrganization', { params, ifMatch: data.version })
+                        await navigate({ to: '/organizations' })
+                        await queryClient.invalidateQueries()
+                      }}
+                    >
+                      <p>Nothing brings it back.</p>
+                    </Confirm>
+                  </div>
+                </Panel>
+              </>
+            ) : null}
           </>
         )}
       </Loaded>

@@ -6,12 +6,20 @@ import { LinkButton } from '../../ui/button.tsx'
 import { Loaded } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { GroupContent } from './group-content.tsx'
+import { useMayChangeGroup } from './owned-tree.ts'
 import { groupQuery } from './queries.ts'
+
+const sections = [
+  ['general', 'Settings'],
+  ['secrets', 'Secrets'],
+  ['variables', 'Variables'],
+] as const
 
 export function GroupPage() {
   const { group: address } = useParams({ from: '/inside/groups/$group' })
   const path = pathOfAddress(address)
   const group = useQuery(groupQuery(path))
+  const mayChange = useMayChangeGroup(group.data?.path)
   const name = path.split('/').at(-1)
   usePageTitle(name)
   return (
@@ -19,17 +27,19 @@ export function GroupPage() {
       above={<PathCrumbs path={path} />}
       title={name}
       actions={
-        <>
-          <LinkButton to="/new-group" search={{ in: path }}>
-            New group
-          </LinkButton>
-          <LinkButton to="/new-project" search={{ in: path }} icon="plus" kind="primary">
-            New project
-          </LinkButton>
-        </>
+        mayChange === true ? (
+          <>
+            <LinkButton to="/new-group" search={{ in: path }}>
+              New group
+            </LinkButton>
+            <LinkButton to="/new-project" search={{ in: path }} icon="plus" kind="primary">
+              New project
+            </LinkButton>
+          </>
+        ) : null
       }
     >
-      <GroupTabs group={address} />
+      <GroupTabs group={address} mayChange={mayChange} />
       <Loaded query={group} what="this group">
         {() => (
           <Panel isPadded={false}>
@@ -41,17 +51,20 @@ export function GroupPage() {
   )
 }
 
-export function GroupTabs({ group }: { readonly group: string }) {
+/** What one may not do is not there. */
+export function GroupTabs({ group, mayChange }: { readonly group: string; readonly mayChange: boolean | undefined }) {
   return (
     <nav className="tabs" aria-label="Group">
       <Link to="/groups/$group" params={{ group }} activeOptions={{ exact: true }}>
         Projects
       </Link>
-      {(['general', 'secrets', 'variables'] as const).map((section) => (
-        <Link key={section} to="/groups/$group/settings/$section" params={{ group, section }}>
-          {section === 'general' ? 'Settings' : section === 'secrets' ? 'Secrets' : 'Variables'}
-        </Link>
-      ))}
+      {sections
+        .filter(([section]) => mayChange === true || section !== 'general')
+        .map(([section, words]) => (
+          <Link key={section} to="/groups/$group/settings/$section" params={{ group, section }}>
+            {words}
+          </Link>
+        ))}
     </nav>
   )
 }

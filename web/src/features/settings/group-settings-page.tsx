@@ -8,10 +8,11 @@ import { addressOfPath, pathOfAddress } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/dialogs.tsx'
 import { CheckField, TextField } from '../../ui/field.tsx'
-import { Loaded, Problem } from '../../ui/load-state.tsx'
+import { Empty, Loaded, Loading, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { GroupTabs } from '../projects/group-page.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
+import { useMayChangeGroup } from '../projects/owned-tree.ts'
 import { groupQuery } from '../projects/queries.ts'
 import { SecretsSection } from './secrets-section.tsx'
 import { VariablesSection } from './variables-section.tsx'
@@ -20,15 +21,18 @@ export function GroupSettingsPage() {
   const { group: address, section } = useParams({ from: '/inside/groups/$group/settings/$section' })
   const path = pathOfAddress(address)
   const group = useQuery(groupQuery(path))
+  const mayChange = useMayChangeGroup(group.data?.path)
   usePageTitle('Settings', path.split('/').at(-1))
   return (
     <Page above={<PathCrumbs path={path} />} title={path.split('/').at(-1)}>
-      <GroupTabs group={address} />
+      <GroupTabs group={address} mayChange={mayChange} />
       <Loaded query={group} what="this group">
         {(data) => {
-          const place = { kind: 'group', ref: data.id, path: data.path } as const
+          const place = { kind: 'group', ref: data.id, path: data.path, isReadOnly: mayChange !== true } as const
           if (section === 'secrets') return <SecretsSection place={place} />
           if (section === 'variables') return <VariablesSection place={place} />
+          if (mayChange === undefined) return <Loading what="this group" />
+          if (!mayChange) return <Empty title="Only its owners change this group" />
           return <General key={data.version} group={data} />
         }}
       </Loaded>
