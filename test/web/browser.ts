@@ -61,7 +61,7 @@ export async function openPage(
     await route.abort()
   })
   const page = await context.newPage()
-  page.setDefaultTimeout(30_000)
+  page.setDefaultTimeout(patienceMs)
   page.on('pageerror', (error) => complaints.push(`${error}`))
   page.on('console', (message) => {
     // The browser itself reports each answer that is an error; those are part of some tests.

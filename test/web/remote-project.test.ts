@@ -1,0 +1,155 @@
+// From an account at a provider to a run that a push started, what came of its webhook, and who was told: all of it in a browser.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '../../src/lib/until-fixture.ts'
+import { giteaFlavour } from '../providers/gitea-server.ts'
+import { addRemoteSource, openProviderScene, type ProviderScene } from '../server/provider-scene.ts'
+import { TestServer } from '../server/test-server.ts'
+import { axe } from './axe.ts'
+import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
+import { buildWebUi } from './ui-world.ts'
+
+let browser: Browser & AsyncDisposable
+let scene: ProviderScene
+let server: TestServer
+let sink: Sink
+const opened = new AsyncDisposableStack()
+
+beforeAll(async () => {
+  buildWebUi()
+  browser = opened.use(await openBrowser())
+  scene = opened.use(await openProviderScene(giteaFlavour))
+  sink = opened.use(await openSink())
+  server = opened.use(await TestServer.start({ SLIPWAY_NOTIFICATION_ALLOW_PRIVATE_ADDRESSES: 'true' }))
+  await addRemoteSource(await server.setUp(), server.url, scene)
+  for (const path of ['acme/docs', 'acme/api'])
+    await scene.provider.createRepository(path, { administrator: scene.user, files: { 'README.md': '#' } })
+}, 120_000)
+afterAll(() => opened.disposeAsync(), 60_000)
+
+type Told = { readonly event: string; readonly eventId: string; readonly delivery: string; readonly body: string }
+type Sink = AsyncDisposable & { readonly url: string; readonly told: Told[] }
+
+/** Keeps what is sent to it. */
+async function openSink(): Promise<Sink> {
+  const told: Told[] = []
+  const listening: Server = createServer(async (request: IncomingMessage, response: ServerResponse) => {
+    let body = ''
+    for await (const chunk of request.setEncoding('utf8')) body += chunk
+    const header = (name: string) => String(request.headers[name])
+    told.push({
+      event: header('slipway-event'),
+      eventId: header('slipway-event-id'),
+      delivery: header('slipway-delivery'),
+      body,
+    })
+    response.writeHead(200).end()
+  })
+  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
+  return {
+    told,
+    url: `http://127.0.0.1:${(listening.address() as AddressInfo).port}/hook`,
+    [Symbol.asyncDispose]: async () => {
+      listening.closeAllConnections()
+      await new Promise((resolve) => listening.close(resolve))
+    },
+  }
+}
+
+async function withPage(act: (page: Page) => Promise<void>): Promise<void> {
+  const { page, context, complaints } = await openPage(browser, server.url, { provider: scene.provider.url })
+  try {
+    await logIn(page)
+    await act(page)
+    expect(complaints).toEqual([])
+  } finally {
+    await context.close()
+  }
+}
+
+test('an account is linked, a repository found and chosen, a push seen as it runs, and its webhook done again', {
+  timeout: 240_000,
+}, async () => {
+  const { provider, repository, user } = scene
+  await withPage(async (page) => {
+    await page.getByRole('link', { name: 'Make the first project' }).click()
+    await page.getByRole('button', { name: 'Link it' }).click()
+    await page.getByLabel('Login').fill(user.login)
+    await page.getByLabel('Password').fill(user.password)
+    const stream = page.waitForResponse((response) => new URL(response.url()).pathname.endsWith('/run-changes'))
+    await page.getByRole('button', { name: 'Authorize' }).click()
+    await page.waitForURL(`${server.url}/new-project`)
+    await stream
+
+    const choices = page.getByRole('radio')
+    await page.getByRole('radio', { name: 'acme/docs' }).waitFor()
+    expect(await choices.count()).toBe(3)
+    await page.getByLabel('Search at hub').fill('nothing-like-it')
+    await page.getByText('None that your account may administer').waitFor()
+    await page.getByLabel('Search at hub').fill('we')
+    await page.getByRole('radio', { name: /acme\/web private/ }).check()
+    expect(await choices.count()).toBe(1)
+    expect(await page.getByLabel('Name', { exact: true }).inputValue()).toBe('web')
+    expect(await axe(page)).toEqual([])
+    await page.getByRole('button', { name: 'Make the project' }).click()
+    await expectHeading(page, 'web')
+    await page.getByText('No runs yet').waitFor()
+    expect([repository.hooks.length, repository.keys.length]).toEqual([1, 1])
+
+    const sha = await repository.commit({ files: { 'other.txt': 'x' }, message: 'Seen as it runs' })
+    expect(provider.deliveries.at(-1)!.status).toBe(202)
+    const row = page.locator('.run-row').filter({ hasText: 'Seen as it runs' })
+    await row.filter({ has: page.getByLabel('Succeeded') }).waitFor()
+    expect(await axe(page)).toEqual([])
+    await until(() => repository.statusesOf(sha).at(-1)?.state === 'success')
+
+    await page.getByRole('link', { name: 'Deliveries' }).click()
+    const push = page.getByRole('row', { name: new RegExp(`push main ${sha.slice(0, 8)}`) })
+    const started = push.filter({ hasText: 'started runs' })
+    await started.waitFor()
+    expect(await started.count()).toBe(1)
+    expect(await axe(page)).toEqual([])
+    await started.getByRole('button', { name: 'Again' }).click()
+    const again = push.filter({ hasText: 'again, on request' })
+    await again.filter({ hasText: 'started runs' }).waitFor()
+    expect(await push.count()).toBe(2)
+
+    await page.getByRole('link', { name: 'Runs', exact: true }).click()
+    await expect.poll(() => row.filter({ has: page.getByLabel('Succeeded') }).count()).toBe(2)
+  })
+})
+
+test('a receiver is made, its test arrives, the page says so, and sends the same once more', {
+  timeout: 180_000,
+}, async () => {
+  await withPage(async (page) => {
+    await page.goto('/new-project')
+    await page.getByLabel('Repository from').selectOption('its address')
+    await page.getByLabel('Name', { exact: true }).fill('told')
+    await page.getByLabel('Repository', { exact: true }).fill('https://git.example/told.git')
+    await page.getByRole('button', { name: 'Make the project' }).click()
+    await expectHeading(page, 'told')
+    await page.getByRole('link', { name: 'Notifications' }).click()
+    await page.getByText('Nobody yet').waitFor()
+    await page.getByText('Nothing was told yet').waitFor()
+    await page.getByRole('button', { name: 'New receiver' }).click()
+    const dialog = page.getByRole('dialog', { name: 'New receiver' })
+    await dialog.getByLabel('Name').fill('chat-bot')
+    await dialog.getByLabel('Address').fill(sink.url)
+    expect(await axe(page)).toEqual([])
+    await dialog.getByRole('button', { name: 'Save' }).click()
+    await page.getByRole('button', { name: 'Done' }).click()
+
+    await page.getByRole('button', { name: 'Test chat-bot' }).click()
+    await page.getByRole('row', { name: /^test Webhook sent answered 200/ }).waitFor()
+    expect(sink.told).toMatchObject([{ event: 'test' }])
+    expect(await axe(page)).toEqual([])
+    await page.getByRole('button', { name: 'Again' }).click()
+    await until(() => sink.told.length === 2)
+    expect(sink.told[1]).toMatchObject({ event: 'test', eventId: sink.told[0]!.eventId })
+    await expect.poll(() => page.getByRole('row', { name: /^test Webhook sent answered 200/ }).count()).toBe(2)
+  })
+})
