@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { addressOf } from '../../../../src/contract/client.ts'
 import { routes } from '../../../../src/contract/routes.ts'
 import { call } from '../../api/client.ts'
+import { useIdentity } from '../../api/session.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/dialogs.tsx'
 import { TextField } from '../../ui/field.tsx'
@@ -13,6 +14,12 @@ import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
 import { ImportPanel } from './import-panel.tsx'
 
+/** Of users only ids are told, and who they are cannot be asked meanwhile. */
+function beginner(by: string, ownId: string | undefined): string {
+  if (by === `user:${ownId}`) return 'you'
+  return by.startsWith('user:') ? 'another administrator' : by
+}
+
 export function Maintenance() {
   const queryClient = useQueryClient()
   const maintenance = useQuery({
@@ -20,6 +27,7 @@ export function Maintenance() {
     queryFn: () => call('getMaintenance'),
   })
   const version = useQuery({ queryKey: ['version'], queryFn: () => call('getVersion') })
+  const identity = useIdentity()
   const [why, setWhy] = useState('')
   const refresh = () => queryClient.invalidateQueries({ queryKey: ['maintenance'] })
   return (
@@ -28,7 +36,7 @@ export function Maintenance() {
         <>
           {state.isActive ? (
             <Stale>
-              In maintenance{state.by === undefined ? '' : `, begun by ${state.by}`}
+              In maintenance{state.by === undefined ? '' : `, begun by ${beginner(state.by, identity?.user?.id)}`}
               {state.why === undefined ? '' : `: ${state.why}`}.{' '}
               {state.isEverywhere ? 'Every instance has entered it.' : 'Not every instance has entered it yet.'}
             </Stale>
