@@ -147,7 +147,7 @@ test('a log is followed to its end, through the death of the server, without gap
     await page.getByText('The connection is lost').first().waitFor({ timeout: 20_000 })
     await world.server.start()
     expect((await world.untilFinished(id)).result).toBe('success')
-    await page.getByText('line 399', { exact: true }).waitFor({ timeout: 30_000 })
+    await page.getByText('line 399', { exact: true }).waitFor({ timeout: 90_000 })
     await page.getByText('400 lines ·').waitFor()
     await page.getByRole('button', { name: 'End' }).waitFor()
     await page.getByLabel('Search the log').fill('line 1')
@@ -212,7 +212,7 @@ test('a run is stopped after one was told what that does, and restarted', { time
 })
 
 test('when the session ends one logs in where one is, and what was typed is still there', {
-  timeout: 30_000,
+  timeout: 90_000,
 }, async () => {
   await withPage(async (page) => {
     await page.goto('/new-project')
@@ -231,7 +231,7 @@ test('when the session ends one logs in where one is, and what was typed is stil
   })
 })
 
-test('everything is reached by keys: the palette finds projects, runs and actions', { timeout: 30_000 }, async () => {
+test('everything is reached by keys: the palette finds projects, runs and actions', { timeout: 90_000 }, async () => {
   await withPage(async (page) => {
     await page.keyboard.press('Control+k')
     await page.getByRole('combobox').fill('web 1')
@@ -249,7 +249,7 @@ test('everything is reached by keys: the palette finds projects, runs and action
   })
 })
 
-test('secrets go in and never come out; a variable takes its value from one', { timeout: 30_000 }, async () => {
+test('secrets go in and never come out; a variable takes its value from one', { timeout: 90_000 }, async () => {
   await withPage(async (page) => {
     await page.goto('/projects/user.ann.web/settings/secrets')
     await page.getByRole('button', { name: 'New secret' }).click()
