@@ -10,6 +10,7 @@ import { openDatabase } from '../../datamanager/open-database.ts'
 import { type GatewaySchema, gatewayRowTypes } from '../../gateway/rows.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { loadInstallationKey, seal, unseal } from '../../lib/sealing.ts'
+import { type NotificationSchema, notificationRowTypes } from '../../notification/row-types.ts'
 import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
 import { type RunserviceSchema, runserviceRowTypes } from '../../runservice/row-types.ts'
 import { addDatabaseCommand } from '../commands/database.ts'
@@ -98,6 +99,7 @@ test('the status tells what has waited for longer than a minute, also while a se
   })
   await using configstore = await databases.open<ConfigstoreSchema>('configstore', { types: configstoreRowTypes })
   await using gateway = await databases.open<GatewaySchema>('gateway', { types: gatewayRowTypes })
+  await using notification = await databases.open<NotificationSchema>('notification', { types: notificationRowTypes })
   const hourAgo = Date.now() - 60 * 60_000
   const now = Date.now()
   const aTask = (id: string, createdAt: number, lastError?: string): TaskRow => ({
@@ -114,7 +116,16 @@ test('the status tells what has waited for longer than a minute, also while a se
     tx.put('delivery', 'w', { ...aDelivery, receivedAt: hourAgo, queued: { dueAt: now, attempts: 3 } })
     tx.put('delivery', 'd', { ...aDelivery, receivedAt: hourAgo, outcome: { kind: 'ignored', message: '' } })
   })
+  const aNotification = { projectId: 'p', kind: 'webhook', event: 'run.failed', lane: 'r', sequence: 1 } as const
+  const attempts = ['answered 500', 'no answer in time'].map((message) => ({ at: hourAgo, durationMs: 1, message }))
+  await notification.do((tx) => {
+    const old = { ...aNotification, createdAt: hourAgo, attemptCount: 2, attempts }
+    tx.put('notification', 'w', { ...old, queued: { dueAt: now } })
+    tx.put('notification', 'y', { ...old, createdAt: now, queued: { dueAt: now } })
+    tx.put('notification', 's', { ...old, outcome: { state: 'sent', message: '', at: now } })
+  })
   const { out } = await slipway(['database', 'status', directory])
+  expect(out).toMatch(/^notification: 1 notification waiting, the oldest for 1h.*: no answer in time$/m)
   expect(out).toMatch(/^configstore: 2 delete_runs waiting, the oldest for 1h.*: the runservice does not answer$/m)
   expect(out).toMatch(/^gateway: 1 delivery waiting, the oldest for 1h\S*( \S+)*$/m)
   const { databases: told } = JSON.parse((await slipway(['database', 'status', directory, '-o', 'json'])).out)
