@@ -1,13 +1,12 @@
 // From an account at a provider to a run that a push started, what came of its webhook, and who was told: all of it in a browser.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../../src/lib/until-fixture.ts'
 import { giteaFlavour } from '../providers/gitea-server.ts'
 import { addRemoteSource, openProviderScene, type ProviderScene } from '../server/provider-scene.ts'
 import { TestServer } from '../server/test-server.ts'
+import { openWebhookReceiver } from '../server/webhook-receiver.ts'
 import { axe } from './axe.ts'
 import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
 import { buildWebUi } from './ui-world.ts'
@@ -15,49 +14,21 @@ import { buildWebUi } from './ui-world.ts'
 let browser: Browser & AsyncDisposable
 let scene: ProviderScene
 let server: TestServer
-let sink: Sink
+let receiver: Awaited<ReturnType<typeof openWebhookReceiver>>
 const opened = new AsyncDisposableStack()
 
 beforeAll(async () => {
   buildWebUi()
   browser = opened.use(await openBrowser())
   scene = opened.use(await openProviderScene(giteaFlavour))
-  sink = opened.use(await openSink())
+  receiver = opened.use(await openWebhookReceiver())
+  receiver.answer()
   server = opened.use(await TestServer.start({ SLIPWAY_NOTIFICATION_ALLOW_PRIVATE_ADDRESSES: 'true' }))
   await addRemoteSource(await server.setUp(), server.url, scene)
   for (const path of ['acme/docs', 'acme/api'])
     await scene.provider.createRepository(path, { administrator: scene.user, files: { 'README.md': '#' } })
 }, 120_000)
 afterAll(() => opened.disposeAsync(), 60_000)
-
-type Told = { readonly event: string; readonly eventId: string; readonly delivery: string; readonly body: string }
-type Sink = AsyncDisposable & { readonly url: string; readonly told: Told[] }
-
-/** Keeps what is sent to it. */
-async function openSink(): Promise<Sink> {
-  const told: Told[] = []
-  const listening: Server = createServer(async (request: IncomingMessage, response: ServerResponse) => {
-    let body = ''
-    for await (const chunk of request.setEncoding('utf8')) body += chunk
-    const header = (name: string) => String(request.headers[name])
-    told.push({
-      event: header('slipway-event'),
-      eventId: header('slipway-event-id'),
-      delivery: header('slipway-delivery'),
-      body,
-    })
-    response.writeHead(200).end()
-  })
-  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
-  return {
-    told,
-    url: `http://127.0.0.1:${(listening.address() as AddressInfo).port}/hook`,
-    [Symbol.asyncDispose]: async () => {
-      listening.closeAllConnections()
-      await new Promise((resolve) => listening.close(resolve))
-    },
-  }
-}
 
 async function withPage(act: (page: Page) => Promise<void>): Promise<void> {
   const { page, context, complaints } = await openPage(browser, server.url, { provider: scene.provider.url })
@@ -138,18 +109,18 @@ test('a receiver is made, its test arrives, the page says so, and sends the same
     await page.getByRole('button', { name: 'New receiver' }).click()
     const dialog = page.getByRole('dialog', { name: 'New receiver' })
     await dialog.getByLabel('Name').fill('chat-bot')
-    await dialog.getByLabel('Address').fill(sink.url)
+    await dialog.getByLabel('Address').fill(receiver.url)
     expect(await axe(page)).toEqual([])
     await dialog.getByRole('button', { name: 'Save' }).click()
     await page.getByRole('button', { name: 'Done' }).click()
 
     await page.getByRole('button', { name: 'Test chat-bot' }).click()
     await page.getByRole('row', { name: /^test Webhook sent answered 200/ }).waitFor()
-    expect(sink.told).toMatchObject([{ event: 'test' }])
+    expect(receiver.told).toMatchObject([{ event: 'test' }])
     expect(await axe(page)).toEqual([])
     await page.getByRole('button', { name: 'Again' }).click()
-    await until(() => sink.told.length === 2)
-    expect(sink.told[1]).toMatchObject({ event: 'test', eventId: sink.told[0]!.eventId })
+    await until(() => receiver.told.length === 2)
+    expect(receiver.told[1]).toMatchObject({ event: 'test', eventId: receiver.told[0]!.eventId })
     await expect.poll(() => page.getByRole('row', { name: /^test Webhook sent answered 200/ }).count()).toBe(2)
   })
 })
