@@ -181,7 +181,7 @@ test('an approval, given by one of two: the other is told that somebody was fast
   })
 })
 
-test('a run is stopped after one was told what that does, and restarted', { timeout: 60_000 }, async () => {
+test('a run is stopped after one was told what that does, and restarted', { timeout: 180_000 }, async () => {
   const { id, number } = await world.createRun(projectId, {
     first: { run: 'true' },
     endless: { run: 'sleep 60', depends: ['first'] },
@@ -204,7 +204,7 @@ test('a run is stopped after one was told what that does, and restarted', { time
       .click()
     await page.getByRole('alertdialog').getByRole('button', { name: 'Restart' }).click()
     await expectHeading(page, `#${number + 1} ci`)
-    await page.getByText('a restart').waitFor()
+    await page.getByText('attempt 2 of 2').waitFor()
     await page.getByRole('button', { name: 'Stop' }).click()
     await page.getByRole('button', { name: 'Stop the run' }).click()
     await page.locator('.run-facts').getByText('Stopped').waitFor({ timeout: 20_000 })

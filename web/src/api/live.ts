@@ -1,6 +1,6 @@
 // Feeds the cache: changes of runs come by one stream and go into every list and run that is in it. Nothing polls.
 
-import { type InfiniteData, type QueryClient, useQueryClient } from '@tanstack/react-query'
+import { type InfiniteData, type Query, type QueryClient, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useSyncExternalStore } from 'react'
 import type { ApiRoutes } from '../../../src/contract/routes.ts'
 import { isLive } from '../features/runs/run-state.ts'
@@ -14,6 +14,9 @@ import type { Run, RunChangeEvent, RunList, RunOwner } from './types.ts'
 export function runsKey(owner: RunOwner, filter: RunFilter) {
   return ['runs', owner.type, owner.id, filter] as const
 }
+
+/** `['projects', 'mine', user name]`: the projects of Home, with the newest runs of each. */
+export const myProjectsKey = ['projects', 'mine'] as const
 
 /** `['run', id]`. */
 export function runKey(runId: string) {
@@ -110,7 +113,10 @@ function applyChanges(queryClient: QueryClient, changes: readonly RunChangeEvent
             query.queryKey,
             (list) => list && applyRunToList(list, run, filter),
           )
+          if (query.state.fetchStatus === 'fetching') lookAgain(queryClient, query)
         }
+        for (const query of queryClient.getQueryCache().findAll({ queryKey: myProjectsKey, fetchStatus: 'fetching' }))
+          lookAgain(queryClient, query)
         // How it ended, with its tasks and what can be done now, only the run itself tells.
         if (isLive(run)) queryClient.setQueryData<Run>(runKey(run.id), (open) => open && applyRunToRun(open, run))
         else void queryClient.invalidateQueries({ queryKey: runKey(run.id) })
@@ -129,7 +135,34 @@ function applyChanges(queryClient: QueryClient, changes: readonly RunChangeEvent
         void queryClient.invalidateQueries({ queryKey: ['run'] })
         break
       case 'ready':
+        // What was asked for before may be older than the first change that is told.
+        for (const query of listsNow(queryClient)) lookAgain(queryClient, query)
         break
     }
   }
+}
+
+/** Lists of runs that are shown; where the projects of Home bring their lists along, those in place of each of them. */
+function listsNow(queryClient: QueryClient): readonly Query[] {
+  const cache = queryClient.getQueryCache()
+  const home = cache.findAll({ queryKey: myProjectsKey, type: 'active' })
+  const isOfHome = ({ queryKey }: Query) => queryKey[1] === 'project' && Object.keys(queryKey[3] ?? {}).length === 0
+  const lists = cache.findAll({ queryKey: ['runs'], type: 'active' })
+  return [...home, ...(home.length === 0 ? lists : lists.filter((query) => !isOfHome(query)))]
+}
+
+/** Those that will. */
+const lookingAgain = new WeakSet<Query>()
+
+/** Asks once more, when what is asked now is answered: the answer may be of before a change that was told meanwhile. */
+function lookAgain(queryClient: QueryClient, query: Query): void {
+  if (lookingAgain.has(query)) return
+  lookingAgain.add(query)
+  const answered = query.state.fetchStatus === 'fetching' ? query.promise : undefined
+  void Promise.resolve(answered)
+    .catch(() => undefined)
+    .then(() => {
+      lookingAgain.delete(query)
+      return queryClient.invalidateQueries({ queryKey: query.queryKey, exact: true })
+    })
 }

@@ -2,7 +2,7 @@
 
 import { queryOptions } from '@tanstack/react-query'
 import { call } from '../../api/client.ts'
-import { runsKey } from '../../api/live.ts'
+import { myProjectsKey, runsKey } from '../../api/live.ts'
 import type { Project, ProjectGroup } from '../../api/types.ts'
 
 /** By id or path. */
@@ -45,7 +45,7 @@ export function groupContentQuery(projectGroupRef: string) {
 /** All projects in the caller's own groups and those of its organizations. */
 export function myProjectsQuery(userName: string) {
   return queryOptions({
-    queryKey: ['projects', 'mine', userName],
+    queryKey: [...myProjectsKey, userName],
     enabled: userName !== '',
     queryFn: async ({ signal, client }): Promise<readonly Project[]> => {
       const { projects } = await call('getHome', { query: {}, signal })
