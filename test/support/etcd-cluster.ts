@@ -37,7 +37,7 @@ export async function startEtcdCluster(): Promise<EtcdCluster> {
   const etcdctl = (...words: string[]) =>
     execFileSync(
       'etcdctl',
-      ['--endpoints', places.map(({ endpoint }) => endpoint).join(), '--command-timeout=20s', ...words],
+      ['--endpoints', places.map(({ endpoint }) => endpoint).join(), '--command-timeout=5s', ...words],
       {
         env: { ...process.env, ETCDCTL_API: '3' },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -133,6 +133,6 @@ async function untilHealthy(act: () => void): Promise<void> {
       return
     } catch (error) {
       const isPassing = /unhealthy cluster|deadline exceeded|no leader|leader changed/.test(String(error))
-      if (!isPassing || Date.now() - startedAt > 30_000) throw error
+      if (!isPassing || Date.now() - startedAt > 120_000) throw error
     }
 }

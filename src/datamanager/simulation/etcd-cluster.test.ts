@@ -22,4 +22,4 @@ test('writers to an etcd of three members go on when the leader is killed, the l
     },
   })
   expect(report.acknowledged).toBeGreaterThan(100)
-}, 120_000)
+}, 600_000)
