@@ -10,6 +10,7 @@ import { link, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../lib/clock.ts'
+import { ignoring } from '../lib/errno.ts'
 import { newUuid } from '../lib/uuid.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import type { RepositoryName } from './api.ts'
@@ -89,7 +90,7 @@ export class PackCache {
     const folder = this.#folderOf(name)
     await this.#unused(folder, async () => {
       const kept = new Set(packs.map(({ id }) => id))
-      for (const file of await readdir(join(folder, 'pack')).catch(() => [])) {
+      for (const file of (await readdir(join(folder, 'pack')).catch(ignoring('ENOENT'))) ?? []) {
         const id = /^pack-([0-9a-f]+)\./.exec(file)?.[1]
         if (id === undefined || !kept.has(id)) await rm(join(folder, 'pack', file), { force: true })
       }
@@ -99,7 +100,7 @@ export class PackCache {
   /** Removes what was not used for `ageMs`. */
   async removeUnused(ageMs: number): Promise<void> {
     const root = join(this.#dir, 'packs')
-    for (const user of await readdir(root).catch(() => []))
+    for (const user of (await readdir(root).catch(ignoring('ENOENT'))) ?? [])
       for (const repository of await readdir(join(root, user))) {
         const folder = join(root, user, repository)
         if (this.#clock.now() - (await stat(folder)).mtimeMs < ageMs) continue

@@ -8,6 +8,7 @@ import { access, chmod, mkdir, readdir, rename, stat, writeFile } from 'node:fs/
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
+import { ignoring } from '../lib/errno.ts'
 import { errorMessage, isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { runProcess } from '../lib/process.ts'
@@ -160,9 +161,10 @@ async function decide(
   { storage, states, cache, clock, logger }: PushComponents,
 ): Promise<string> {
   const found = await findPacks(quarantine)
+  // Only what is stored below counts: without a pack refs may point to nothing but what is here already.
   const kinds = await kindsOf(
     updates.map(({ newId }) => newId).filter((id) => !isNone(id)),
-    { path, quarantine },
+    { path, quarantine: found.length === 0 ? undefined : quarantine },
     signal,
   )
   const grafts = await newGrafts(shallow(), { path, quarantine }, signal)
@@ -197,7 +199,7 @@ type FoundPack = { readonly pack: Pack; readonly files: { readonly pack: string;
 
 async function findPacks(quarantine: string): Promise<readonly FoundPack[]> {
   const folder = join(quarantine, 'pack')
-  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.pack'))
+  const names = ((await readdir(folder).catch(ignoring('ENOENT'))) ?? []).filter((name) => name.endsWith('.pack'))
   return await Promise.all(
     names.map(async (name) => {
       const files = { pack: join(folder, name), index: join(folder, `${name.slice(0, -'.pack'.length)}.idx`) }

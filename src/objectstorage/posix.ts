@@ -26,6 +26,7 @@ import { type FileHandle, lstat, mkdir, open, readdir, realpath, rm, rmdir, stat
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Clock, systemClock } from '../lib/clock.ts'
+import { ignoring, isErrno } from '../lib/errno.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import { hasMarkedProcessEnded, markOfThisProcess } from '../lib/process-mark.ts'
@@ -463,20 +464,6 @@ async function syncDirectory(folder: string): Promise<void> {
 function checkIsItself(folder: string, realPath: string): void {
   if (realPath !== folder)
     throw new SlipwayError('object_storage_failed', `${folder} is reached through a symbolic link`)
-}
-
-type Errno = Error & { readonly code: string; readonly syscall?: string }
-
-function isErrno(error: unknown, ...codes: readonly string[]): error is Errno {
-  return error instanceof Error && 'code' in error && codes.includes(error.code as string)
-}
-
-/** For `catch`: undefined instead of that error. */
-function ignoring(...codes: readonly string[]): (error: unknown) => undefined {
-  return (error) => {
-    if (isErrno(error, ...codes)) return undefined
-    throw error
-  }
 }
 
 /** Errors of system calls become ours; all others go through unchanged. */

@@ -8,6 +8,7 @@ import type { Configstore } from '../../configstore/api.ts'
 import type { ProjectSources } from '../../gateway/project-sources.ts'
 import { PlainGit } from '../../gitsource/plain-git.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { ignoring } from '../../lib/errno.ts'
 import { tryFileLock } from '../../lib/file-lock.ts'
 import { repositoryOf } from './project-repository.ts'
 import { RecentRepositories } from './recent-repositories.ts'
@@ -48,7 +49,7 @@ export function projectSources(
 
 /** Removes what was begun a week ago and nobody fetches into now; the next one who needs it begins anew. */
 export async function cleanRepositories(directory: string, clock: Clock): Promise<void> {
-  for (const name of await readdir(directory).catch(() => [])) {
+  for (const name of (await readdir(directory).catch(ignoring('ENOENT'))) ?? []) {
     const folder = join(directory, name)
     const { birthtimeMs } = await stat(folder)
     if (clock.now() - birthtimeMs < cacheAgeMs) continue
