@@ -46,6 +46,7 @@ import { convertAgolaExport } from './agola-import/convert.ts'
 import type { AgolaImportReport } from './agola-import/import-report.ts'
 import { sealedStoreId, secretsExport, secretsImport } from './sealed-export.ts'
 import { readSettings } from './settings/read-settings.ts'
+import { isStorageShared } from './settings/shared-storage.ts'
 
 export type { DatabaseMaintenanceStatus, MaintenanceStatus } from '../datamanager/maintenance.ts'
 export {
@@ -174,7 +175,7 @@ export class StoppedInstallation implements AsyncDisposable {
    * one open; `usage` for a local run.
    */
   async join(): Promise<JoinedInstallation> {
-    const { local, directory, storage, settings } = this.#parts
+    const { local, directory, storage, objectStorage, settings } = this.#parts
     if (local) throw new SlipwayError('usage', `${directory} is a local run: it has no maintenance`)
     await using undo = new AsyncDisposableStack()
     const databases = undo.use(
@@ -183,6 +184,7 @@ export class StoppedInstallation implements AsyncDisposable {
         // A read model of its own, so that an instance that runs on this directory keeps its files.
         directory: settings.log === 'embedded' ? filesOf(directory) : temporaryDirectory(undo),
         storage,
+        isStorageShared: isStorageShared({ objectStorage, dataDir: directory }),
         clock: systemClock,
         instanceId: `tool-${process.pid}-${newUuid().slice(-8)}`,
         version: '',

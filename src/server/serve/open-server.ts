@@ -2,7 +2,7 @@
 // order of the imports (object storage, databases, services, front) and closes in the opposite one.
 
 import { existsSync, mkdirSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { Schema } from '../../datamanager/database.ts'
 import {
@@ -21,6 +21,7 @@ import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
 import { openObjectStorage } from '../../objectstorage/open-object-storage.ts'
 import type { Settings } from '../settings/read-settings.ts'
 import type { ComponentName } from '../settings/settings-schema.ts'
+import { isStorageShared } from '../settings/shared-storage.ts'
 import { firstAdministratorToken } from './first-administrator.ts'
 import { type InstallationKeys, loadKeys } from './keys.ts'
 import { offerLink } from './offer-link.ts'
@@ -167,11 +168,6 @@ export async function openServer(settings: Settings, components: ServerComponent
     replaced: replaced.promise,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
-}
-
-/** Whether object storage is where other machines may reach it. */
-function isStorageShared({ objectStorage, dataDir }: Settings): boolean {
-  return objectStorage.type !== 'posix' || relative(dataDir, objectStorage.path).startsWith('..')
 }
 
 /** Where the files of its databases are. */
