@@ -2,9 +2,9 @@
 
 import type { Family, FamilyMember } from '../../src/datamanager/cold/family-file.ts'
 import type { RunConfigTask } from '../../src/pipeline/run-config.ts'
-import { toConfigTaskRows } from '../../src/runservice/config-task-rows.ts'
 import { type RunserviceSchema, runTaskRowId } from '../../src/runservice/row-types.ts'
-import { toFamilyEntry } from '../../src/runservice/run-entries.ts'
+import { toConfigTaskRows } from '../../src/runservice/runs/config-task-rows.ts'
+import { toFamilyEntry } from '../../src/runservice/runs/run-entries.ts'
 import type { Run, RunConfigRow, RunTask, TaskStep } from '../../src/runservice/types.ts'
 import { seededRandom } from './random.ts'
 

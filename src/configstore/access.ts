@@ -3,10 +3,10 @@
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { Configstore } from './api.ts'
+import { isGrantedBy, projectInTree, Tree } from './projects/tree.ts'
 import { getGroup, getOrganization, getProject, getUser, type PlacedProject } from './refs.ts'
 import { memberRowId, type Reading } from './row-types.ts'
 import type { Store } from './store.ts'
-import { isGrantedBy, projectInTree, Tree } from './tree.ts'
 import type { Access, AccessRole, AccessType, Owner } from './types.ts'
 
 type Operations = Pick<Configstore, 'resolveAccess' | 'resolveProjectAccess'>

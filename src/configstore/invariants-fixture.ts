@@ -1,8 +1,8 @@
 // What holds of the rows at any time, whoever did what; and what holds besides when all deletions have come to their end.
 
 import { expect } from 'vitest'
+import { Tree } from './projects/tree.ts'
 import { memberRowId, type Reading } from './row-types.ts'
-import { Tree } from './tree.ts'
 
 /** True of every committed state. */
 export function expectInvariants(tx: Reading): void {

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { isSlipwayError } from '../lib/errors.ts'
 import { openWorld, type World } from './configstore-fixture.ts'
 import { expectInvariants, expectNoOrphans } from './invariants-fixture.ts'
-import { Tree } from './tree.ts'
+import { Tree } from './projects/tree.ts'
 
 const userNames = ['bob', 'ann', 'cid'] as const
 const orgNames = ['acme', 'ann'] as const

@@ -15,7 +15,7 @@ import type { Clock } from '../lib/clock.ts'
 import { errorMessage, isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { newUuid } from '../lib/uuid.ts'
-import { hashToken } from './account-tokens.ts'
+import { hashToken } from './accounts/account-tokens.ts'
 import type { AccountCredentials, Configstore } from './api.ts'
 import type { Project, ProjectSource, RemoteSource, Trouble } from './types.ts'
 

@@ -4,8 +4,8 @@ import { type ErrorCode, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { HolderRef } from './api.ts'
 import { isUuid } from './names.ts'
+import type { Place, Tree } from './projects/tree.ts'
 import type { ProjectRow, Reading } from './row-types.ts'
-import type { Place, Tree } from './tree.ts'
 import type { Organization, RemoteSource, User } from './types.ts'
 
 /** Longer ones cannot name anything. */

@@ -12,8 +12,8 @@ import { SlipwayError } from '../lib/errors.ts'
 import { silentLogger } from '../lib/log.ts'
 import { newSealingKey } from '../lib/sealing.ts'
 import type { Configstore } from './api.ts'
-import type { InstallationKeys } from './keyring.ts'
 import { type ConfigstoreSchema, configstoreRowTypes } from './row-types.ts'
+import type { InstallationKeys } from './secrets/keyring.ts'
 import { openConfigstore } from './service.ts'
 
 export type Instance = {

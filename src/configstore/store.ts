@@ -3,10 +3,10 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { SlipwayError } from '../lib/errors.ts'
+import type { Passwords } from './accounts/passwords.ts'
 import type { CallContext, Guard, TreeGuard, Written } from './api.ts'
-import type { Keyring } from './keyring.ts'
-import type { Passwords } from './passwords.ts'
 import type { Reading, Tx } from './row-types.ts'
+import type { Keyring } from './secrets/keyring.ts'
 import type { Owner, Stored } from './types.ts'
 
 export type Store = {

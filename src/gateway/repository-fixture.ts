@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import type { Commit, GitSource, Ref, SourceFile } from '../gitsource/git-source.ts'
 import { SlipwayError } from '../lib/errors.ts'
-import type { ProjectSources } from './project-sources.ts'
+import type { ProjectSources } from './runs/project-sources.ts'
 
 export class FakeRepository implements GitSource {
   readonly #commits = new Map<string, Commit & { readonly files: Readonly<Record<string, string>> }>()

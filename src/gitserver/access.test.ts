@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { testRepository } from '../../test/support/git-repository.ts'
 import { decideGitAccess, type GitCaller, type GitDecision, type GitOperation } from './access.ts'
 import { ann, bob, credentialKeys, git, root, startGitserver, temporary } from './gitserver-fixture.ts'
-import { readRunCredential, runCredential } from './run-credential.ts'
+import { readRunCredential, runCredential } from './requests/run-credential.ts'
 
 const repository = { userId: ann, repositoryId: 'web' }
 const user = (

@@ -4,7 +4,7 @@ import type { Configstore } from '../configstore/api.ts'
 import type { TokenScope } from '../configstore/types.ts'
 import { unreachable } from '../lib/errors.ts'
 import type { RepositoryName } from './api.ts'
-import { type CredentialKeys, type RunTaskName, readRunCredential } from './run-credential.ts'
+import { type CredentialKeys, type RunTaskName, readRunCredential } from './requests/run-credential.ts'
 
 export type GitOperation = 'fetch' | 'push'
 

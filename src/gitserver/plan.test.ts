@@ -2,9 +2,15 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { choosePacks, expireRefs, withoutGarbage } from './plan-cleaning.ts'
-import { isRefName, type Push, planPush } from './plan-push.ts'
-import { decodeState, emptyState, encodeState, type Pack, type RepositoryState } from './repository-state.ts'
+import { choosePacks, expireRefs, withoutGarbage } from './cleaning/plan-cleaning.ts'
+import {
+  decodeState,
+  emptyState,
+  encodeState,
+  type Pack,
+  type RepositoryState,
+} from './repositories/repository-state.ts'
+import { isRefName, type Push, planPush } from './requests/plan-push.ts'
 
 const none = '0'.repeat(40)
 const id = (digit: string) => digit.repeat(40)

@@ -8,12 +8,12 @@ import type { Logger } from '../lib/log.ts'
 import { runProcess } from '../lib/process.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import type { Gitserver, RepositoryFile, RepositoryName } from './api.ts'
-import { cleanRepositories, type RepositoryCleaning } from './cleaning.ts'
-import { gitServerEnvironment } from './git-child.ts'
-import { PackCache, type WorkRepository } from './pack-cache.ts'
-import { defaultPushLimits, type PushLimits } from './plan-push.ts'
-import { hooksFolder, installHook, type PushOutcome } from './receive-pack.ts'
-import { type NumberedState, StateStore } from './state-store.ts'
+import { cleanRepositories, type RepositoryCleaning } from './cleaning/cleaning.ts'
+import { PackCache, type WorkRepository } from './repositories/pack-cache.ts'
+import { type NumberedState, StateStore } from './repositories/state-store.ts'
+import { gitServerEnvironment } from './requests/git-child.ts'
+import { defaultPushLimits, type PushLimits } from './requests/plan-push.ts'
+import { hooksFolder, installHook, type PushOutcome } from './requests/receive-pack.ts'
 
 export type GitserverSettings = {
   /** Everything in it is a copy. */

@@ -8,12 +8,12 @@ import type { ExecutorApi, LogName, RegisteringExecutorApi } from './executor-ap
 import type { ExecutorAdmin } from './executors/executor-admin.ts'
 import type { LogExtent, LogGroups, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
 import type { Reason } from './reasons.ts'
-import type { RunChanges, RunRow } from './run-changes.ts'
+import type { RunChanges, RunRow } from './runs/run-changes.ts'
 import type { CreateRunRequest } from './scheduler/create-run.ts'
 import type { Run, RunEvent, RunPhase, RunResult, RunTask } from './types.ts'
 
 export type { LogExtent, LogGroups, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
-export type { ChangedTask, RunChanges, RunRow } from './run-changes.ts'
+export type { ChangedTask, RunChanges, RunRow } from './runs/run-changes.ts'
 export type { CreateRunRequest } from './scheduler/create-run.ts'
 
 /** As `CreateRunRequest`, but with secrets in clear: they are sealed before anything is stored. */

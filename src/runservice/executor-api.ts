@@ -3,9 +3,9 @@
 
 import type { GitAccessOptions } from '../lib/git-access.ts'
 import type { Arch, ArchiveContent, Container, Step } from '../pipeline/run-config.ts'
+import type { UploadedArchive, UploadPart } from './archives/uploads.ts'
 import type { Reason } from './reasons.ts'
 import type { Executor, PrintedSecret, StepPhase, Trust } from './types.ts'
-import type { UploadedArchive, UploadPart } from './uploads.ts'
 
 export type ExecutorHello = Pick<
   Executor,

@@ -1,7 +1,7 @@
 // How the runservice's rows are stored and found. Indexes are declared here and nowhere else.
 
 import type { RowTypes } from '../datamanager/database.ts'
-import { isFinalRun, toFamilyEntry } from './run-entries.ts'
+import { isFinalRun, toFamilyEntry } from './runs/run-entries.ts'
 import type { ReadyTask } from './scheduler/place.ts'
 import type { Requirement } from './scheduler/requirement.ts'
 import {

@@ -15,7 +15,7 @@ import { newSealingKey, type SealingKey } from '../lib/sealing.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import { openPosixObjectStorage } from '../objectstorage/posix.ts'
 import type { NewRunRequest, Runservice, RunserviceHost, RunView } from './api.ts'
-import { Caches } from './caches.ts'
+import { Caches } from './archives/caches.ts'
 import type {
   CloneSource,
   ExecutorApi,
@@ -26,9 +26,9 @@ import type {
   TaskReport,
 } from './executor-api.ts'
 import { encodeFrame, indexFrame } from './logs/frame.ts'
+import type { SecretResolver } from './orders/secret-resolver.ts'
 import { type RunserviceSchema, runserviceRowTypes } from './row-types.ts'
 import { aConfigTask, type TaskSpec } from './scheduler/run-fixture.ts'
-import type { SecretResolver } from './secret-resolver.ts'
 import { createRunservice } from './service.ts'
 import type { StepPhase } from './types.ts'
 

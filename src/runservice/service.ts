@@ -23,29 +23,32 @@ import type {
   RunserviceHost,
   RunView,
 } from './api.ts'
-import { archiveRowId } from './archives.ts'
-import type { Caches } from './caches.ts'
-import { deleteRunsOf } from './delete-runs.ts'
+import { archiveRowId } from './archives/archives.ts'
+import type { Caches } from './archives/caches.ts'
+import { Uploads } from './archives/uploads.ts'
 import type { CloneSource, ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
-import { ExecutorService } from './executor-service.ts'
 import type { CreateExecutorToken, QueueOptions } from './executors/executor-admin.ts'
 import { ExecutorRows } from './executors/executor-rows.ts'
+import { ExecutorService } from './executors/executor-service.ts'
 import { Executors } from './executors/executors.ts'
-import { findRuns } from './find-runs.ts'
 import type { LogExtent, LogGroups, LogLinesPage, LogLinesQuery, LogMatches, LogSearch } from './logs/log-lines.ts'
 import { createLogStore, type LogChunk, type LogStore } from './logs/log-store.ts'
 import { SharedLogs, serveInstanceLogs } from './logs/shared-logs.ts'
-import type { CloneAccess } from './make-order.ts'
-import { cleanLeftFound } from './order-secrets.ts'
-import { relatedRuns } from './related-runs.ts'
-import { cleanRemovedOwners, isOfRemovedOwner } from './removed-owners.ts'
-import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention.ts'
+import type { CloneAccess } from './orders/make-order.ts'
+import { cleanLeftFound } from './orders/order-secrets.ts'
+import type { SecretResolver } from './orders/secret-resolver.ts'
+import { deleteRunsOf } from './retention/delete-runs.ts'
+import { cleanRemovedOwners, isOfRemovedOwner } from './retention/removed-owners.ts'
+import { cleanArchives, cleanLogs, cleanOrphanedArchives, cleanTurns } from './retention/retention.ts'
 import type { RunserviceSchema } from './row-types.ts'
 import { runTaskRowId } from './row-types.ts'
-import { type RunChanges, type RunRow, runRowsAtHand, watchRunChanges } from './run-changes.ts'
-import { statesOf } from './run-entries.ts'
-import { cleanEvents, listEvents, passEvents, registerConsumer } from './run-events.ts'
 import { openSecrets, type PlainSecrets, putSecrets, type Sealing } from './run-secrets.ts'
+import { findRuns } from './runs/find-runs.ts'
+import { relatedRuns } from './runs/related-runs.ts'
+import { type RunChanges, type RunRow, runRowsAtHand, watchRunChanges } from './runs/run-changes.ts'
+import { statesOf } from './runs/run-entries.ts'
+import { cleanEvents, listEvents, passEvents, registerConsumer } from './runs/run-events.ts'
+import { runWaitingReasonOf, waitingReasonsOf } from './runs/waiting.ts'
 import { approveTask, cancelRun, stopRun } from './scheduler/actions.ts'
 import {
   type CreateRunRequest,
@@ -55,7 +58,6 @@ import {
   type NewRunIds,
 } from './scheduler/create-run.ts'
 import { renameTask, restartRun } from './scheduler/restart-run.ts'
-import type { SecretResolver } from './secret-resolver.ts'
 import {
   type Affected,
   type GraphCache,
@@ -79,8 +81,6 @@ import {
   type RunEvent,
   type RunTask,
 } from './types.ts'
-import { Uploads } from './uploads.ts'
-import { runWaitingReasonOf, waitingReasonsOf } from './waiting.ts'
 
 export type RunserviceSettings = Sealing & {
   /** Of this process among those that share the database; default a new one. */

@@ -1,4 +1,4 @@
-import { executorApiContract } from '../../runservice/executor-api-contract.ts'
+import { executorApiContract } from '../../runservice/executors/executor-api-contract.ts'
 import { serveInstallation } from './served-installation-fixture.ts'
 
 executorApiContract(async () => {

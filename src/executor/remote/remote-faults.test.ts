@@ -10,7 +10,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { type Logger, silentLogger } from '../../lib/log.ts'
 import type { Step } from '../../pipeline/run-config.ts'
-import { aFrame, aRandom, bufferOf, chunksOf } from '../../runservice/executor-api-contract.ts'
+import { aFrame, aRandom, bufferOf, chunksOf } from '../../runservice/executors/executor-api-contract.ts'
 import { aConfigTask } from '../../runservice/scheduler/run-fixture.ts'
 import {
   aDirectory,

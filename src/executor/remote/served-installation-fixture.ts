@@ -3,7 +3,7 @@
 import { openHttpServer } from '../../http/http-server.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { silentLogger } from '../../lib/log.ts'
-import { mountExecutorRoutes } from '../../runservice/executor-routes.ts'
+import { mountExecutorRoutes } from '../../runservice/executors/executor-routes.ts'
 import { type Installation, type InstallationOptions, openInstallation } from '../../runservice/service-fixture.ts'
 import { RemoteExecutorApi } from './remote-api.ts'
 

@@ -9,7 +9,7 @@ import { limits } from '../../lib/limits.ts'
 import { AttemptLimiter } from '../auth/attempt-limiter.ts'
 import { browserCookie, browserSecretOf } from '../auth/cookies.ts'
 import { addressBlock } from '../auth/login-guard.ts'
-import type { HandlerContext } from '../handler.ts'
+import type { HandlerContext } from '../routes/handler.ts'
 import type { OAuth2Flows } from './oauth2-flows.ts'
 import { parseReturnTo } from './return-to.ts'
 

@@ -4,7 +4,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Configstore } from '../../configstore/api.ts'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
-import type { RequestFrom } from '../handler.ts'
+import type { RequestFrom } from '../routes/handler.ts'
 import type { GatewaySettings } from '../settings.ts'
 import type { Caller } from './caller.ts'
 import { sessionSecretOf } from './cookies.ts'

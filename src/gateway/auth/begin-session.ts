@@ -2,7 +2,7 @@
 
 import type { User } from '../../configstore/types.ts'
 import { limits } from '../../lib/limits.ts'
-import type { HandlerContext } from '../handler.ts'
+import type { HandlerContext } from '../routes/handler.ts'
 import { userDetailView } from '../views/stored.ts'
 import { sessionCookie } from './cookies.ts'
 import { csrfTokenOf, type Sessions } from './sessions.ts'

@@ -2,8 +2,8 @@
 
 import type { Access, User } from '../../configstore/types.ts'
 import { invariant, SlipwayError } from '../../lib/errors.ts'
-import type { HandlerContext } from '../handler.ts'
 import { isAtLeast, standingOf } from '../permissions/permission.ts'
+import type { HandlerContext } from '../routes/handler.ts'
 
 /** Of a route whose permission has a subject. */
 export function accessOf({ access }: HandlerContext): Access {

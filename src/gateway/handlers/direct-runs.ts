@@ -1,8 +1,8 @@
 // Direct runs.
 
 import type { Runservice } from '../../runservice/api.ts'
-import { type DirectRuns, planDirectRuns } from '../direct-runs.ts'
-import type { HandlersOf } from '../handler.ts'
+import type { HandlersOf } from '../routes/handler.ts'
+import { type DirectRuns, planDirectRuns } from '../runs/direct-runs.ts'
 import { runRowView } from '../views/runs.ts'
 import { userOf } from './common.ts'
 

@@ -3,7 +3,7 @@
 import type { Configstore } from '../../configstore/api.ts'
 import type { Project } from '../../configstore/types.ts'
 import type { Runservice } from '../../runservice/api.ts'
-import type { HandlerContext, HandlersOf } from '../handler.ts'
+import type { HandlerContext, HandlersOf } from '../routes/handler.ts'
 import { runListView } from '../views/runs.ts'
 import { projectView } from '../views/stored.ts'
 import { userOf } from './common.ts'

@@ -1,7 +1,7 @@
 // The keys that secrets are sealed under.
 
 import type { Configstore, KeyStatus } from '../../configstore/api.ts'
-import type { HandlersOf } from '../handler.ts'
+import type { HandlersOf } from '../routes/handler.ts'
 import { timeText } from '../views/time.ts'
 import { written } from './common.ts'
 

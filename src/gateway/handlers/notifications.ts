@@ -2,7 +2,7 @@
 
 import type { NotificationService, ReceiverWithSecret } from '../../notification/api.ts'
 import type { ChangeSettings, Notification, Receiver } from '../../notification/types.ts'
-import type { HandlerContext, HandlersOf } from '../handler.ts'
+import type { HandlerContext, HandlersOf } from '../routes/handler.ts'
 import { optionalTime, timeText } from '../views/time.ts'
 import { accessOf, defined, guardOf } from './common.ts'
 

@@ -3,7 +3,7 @@
 import type { Configstore } from '../../configstore/api.ts'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { isAdministrator } from '../auth/caller.ts'
-import type { HandlersOf } from '../handler.ts'
+import type { HandlersOf } from '../routes/handler.ts'
 import type { GatewaySettings } from '../settings.ts'
 import { pageOptions, pageView } from '../views/pages.ts'
 import { invitationView, memberView, organizationView } from '../views/stored.ts'

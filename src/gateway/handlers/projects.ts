@@ -1,8 +1,8 @@
 // Project groups and projects. The permission was asked for an id: everything here goes by it.
 
 import type { Move } from '../../configstore/api.ts'
-import type { HandlerContext, HandlersOf } from '../handler.ts'
 import { mayWithProject } from '../permissions/may.ts'
+import type { HandlerContext, HandlersOf } from '../routes/handler.ts'
 import { pageOptions, pageView } from '../views/pages.ts'
 import { projectGroupView, projectView } from '../views/stored.ts'
 import { accessOf, defined, isInside, treeGuardOf, written } from './common.ts'

@@ -2,7 +2,7 @@
 
 import type { Configstore, HolderRef } from '../../configstore/api.ts'
 import { invariant } from '../../lib/errors.ts'
-import type { HandlerContext, HandlersOf } from '../handler.ts'
+import type { HandlerContext, HandlersOf } from '../routes/handler.ts'
 import { secretView, variableView } from '../views/stored.ts'
 import { accessOf, defined, treeGuardOf, written } from './common.ts'
 

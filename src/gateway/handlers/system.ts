@@ -13,10 +13,10 @@ import type {
   QueueOptions,
 } from '../../runservice/executors/executor-admin.ts'
 import { describeCaller, isAdministrator } from '../auth/caller.ts'
-import { projectBadge } from '../badge.ts'
-import type { HandlersOf } from '../handler.ts'
 import type { Maintenance, MaintenanceStatus } from '../maintenance.ts'
-import { runOwnerOf } from '../run-owner.ts'
+import type { HandlersOf } from '../routes/handler.ts'
+import { projectBadge } from '../runs/badge.ts'
+import { runOwnerOf } from '../runs/run-owner.ts'
 import type { GatewaySettings } from '../settings.ts'
 import { lookAgain } from '../streams/look-again.ts'
 import { pageOptions, pageView } from '../views/pages.ts'

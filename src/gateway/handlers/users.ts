@@ -5,7 +5,7 @@ import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { isAdministrator } from '../auth/caller.ts'
 import type { LoginGuard } from '../auth/login-guard.ts'
 import type { Sessions } from '../auth/sessions.ts'
-import type { HandlersOf } from '../handler.ts'
+import type { HandlersOf } from '../routes/handler.ts'
 import { pageOptions, pageView } from '../views/pages.ts'
 import {
   invitationView,

@@ -6,7 +6,7 @@ import type { Access, AccessType } from '../../configstore/types.ts'
 import { type ErrorCode, isSlipwayError, SlipwayError, unreachable } from '../../lib/errors.ts'
 import type { RunView } from '../../runservice/api.ts'
 import type { Caller } from '../auth/caller.ts'
-import { runOwnerOf } from '../run-owner.ts'
+import { runOwnerOf } from '../runs/run-owner.ts'
 import { type Decision, decide, type Permission } from './permission.ts'
 
 export type AuthorizeComponents = {

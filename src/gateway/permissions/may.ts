@@ -1,6 +1,6 @@
 // What a caller may do, told along with what it is about, so that nothing is offered that would be refused.
 
-import type { HandlerContext } from '../handler.ts'
+import type { HandlerContext } from '../routes/handler.ts'
 import { decide } from './permission.ts'
 import { permissions } from './table.ts'
 

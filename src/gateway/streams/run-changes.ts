@@ -7,7 +7,7 @@ import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { RunChanges, Runservice } from '../../runservice/api.ts'
 import type { Run, RunTask } from '../../runservice/types.ts'
-import { type RunOwner, runOwnerOf } from '../run-owner.ts'
+import { type RunOwner, runOwnerOf } from '../runs/run-owner.ts'
 
 /** What one subscriber hears of. */
 export type RunFilter = (owner: RunOwner) => boolean | Promise<boolean>

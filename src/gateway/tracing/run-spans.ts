@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import type { RunView } from '../../runservice/api.ts'
 import { describeReason, type Reason } from '../../runservice/reasons.ts'
 import type { TaskStep } from '../../runservice/types.ts'
-import { runOwnerOf } from '../run-owner.ts'
+import { runOwnerOf } from '../runs/run-owner.ts'
 
 export type Span = {
   /** 32 hex digits: the run's id without its dashes. */

@@ -4,7 +4,7 @@ import type { LogLinesPage, RunEntry, RunRow, RunView } from '../../runservice/a
 import type { Reason } from '../../runservice/reasons.ts'
 import { classOfReason, describeReason } from '../../runservice/reasons.ts'
 import type { Run, RunTask, TaskStep } from '../../runservice/types.ts'
-import { runOwnerOf } from '../run-owner.ts'
+import { runOwnerOf } from '../runs/run-owner.ts'
 import { optionalTime, timeText } from './time.ts'
 
 export function reasonView(reason: Reason) {

@@ -3,7 +3,7 @@
 
 import { invariant } from '../../lib/errors.ts'
 import type { LogStore } from '../logs/log-store.ts'
-import { deleteOrder } from '../orders.ts'
+import { deleteOrder } from '../orders/orders.ts'
 import { runTaskRowId } from '../row-types.ts'
 import { failLostTask } from '../scheduler/hand-out.ts'
 import { type Affected, putTask, type Tx } from '../stimulus.ts'

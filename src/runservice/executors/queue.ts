@@ -3,12 +3,12 @@
 
 import type { ReadTransaction } from '../../datamanager/database.ts'
 import { SlipwayError } from '../../lib/errors.ts'
-import { placementInput } from '../placement-rows.ts'
+import { placementInput } from '../orders/placement-rows.ts'
 import type { Reason } from '../reasons.ts'
 import type { RunserviceSchema } from '../row-types.ts'
+import { runWaitingReasonOf } from '../runs/waiting.ts'
 import { place } from '../scheduler/place.ts'
 import { type GraphCache, getRun, loadConfigTasks } from '../stimulus.ts'
-import { runWaitingReasonOf } from '../waiting.ts'
 import type { QueueEntry, QueueOptions, QueuePage } from './executor-admin.ts'
 import type { ExecutorRows } from './executor-rows.ts'
 

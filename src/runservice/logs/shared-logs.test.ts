@@ -8,7 +8,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { silentLogger } from '../../lib/log.ts'
 import { newSealingKey } from '../../lib/sealing.ts'
 import type { RunserviceHost } from '../api.ts'
-import { aFrame } from '../executor-api-contract.ts'
+import { aFrame } from '../executors/executor-api-contract.ts'
 import { createRunservice } from '../service.ts'
 import { aHello, aReport, aRequest, FakeExecutor, noSource, openInstallation, until } from '../service-fixture.ts'
 

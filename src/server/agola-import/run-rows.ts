@@ -18,8 +18,8 @@ import {
   type Step,
   type Value,
 } from '../../pipeline/run-config.ts'
-import { toConfigTaskRows } from '../../runservice/config-task-rows.ts'
 import { runTaskRowId } from '../../runservice/row-types.ts'
+import { toConfigTaskRows } from '../../runservice/runs/config-task-rows.ts'
 import { counterName } from '../../runservice/scheduler/create-run.ts'
 import {
   type Run,

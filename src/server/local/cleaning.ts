@@ -9,7 +9,7 @@ import { isSlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Retention } from '../../runservice/api.ts'
-import type { Caches } from '../../runservice/caches.ts'
+import type { Caches } from '../../runservice/archives/caches.ts'
 import { openDrivers } from '../drivers/open-drivers.ts'
 import { databaseOf, openRunservice } from './open-runservice.ts'
 import {

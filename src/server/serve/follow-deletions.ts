@@ -1,8 +1,8 @@
 // What has to be removed elsewhere after a deletion in the configstore: runs, and what was set up at a provider.
 
 import type { Configstore } from '../../configstore/api.ts'
+import { workOnTasks } from '../../configstore/cascade/task-worker.ts'
 import type { ProviderAccess } from '../../configstore/provider-access.ts'
-import { workOnTasks } from '../../configstore/task-worker.ts'
 import type { CascadeKind, CascadeTask, CascadeWork } from '../../configstore/types.ts'
 import { cleanRemote } from '../../gateway/remote-projects/remote-set-up.ts'
 import type { Clock } from '../../lib/clock.ts'

@@ -1,9 +1,9 @@
 // The configstore of this process, or the way to those of others.
 
 import { type Configstore, configstoreMethods } from '../../configstore/api.ts'
+import { endTaskLeases } from '../../configstore/cascade/tasks.ts'
 import { type ConfigstoreSchema, configstoreRowTypes } from '../../configstore/row-types.ts'
 import { openConfigstore } from '../../configstore/service.ts'
-import { endTaskLeases } from '../../configstore/tasks.ts'
 import { createRpcClient } from '../../http/rpc/rpc-client.ts'
 import { serveRpc } from '../../http/rpc/rpc-server.ts'
 import { startCleaning } from '../cleaning-rounds.ts'

@@ -8,9 +8,9 @@ import {
   type RepositoryName,
   repositoryUrl,
 } from '../../gitserver/api.ts'
-import { type CredentialKeys, type RunTaskName, runCredential } from '../../gitserver/run-credential.ts'
+import { type CredentialKeys, type RunTaskName, runCredential } from '../../gitserver/requests/run-credential.ts'
+import { mountGitserver } from '../../gitserver/requests/smart-http.ts'
 import { gitserverDirectory, openGitserver } from '../../gitserver/service.ts'
-import { mountGitserver } from '../../gitserver/smart-http.ts'
 import { createRpcClient } from '../../http/rpc/rpc-client.ts'
 import { serveRpc } from '../../http/rpc/rpc-server.ts'
 import type { Clock } from '../../lib/clock.ts'

@@ -12,7 +12,7 @@ import {
   type ServiceDatabase,
 } from '../../datamanager/installation-databases.ts'
 import { installationName, readInstallation } from '../../datamanager/installation-id.ts'
-import { createFigures, type Figures } from '../../gateway/figures.ts'
+import { createFigures, type Figures } from '../../gateway/metrics/figures.ts'
 import { openHttpServer } from '../../http/http-server.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'

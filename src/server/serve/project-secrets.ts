@@ -1,7 +1,7 @@
 // Secrets of projects for the runservice of this process: they are in the configstore, wherever that is.
 
 import { type Configstore, deployKeyRef } from '../../configstore/api.ts'
-import type { FoundSecret, SecretResolver } from '../../runservice/secret-resolver.ts'
+import type { FoundSecret, SecretResolver } from '../../runservice/orders/secret-resolver.ts'
 
 /** As `resolveVariables` gives them: the secret's id, then the name of the value. */
 const refPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\//

@@ -5,7 +5,7 @@
 import type { Configstore } from '../../configstore/api.ts'
 import type { OpenedProvider, ProviderAccess } from '../../configstore/provider-access.ts'
 import type { Project, ProjectSource } from '../../configstore/types.ts'
-import type { ProjectRepository } from '../../gateway/project-sources.ts'
+import type { ProjectRepository } from '../../gateway/runs/project-sources.ts'
 import type { GitAccessOptions } from '../../lib/git-access.ts'
 import type { RecentRepositories } from './recent-repositories.ts'
 
