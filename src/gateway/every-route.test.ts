@@ -639,6 +639,8 @@ const elsewhere: readonly RouteId[] = [
   'deleteSession',
   'watchRun',
   'watchAllRuns',
+  'watchDeliveries',
+  'watchNotifications',
   'watchInstallation',
   'watchProjectRuns',
   'watchUserRuns',

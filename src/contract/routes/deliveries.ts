@@ -1,5 +1,6 @@
 // Deliveries: why a push started something, or nothing.
 
+import { Type } from 'typebox'
 import { defineRoute } from '../route.ts'
 import { Id, listOf, object, ProjectRef, paging } from '../schemas/common.ts'
 import { Delivery, NewWebhookSecret } from '../schemas/deliveries.ts'
@@ -17,6 +18,18 @@ export const deliveryRoutes = {
     query: object(paging),
     responses: { 200: listOf(Delivery) },
     errors: ['project_not_found', 'list_invalid'],
+  }),
+  watchDeliveries: defineRoute({
+    method: 'GET',
+    path: '/projects/:projectRef/delivery-changes',
+    tag,
+    summary:
+      'The newest deliveries of a project, a page of them: as they are, then each time that one comes or changes.',
+    auth: 'required',
+    params: object({ projectRef: ProjectRef }),
+    responses: { 200: Type.String() },
+    stream: { kind: 'events', events: { deliveries: listOf(Delivery) } },
+    errors: ['project_not_found'],
   }),
   redeliver: defineRoute({
     method: 'POST',

@@ -101,6 +101,18 @@ export const notificationRoutes = {
     responses: { 200: listOf(Notification) },
     errors: ['list_invalid', 'service_unavailable'],
   }),
+  watchNotifications: defineRoute({
+    method: 'GET',
+    path: '/projects/:projectRef/notification-changes',
+    tag,
+    summary:
+      'The newest notifications of a project, a page of them: as they are, then each time that one comes or changes.',
+    auth: 'required',
+    params: projectParams,
+    responses: { 200: Type.String() },
+    stream: { kind: 'events', events: { notifications: listOf(Notification) } },
+    errors: ['service_unavailable'],
+  }),
   getNotification: defineRoute({
     method: 'GET',
     path: '/projects/:projectRef/notifications/:notificationId',

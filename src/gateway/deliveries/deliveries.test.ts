@@ -127,20 +127,59 @@ test('a definition with errors is a run that shows them', async () => {
   expect(await project.runs()).toMatchObject([{ name: 'Setup Error', phase: 'setuperror' }])
 })
 
-test('a repository that does not answer is asked again, and in the end the answer is a run', async () => {
+test.each([
+  ['git_failed', 'git ls-remote: connection refused'],
+  ['provider_unavailable', 'gitea: GET /repositories/1: 502 Bad Gateway'],
+] as const)(
+  'a repository that does not answer (%s) is asked again, and in the end the answer is a run',
+  async (code, words) => {
+    const project = await hooked()
+    project.repository.trouble = new SlipwayError(code, words)
+    const sha = project.repository.push(main, 'work', withDefinition())
+    await project.webhook('push', pushOf(main, sha))
+    const first = async () => (await project.list())[0]!
+    await until(async () => (await first()).message.includes(words))
+    expect(await first()).toMatchObject({ state: 'queued' })
+    await until(async () => {
+      gateway.clock.pass(5 * 60_000)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      return (await first()).state === 'failed'
+    })
+    expect(await project.runs()).toMatchObject([{ name: 'Setup Error', phase: 'setuperror' }])
+  },
+)
+
+test.each([
+  ['provider_refused', 'github: GET /repos/acme/web: 403 Forbidden: SAML enforcement'],
+  ['provider_unauthorized', 'hub does not take the token of the account any more: link it again'],
+] as const)(
+  'what a provider refuses (%s) is a run with its words at once, and done again once that is mended',
+  async (code, words) => {
+    const project = await hooked()
+    project.repository.trouble = new SlipwayError(code, words)
+    const sha = project.repository.push(main, 'work', withDefinition())
+    await project.webhook('push', pushOf(main, sha))
+    const [failed] = await project.deliveries()
+    const [run] = await project.runs()
+    expect(failed).toMatchObject({ state: 'failed', message: words, runIds: [run!.id] })
+    expect(run).toMatchObject({ phase: 'setuperror', annotations: { commit_sha: sha, branch: 'main' } })
+    const { body } = await gateway.ask(`GET /runs/${run!.id}`, { token })
+    expect((body as { setupErrors: string[] }).setupErrors).toEqual([
+      words,
+      expect.stringMatching(`slipway project redeliver user/ann/hooked\\d+ ${failed!.id}`),
+    ])
+    project.repository.trouble = undefined
+    await gateway.ask(`POST /projects/${project.id}/deliveries/${failed!.id}/redeliver`, { token })
+    expect((await project.runs()).map(({ name }) => name)).toEqual(['build', 'Setup Error'])
+  },
+)
+
+test('a definition that no run can be made of is a run that says why', async () => {
   const project = await hooked()
-  project.repository.trouble = new SlipwayError('git_failed', 'git ls-remote: connection refused')
+  project.repository.trouble = new SlipwayError('limit_exceeded', 'the repository lists too much')
   const sha = project.repository.push(main, 'work', withDefinition())
   await project.webhook('push', pushOf(main, sha))
-  const first = async () => (await project.list())[0]!
-  await until(async () => (await first()).message.includes('connection refused'))
-  expect(await first()).toMatchObject({ state: 'queued' })
-  await until(async () => {
-    gateway.clock.pass(5 * 60_000)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-    return (await first()).state === 'failed'
-  })
-  expect(await project.runs()).toMatchObject([{ name: 'Setup Error', phase: 'setuperror' }])
+  expect(await project.runs()).toMatchObject([{ phase: 'setuperror' }])
 })
 
 test('what failed is done when it comes again', async () => {

@@ -100,6 +100,11 @@ export class Inbox {
     })
   }
 
+  /** Of what `list` sees; grows with whatever the gateway writes. */
+  get position(): number {
+    return this.#database.position
+  }
+
   /** The newest first. Errors: `list_invalid`. */
   list(
     projectId: string,

@@ -12,6 +12,7 @@ import type { Run } from '../../runservice/types.ts'
 import { type FetchedDefinition, fetchDefinition, type readDefinition } from '../runs/fetch-definition.ts'
 import type { ProjectRepository, ProjectSources } from '../runs/project-sources.ts'
 import { planRunsOf, type RunTrigger } from '../runs/run-creation.ts'
+import { forPeople } from './after-failure.ts'
 import type { DeliveryOutcome } from './delivery.ts'
 import type { DeliveryRow } from './inbox.ts'
 
@@ -29,6 +30,8 @@ export type LookResult = { readonly isFirst: boolean; readonly changed: number }
 
 /** Of a run besides what its request says, at most. */
 const runBytes = 2_000
+/** Of a repository that could not even be asked what it is. */
+const unopened: RunTrigger['repository'] = { cloneUrl: '', skipSshHostKeyCheck: false }
 /** In the outcome, which is one row. */
 const idsListed = 500
 const notCreatedListed = 50
@@ -36,17 +39,17 @@ const notCreatedListed = 50
 type Performing = {
   readonly delivery: DeliveryRow
   readonly project: Project
-  readonly isLast: boolean
+  readonly isOver: (error: unknown) => boolean
   readonly signal: AbortSignal
 }
 
 /** A transaction is remembered for a day: after this time it is not known any more whether its runs were made. */
 const rememberedMs = 23 * 60 * 60 * 1000
 
-/** Repeating it makes nothing twice. Errors: those of repository and services, to be tried again. */
+/** Repeating it makes nothing twice. Errors: those of repository and services; of those `isOver` knows which are not tried again. */
 export async function performDelivery(
   delivery: DeliveryRow,
-  { isLast }: { readonly isLast: boolean },
+  { isOver }: { readonly isOver: (error: unknown) => boolean },
   components: PerformComponents,
   signal: AbortSignal,
 ): Promise<DeliveryOutcome> {
@@ -55,7 +58,7 @@ export async function performDelivery(
   if (project === undefined || work === undefined) return ignored('the project is gone')
   if ((queued?.attempts ?? 1) > 1 && components.now() - receivedAt > rememberedMs)
     return { kind: 'failed', message: 'it was begun more than a day ago: deliver it again if its runs are missing' }
-  const performing = { delivery, project, isLast, signal }
+  const performing = { delivery, project, isOver, signal }
   if (work.kind === 'event') return await performEvent(work.event, performing, components)
   const repository = await components.sources.open(project, signal)
   if (repository === undefined) return ignored('the project has no repository that could be looked at')
@@ -67,19 +70,18 @@ export async function performDelivery(
 
 async function performEvent(
   event: RepositoryEvent,
-  { delivery, project, isLast, signal }: Performing,
+  { delivery, project, isOver, signal }: Performing,
   components: PerformComponents,
 ): Promise<DeliveryOutcome> {
   const isFork = event.kind === 'pull_request' && event.isFork
   if (event.kind === 'pull_request' && event.action === 'closed')
     return await closePullRequest(project, event, components)
   if (isFork && project.effectiveForkRuns === 'never') return ignored('the project starts no runs of forks')
-  const repository = await components.sources.open(project, signal)
-  if (repository === undefined) return ignored('the project has no repository to read the definition from')
+  let repository: ProjectRepository | undefined
   const triggerOf = (definition: RunTrigger['definition'], git: GitEvent): RunTrigger => ({
     event: git,
     definition,
-    repository,
+    repository: repository ?? unopened,
     isFork,
     trigger: delivery.body.source === 'poll' ? 'poll' : 'webhook',
     links: event.links,
@@ -87,22 +89,21 @@ async function performEvent(
     webhookSender: event.sender,
   })
   try {
-    return await startRuns()
+    repository = await components.sources.open(project, signal)
+    if (repository === undefined) return ignored('the project has no repository to read the definition from')
+    return await startRuns(repository)
   } catch (error) {
-    // People look at their runs: after the last attempt the repository's answer is one of them.
-    if (!isLast || !isSlipwayError(error, 'git_failed')) throw error
+    // People look at their runs: what kept a push from starting any is one of them in the end.
+    if (signal.aborted || !isOver(error)) throw error
+    const message = forPeople(error)
     const git = gitEventOf(event, event.commitSha ?? '', event.message ?? '')
-    const plan = await planRunsOf(
-      project,
-      triggerOf({ kind: 'errors', errors: [error.message] }, git),
-      components.configstore,
-    )
+    const errors = [message, `once that is mended: slipway project redeliver ${project.path} ${delivery.id}`]
+    const plan = await planRunsOf(project, triggerOf({ kind: 'errors', errors }, git), components.configstore)
     const runs = await components.runservice.createRuns(plan.requests, { transactionId: `${delivery.id}/failed` })
-    return { kind: 'failed', message: error.message, runIds: runs.map(({ id }) => id) }
+    return { kind: 'failed', message, runIds: runs.map(({ id }) => id) }
   }
 
-  async function startRuns(): Promise<DeliveryOutcome> {
-    const { source } = repository!
+  async function startRuns({ source }: ProjectRepository): Promise<DeliveryOutcome> {
     const commitSha = event.commitSha ?? (await source.findRef(event.ref, signal))?.commitSha
     if (commitSha === undefined) return ignored(`${event.ref} is not there any more`)
     const message =

@@ -64,10 +64,7 @@ test('while the database takes nothing it is not asked in a rush', async () => {
 
 test.each([
   ['git_failed', 1, 'd again after 1000: no'],
-  ['git_failed', 5, 'd again after 16000: no'],
   ['git_failed', 10, 'd failed: no'],
-  ['commit_not_found', 3, 'd again after 4000: no'],
-  ['commit_not_found', 4, 'd failed: no'],
   ['run_invalid', 1, 'd failed: no'],
   ['service_unavailable', 40, 'd again after 300000: no'],
 ] as const)('%s at attempt %i: %s', async (code, attempts, expected) => {

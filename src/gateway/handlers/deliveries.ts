@@ -6,11 +6,12 @@ import { hookTokenOf } from '../deliveries/hook-token.ts'
 import type { DeliveryRow, Inbox } from '../deliveries/inbox.ts'
 import type { HandlersOf } from '../routes/handler.ts'
 import type { GatewaySettings } from '../settings.ts'
+import { lookAgain } from '../streams/look-again.ts'
 import { timeText } from '../views/time.ts'
 import { accessOf, treeGuardOf, written } from './common.ts'
 import { type RemoteProjectsComponents, reconfigure } from './remote-projects.ts'
 
-type Ids = 'listDeliveries' | 'redeliver' | 'createWebhookSecret'
+type Ids = 'listDeliveries' | 'watchDeliveries' | 'redeliver' | 'createWebhookSecret'
 
 export type DeliveryHandlersComponents = RemoteProjectsComponents & {
   readonly inbox: Inbox
@@ -18,15 +19,25 @@ export type DeliveryHandlersComponents = RemoteProjectsComponents & {
 }
 
 export function deliveryHandlers(components: DeliveryHandlersComponents): HandlersOf<Ids> {
-  const { configstore, inbox, settings } = components
+  const { configstore, inbox, settings, clock } = components
+  const shown = (projectId: string, limit: number = pageLimitDefault, cursor?: string) => {
+    const page = inbox.list(projectId, { limit, ...(cursor === undefined ? {} : { cursor }) })
+    return {
+      items: page.items.map(deliveryView),
+      ...(page.nextCursor === undefined ? {} : { nextCursor: page.nextCursor }),
+    }
+  }
   return {
-    listDeliveries: ({ query }, context) => {
-      const { limit = pageLimitDefault, cursor } = query
-      const page = inbox.list(accessOf(context).id, { limit, ...(cursor === undefined ? {} : { cursor }) })
-      return {
-        items: page.items.map(deliveryView),
-        ...(page.nextCursor === undefined ? {} : { nextCursor: page.nextCursor }),
-      }
+    listDeliveries: ({ query }, context) => shown(accessOf(context).id, query.limit, query.cursor),
+
+    watchDeliveries: async function* (_, context) {
+      const { id } = accessOf(context)
+      const position = async () => inbox.position
+      for await (const { value } of lookAgain(
+        { deliveries: () => shown(id) },
+        { position, clock, signal: context.signal },
+      ))
+        yield { event: 'deliveries', data: value }
     },
 
     redeliver: async ({ params }, context) =>

@@ -1,8 +1,10 @@
 // Who hears of the runs of a project, and what became of what was told. The permission was asked for an id: everything goes by it.
 
-import type { NotificationService, ReceiverWithSecret } from '../../notification/api.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { NotificationQuery, NotificationService, ReceiverWithSecret } from '../../notification/api.ts'
 import type { ChangeSettings, Notification, Receiver } from '../../notification/types.ts'
 import type { HandlerContext, HandlersOf } from '../routes/handler.ts'
+import { lookAgain } from '../streams/look-again.ts'
 import { optionalTime, timeText } from '../views/time.ts'
 import { accessOf, defined, guardOf } from './common.ts'
 
@@ -14,14 +16,21 @@ type Ids =
   | 'deleteReceiver'
   | 'testReceiver'
   | 'listNotifications'
+  | 'watchNotifications'
   | 'getNotification'
   | 'resendNotification'
 
 export function notificationHandlers({
   notification,
+  clock,
 }: {
   readonly notification: NotificationService
+  readonly clock: Clock
 }): HandlersOf<Ids> {
+  const shown = async (query: NotificationQuery) => {
+    const { items, nextCursor } = await notification.listNotifications(query)
+    return { items: items.map(notificationView), ...(nextCursor === undefined ? {} : { nextCursor }) }
+  }
   return {
     listReceivers: async (_, context) => {
       const { items } = await notification.listReceivers({ projectId: accessOf(context).id })
@@ -52,12 +61,16 @@ export function notificationHandlers({
       return notificationView(told(context, await notification.sendTest(input, callOf(context))).notification)
     },
 
-    listNotifications: async ({ query }, context) => {
-      const { items, nextCursor } = await notification.listNotifications({
-        projectId: accessOf(context).id,
-        ...defined(query),
-      })
-      return { items: items.map(notificationView), ...(nextCursor === undefined ? {} : { nextCursor }) }
+    listNotifications: ({ query }, context) => shown({ projectId: accessOf(context).id, ...defined(query) }),
+
+    watchNotifications: async function* (_, context) {
+      const projectId = accessOf(context).id
+      const position = () => notification.position()
+      for await (const { value } of lookAgain(
+        { notifications: () => shown({ projectId }) },
+        { position, clock, signal: context.signal },
+      ))
+        yield { event: 'notifications', data: value }
     },
 
     getNotification: async ({ params }, context) => {

@@ -136,7 +136,7 @@ export function systemHandlers({
         maintenance: async () => maintenanceView(await maintenance.status(signal)),
       }
       const position = () => runservice.position()
-      for await (const change of lookAgain(look, { position, clock, signal })) {
+      for await (const change of lookAgain(look, { position, clock, signal, lookEveryMs: 2000 })) {
         if (change.name === 'executors') yield { event: 'executors', data: change.value }
         else if (change.name === 'queue') yield { event: 'queue', data: change.value }
         else yield { event: 'maintenance', data: change.value }

@@ -118,6 +118,7 @@ export const permissions = {
 
   // Who did what in a repository is for those who work there.
   listDeliveries: readers('project', 'member'),
+  watchDeliveries: readers('project', 'member'),
   redeliver: owners('project', 'run'),
   createWebhookSecret: owners('project', 'admin'),
 
@@ -129,6 +130,7 @@ export const permissions = {
   deleteReceiver: owners('project', 'admin'),
   testReceiver: owners('project', 'admin'),
   listNotifications: readers('project', 'member'),
+  watchNotifications: readers('project', 'member'),
   getNotification: readers('project', 'member'),
   resendNotification: owners('project', 'run'),
 

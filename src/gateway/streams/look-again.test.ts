@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { lookAgain } from './look-again.ts'
 
+type World = { position: number; executors: unknown; queue: unknown }
+
 /** Time passes by sleeping; `steps` happen one after another, one in each sleep, then it ends. */
-async function told(steps: readonly (() => void)[], world: { position: number; executors: unknown; queue: unknown }) {
+async function told(steps: readonly (() => void)[], world: World, lookEveryMs?: number) {
   const end = new AbortController()
   let now = 0
   let step = 0
@@ -28,6 +30,7 @@ async function told(steps: readonly (() => void)[], world: { position: number; e
     position: async () => world.position,
     clock,
     signal: end.signal,
+    ...(lookEveryMs === undefined ? {} : { lookEveryMs }),
   }))
     found.push([name, value])
   return { found, looks }
@@ -50,8 +53,12 @@ test('what there is is told first, then what changed, as soon as something was w
   })
 })
 
-test('what changes without being written is seen a little later', async () => {
+test.each([
+  ['where that is asked for', 2000, 'gone'],
+  ['not at all else', undefined, 'here'],
+] as const)('what changes without being written is seen a little later %s', async (_, lookEveryMs, seen) => {
   const world = { position: 1, executors: 'here' as unknown, queue: 0 as unknown }
   const steps = [() => Object.assign(world, { executors: 'gone' }), ...Array.from({ length: 11 }, () => () => {})]
-  expect((await told(steps, world)).found.at(-1)).toEqual(['executors', 'gone'])
+  const { found } = await told(steps, world, lookEveryMs)
+  expect(found.filter((one) => (one as [string])[0] === 'executors').at(-1)).toEqual(['executors', seen])
 })

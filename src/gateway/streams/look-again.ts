@@ -8,17 +8,16 @@ export type LookAgainOptions = {
   readonly position: () => Promise<number>
   readonly clock: Pick<Clock, 'now' | 'sleep'>
   readonly signal: AbortSignal
+  /** What changes without being written, as who is connected, is looked at so often. Not at all by default. */
+  readonly lookEveryMs?: number
 }
 
 /** So often it is asked whether something was written. */
 const askEveryMs = 200
-/** What changes without that, as who is connected, is looked at so often. */
-const lookEveryMs = 2000
-
 /** First what there is, by its names, then each that has changed; until `signal` is aborted. */
 export async function* lookAgain<Shown extends Readonly<Record<string, unknown>>>(
   look: { readonly [Name in keyof Shown]: () => Promise<Shown[Name]> | Shown[Name] },
-  { position, clock, signal }: LookAgainOptions,
+  { position, clock, signal, lookEveryMs = Number.POSITIVE_INFINITY }: LookAgainOptions,
 ): AsyncGenerator<{ [Name in keyof Shown]: { readonly name: Name; readonly value: Shown[Name] } }[keyof Shown]> {
   const told = new Map<keyof Shown, string>()
   let seen: number | undefined
