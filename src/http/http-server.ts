@@ -6,6 +6,7 @@ import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest }
 import { errorMessage, isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
+import { givenRequestId, requestIdHeader, withRequestId } from '../lib/request-id.ts'
 import { errorResponse } from './error-response.ts'
 import { endRequests, trackRequests } from './request-signal.ts'
 
@@ -84,14 +85,17 @@ export function createHttpApp({ logger, trustProxy }: { logger: Logger; trustPro
     connectionTimeout: 0,
     http: { headersTimeout: limits.requestHeadersMs.value, maxHeaderSize: limits.requestHeaderBytes.value },
     forceCloseConnections: 'idle',
-    genReqId: () => randomUUID(),
+    genReqId: ({ headers }) => givenRequestId(headers[requestIdHeader]) ?? randomUUID(),
     routerOptions: { maxParamLength: limits.requestHeaderBytes.value, ignoreTrailingSlash: false },
     ajv: { customOptions: { coerceTypes: 'array', removeAdditional: false, allErrors: false, useDefaults: true } },
   })
   trackRequests(app)
-  app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id)
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header(requestIdHeader, request.id)
+    withRequestId(request.id, done)
   })
+  // What happens after a body was read is of the connection, which has no request.
+  app.addHook('preValidation', (request, _, done) => withRequestId(request.id, done))
   app.setErrorHandler((thrown: FastifyError | Error, request, reply) => {
     const error = asSlipwayError(thrown)
     const { status, body } = errorResponse(error, request.id)

@@ -4,6 +4,7 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { type ErrorCode, errorCodes, errorMessage, invariant, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
+import { currentRequestId, requestIdHeader } from '../../lib/request-id.ts'
 import {
   formatProtocol,
   marker,
@@ -140,6 +141,7 @@ class Connection {
 
   #post(url: string, body: string, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const isTls = url.startsWith('https:')
+    const requestId = currentRequestId()
     return new Promise((resolve, reject) => {
       const outgoing = (isTls ? requestTls : request)(url, {
         method: 'POST',
@@ -148,6 +150,7 @@ class Connection {
           [protocolHeader]: formatProtocol(this.#protocol),
           'content-type': 'application/json',
           'content-length': Buffer.byteLength(body),
+          ...(requestId === undefined ? {} : { [requestIdHeader]: requestId }),
         },
         ...(isTls ? {} : { agent: this.#agent }),
         ...(signal === undefined ? {} : { signal }),

@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
+import { requestIdHeader } from '../../lib/request-id.ts'
 import { errorResponse } from '../error-response.ts'
 import { requestSignal } from '../request-signal.ts'
 import {
@@ -89,7 +90,7 @@ async function sendItems(
   onFailure: (error: unknown) => void,
 ): Promise<void> {
   const { raw } = reply
-  raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'x-request-id': reply.request.id })
+  raw.writeHead(200, { 'content-type': 'application/x-ndjson', [requestIdHeader]: reply.request.id })
   raw.flushHeaders()
   let last: StreamLine = { end: true }
   try {
@@ -118,7 +119,7 @@ async function sendBytes(
   try {
     // Errors before the first byte are answered as errors.
     let next = await iterator.next()
-    raw.writeHead(200, { 'content-type': 'application/octet-stream', 'x-request-id': reply.request.id })
+    raw.writeHead(200, { 'content-type': 'application/octet-stream', [requestIdHeader]: reply.request.id })
     raw.flushHeaders()
     for (; !next.done; next = await iterator.next()) await write(raw, next.value, signal)
     raw.end()
@@ -133,7 +134,7 @@ async function sendBytes(
 
 function sendError({ raw, request }: FastifyReply, error: unknown): void {
   const { status, body } = errorResponse(error, request.id)
-  raw.writeHead(status, { 'content-type': 'application/json', 'x-request-id': request.id })
+  raw.writeHead(status, { 'content-type': 'application/json', [requestIdHeader]: request.id })
   raw.end(JSON.stringify(body))
 }
 

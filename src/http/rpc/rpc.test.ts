@@ -6,6 +6,7 @@ import { systemClock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { silentLogger } from '../../lib/log.ts'
+import { currentRequestId } from '../../lib/request-id.ts'
 import { until } from '../../lib/until-fixture.ts'
 import { openHttpServer } from '../http-server.ts'
 import { type RpcMethods, type RpcProtocol, rpcProtocol } from './rpc.ts'
@@ -40,10 +41,11 @@ const prefix = '/internal/sample'
 type SampleOptions = { readonly methods?: RpcMethods<Sample>; readonly protocol?: RpcProtocol }
 
 async function openSample({ methods: served = methods, protocol = rpcProtocol }: SampleOptions = {}) {
-  const seen = { args: [] as unknown[], asleep: 0, aborted: 0, closed: 0 }
+  const seen = { args: [] as unknown[], requestIds: [] as unknown[], asleep: 0, aborted: 0, closed: 0 }
   const target: Sample = {
     greet: async (input, context) => {
       seen.args.push([input, Object.keys(context)])
+      seen.requestIds.push(currentRequestId())
       return `hello ${input.names.join(' and ')}`
     },
     nothing: async (optional) => void seen.args.push(optional),
@@ -103,6 +105,31 @@ test.each([
   await using sample = await openSample()
   await using client = sample.client()
   await expect(client.fail(thrown)).rejects.toMatchObject({ code, message })
+})
+
+test('the id of a request travels with all calls that are made for it', async () => {
+  await using sample = await openSample()
+  await using client = sample.client()
+  await using front = await openHttpServer(
+    { listen: { host: '127.0.0.1', port: 0 } },
+    {
+      logger: silentLogger,
+      mount: (app) => {
+        app.post('/greet', async ({ body }) => [currentRequestId(), await client.greet(body as Input, {})])
+      },
+    },
+  )
+  const id = '0198a000-0000-7000-8000-00000000000a'
+  const ask = async (given: string) => {
+    const headers = { 'content-type': 'application/json', 'x-request-id': given }
+    const response = await fetch(`${front.url}/greet`, { method: 'POST', headers, body: '{"names":["ann"]}' })
+    expect(await response.json()).toEqual([response.headers.get('x-request-id'), 'hello ann'])
+    expect(sample.seen.requestIds.at(-1)).toBe(response.headers.get('x-request-id'))
+    return response.headers.get('x-request-id')
+  }
+  expect(await ask(id)).toBe(id)
+  expect(await ask('<b>anything</b>')).toMatch(/^[0-9a-f-]{36}$/)
+  expect(currentRequestId()).toBeUndefined()
 })
 
 test('only named methods can be called, and only with the token', async () => {

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { SlipwayError } from '../../lib/errors.ts'
+import { withRequestId } from '../../lib/request-id.ts'
 import { createServerLog, type ServerLogSettings } from './server-log.ts'
 
 function logTo(settings: ServerLogSettings) {
@@ -27,6 +28,14 @@ test('a line of JSON has level, time, message and fields, and of an error all th
   })
   expect(line.time).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
   expect(line.error.stack).toContain('server-log.test.ts')
+})
+
+test('what is written for a request has its id', () => {
+  const { log, lines } = logTo({ level: 'info', format: 'json' })
+  withRequestId('r2', () => log.info('pushed', { ref: 'main' }))
+  log.info('cleaned')
+  expect(JSON.parse(lines[0]!)).toMatchObject({ message: 'pushed', requestId: 'r2', ref: 'main' })
+  expect(lines[1]).not.toContain('requestId')
 })
 
 test('what is less important than the level is not written', () => {

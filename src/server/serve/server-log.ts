@@ -3,13 +3,14 @@
 import type { Writable } from 'node:stream'
 import pino from 'pino'
 import type { LogFields, Logger } from '../../lib/log.ts'
+import { currentRequestId } from '../../lib/request-id.ts'
 
 export type ServerLogSettings = {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   readonly format: 'text' | 'json'
 }
 
-/** Errors are written with code, message, stack and cause. Lines go out at once: a process that is killed loses none. */
+/** With the id of the request for which a line is written. Errors are written with code, message, stack and cause. Lines go out at once: a process that is killed loses none. */
 export function createServerLog({ level, format }: ServerLogSettings, output: Writable): Logger {
   const destination = { write: (line: string) => void output.write(format === 'json' ? line : textLine(line)) }
   const logger = pino(
@@ -20,6 +21,10 @@ export function createServerLog({ level, format }: ServerLogSettings, output: Wr
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: describeError },
+      mixin: () => {
+        const requestId = currentRequestId()
+        return requestId === undefined ? {} : { requestId }
+      },
     },
     destination,
   )
