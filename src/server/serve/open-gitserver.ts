@@ -8,6 +8,7 @@ import {
   type RepositoryName,
   repositoryUrl,
 } from '../../gitserver/api.ts'
+import { mountGitserverForward } from '../../gitserver/requests/forward.ts'
 import { type CredentialKeys, type RunTaskName, runCredential } from '../../gitserver/requests/run-credential.ts'
 import { mountGitserver } from '../../gitserver/requests/smart-http.ts'
 import { gitserverDirectory, openGitserver } from '../../gitserver/service.ts'
@@ -40,9 +41,9 @@ export async function openGitserverComponent(
   const { settings, keys, storage, databases, clock, logger, figures } = installation
   if (!settings.components.has('gitserver')) {
     const urls = settings.services.gitserver
-    return urls.length === 0
-      ? undefined
-      : createRpcClient<Gitserver>({ urls, prefix, methods: gitserverMethods, token: keys.services })
+    if (urls.length === 0) return undefined
+    if (settings.components.has('gateway')) mounts.push((app) => mountGitserverForward(app, urls))
+    return createRpcClient<Gitserver>({ urls, prefix, methods: gitserverMethods, token: keys.services })
   }
   await using undo = new AsyncDisposableStack()
   const gitserver = await openGitserver(
