@@ -49,6 +49,13 @@ export function copySources(): { readonly path: string } & Disposable {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
 }
 
+/** Why the patch cannot be applied to the `sources`; undefined when it can. */
+export async function misfit(bug: PlantedBug, sources: string, signal: AbortSignal): Promise<string | undefined> {
+  const environment = { ...process.env, GIT_CEILING_DIRECTORIES: sources }
+  const { code, output } = await run(['git', 'apply', '--check', bug.patch], { folder: sources, environment, signal })
+  return code === 0 ? undefined : output.trim()
+}
+
 /** A patch that does not fit the `sources` finds nothing. `minutes` is the time that the simulation has. */
 export async function hunt(
   bug: PlantedBug,
