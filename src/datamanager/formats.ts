@@ -53,6 +53,41 @@ export function chooseFormat(
   return { format: Math.min(newest, ...heldBackBy.map((instance) => readsUpTo(instance, kind))), heldBackBy }
 }
 
+/**
+ * Kinds that are written in the newest format that was agreed on. Manifests and files are not: they have the format they have now
+ * since the first version.
+ */
+const agreedKinds: readonly string[] = ['record']
+
+/** What an instance may write, by what it has heard of the others: format 1 of each kind until it was asked about. */
+export class AgreedFormats {
+  readonly #newest: Formats
+  readonly #agreed = new Map<string, number>()
+
+  /** `newest`: what this version reads, and can write. */
+  constructor(newest: Formats) {
+    this.#newest = newest
+  }
+
+  /** Whether hearing of others can still change something. */
+  get isComplete(): boolean {
+    return agreedKinds.every((kind) => this.of(kind) >= (this.#newest[kind] ?? 1))
+  }
+
+  /** The format to write things of `kind` in. It never falls: who comes later and does not read it cannot read what is there. */
+  of(kind: string): number {
+    return this.#agreed.get(kind) ?? 1
+  }
+
+  /** `seen`: every instance there is a trace of, this one too. */
+  hear(seen: readonly FormatReader[], now: number): void {
+    for (const kind of agreedKinds) {
+      const { format } = chooseFormat({ kind, newest: this.#newest[kind] ?? 1 }, seen, now)
+      this.#agreed.set(kind, Math.max(this.of(kind), format))
+    }
+  }
+}
+
 function readsUpTo({ formats }: FormatReader, kind: string): number {
   return Object.hasOwn(formats, kind) ? (formats[kind] ?? 1) : 1
 }

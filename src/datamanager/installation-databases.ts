@@ -115,7 +115,8 @@ export async function openInstallationDatabases(
     }),
     open: async <S extends Schema>(service: DatabaseService, opening: OpenServiceDatabaseOptions) => {
       const place = servicePlace({ storage, base }, service)
-      const db = await openCurrent<S>({ ...options, ...opening, backend, service, place })
+      const recordFormat = () => instances.formatOf('record')
+      const db = await openCurrent<S>({ ...options, ...opening, backend, service, place, recordFormat })
       const entry = { service, types: opening.types, place, db: db as ServiceDatabase<Schema> }
       opened.set(service, entry)
       const watching = instances.watch(service, entry.db)
@@ -151,6 +152,7 @@ type Opening = InstallationDatabasesOptions &
     readonly backend: DatabaseBackend
     readonly service: DatabaseService
     readonly place: StoragePlace
+    readonly recordFormat: () => number
   }
 
 /** Completes an import whose last step is missing, and then opens what it has made. */
@@ -168,11 +170,13 @@ async function openCurrent<S extends Schema>(opening: Opening): Promise<ServiceD
 async function openOnce<S extends Schema>(opening: Opening): Promise<ServiceDatabase<S>> {
   const { settings, directory, service, place, backend, types, clock, instanceId, logger, snapshots, consumed } =
     opening
+  const { recordFormat } = opening
   const common = {
     path: serviceFile(directory, service),
     types,
     clock,
     instanceId,
+    recordFormat,
     storage: { place, ...(logger ? { logger } : {}), ...(snapshots ? { snapshots } : {}) },
     ...(consumed ? { consumed } : {}),
   }

@@ -14,7 +14,7 @@ import { limits } from '../lib/limits.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import type { Schema } from './database.ts'
-import { type Formats, readableFormats } from './formats.ts'
+import { AgreedFormats, type Formats, readableFormats } from './formats.ts'
 import { Wakeups } from './log/wakeups.ts'
 import type { LogDatabase } from './log-database.ts'
 
@@ -22,6 +22,8 @@ import type { LogDatabase } from './log-database.ts'
 const announceMs = 5000
 /** How often it says it anew in object storage; well below the hour for which it is remembered. */
 const rememberMs = 10 * 60_000
+/** How often the others are asked what they read, while they hold a newer format back. */
+const agreeMs = limits.instanceRememberedMs.value / 60
 /** After trouble with coordination or storage. */
 const retryMs = 1000
 
@@ -68,12 +70,14 @@ export type InstancesParts = {
 export class Instances implements AsyncDisposable {
   readonly #parts: InstancesParts
   readonly #startedAt: number
+  readonly #agreed: AgreedFormats
   readonly #databases = new Map<string, WatchedDatabase>()
   /** The last states of databases that were closed: what is told at the end. */
   readonly #closed = new Map<string, InstanceDatabase>()
   readonly #closing = new AbortController()
   readonly #news = new Wakeups()
   #hasNews = false
+  #agreedAt = Number.NEGATIVE_INFINITY
   #announced: InstanceState | undefined
   #remembered: { readonly state: InstanceState; readonly at: number } | undefined
   #running: Promise<void> | undefined
@@ -81,11 +85,13 @@ export class Instances implements AsyncDisposable {
   constructor(parts: InstancesParts) {
     this.#parts = parts
     this.#startedAt = parts.clock.now()
+    this.#agreed = new AgreedFormats(parts.formats ?? readableFormats)
   }
 
   /** Announces this instance until disposed. Resolves when others can see it. Errors: of coordination and storage. */
   async start(): Promise<void> {
     await this.#tell()
+    await this.#agree()
     this.#running = this.#run()
   }
 
@@ -106,6 +112,11 @@ export class Instances implements AsyncDisposable {
         wake()
       },
     }
+  }
+
+  /** The format to write things of `kind` in: the newest that every instance of the last hour reads. */
+  formatOf(kind: string): number {
+    return this.#agreed.of(kind)
   }
 
   /** All instances there is a trace of, in the order of their ids; this one as it is now. */
@@ -145,12 +156,20 @@ export class Instances implements AsyncDisposable {
       this.#hasNews = false
       try {
         await this.#tell()
+        await this.#agree()
         isTroubled = false
       } catch (error) {
         isTroubled = true
         this.#logger.warn('this instance could not tell the others its state', { error: errorMessage(error) })
       }
     }
+  }
+
+  async #agree(): Promise<void> {
+    const now = this.#parts.clock.now()
+    if (this.#agreed.isComplete || now - this.#agreedAt < agreeMs) return
+    this.#agreed.hear(await listInstances(this.#parts, this.#closing.signal), now)
+    this.#agreedAt = now
   }
 
   async #tell(): Promise<void> {

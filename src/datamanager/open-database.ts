@@ -42,6 +42,8 @@ export type OpenDatabaseOptions = {
    * newest shipped records gets them.
    */
   readonly storage?: DatabaseStorage
+  /** Of the records that are written: what every instance reads. Default: the newest. */
+  readonly recordFormat?: () => number
   /** Only for the simulation. */
   readonly seams?: Seams
 }
@@ -124,6 +126,7 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
     newId,
     defer,
     loadFamilies: families.load,
+    recordFormat: options.recordFormat,
   })
   // The simulation has no threads.
   const checkpoints = seams.storageCalls ? undefined : new Checkpoints(model.connection, path)

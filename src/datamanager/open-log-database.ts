@@ -47,6 +47,8 @@ export type OpenLogDatabaseOptions = {
   readonly consumed?: () => Position
   /** Hears when the log cannot be reached; default that of `storage`. */
   readonly logger?: Logger
+  /** Of the records that are written: what every instance reads. Default: the newest. */
+  readonly recordFormat?: () => number
   /** Only for the simulation. */
   readonly seams?: Seams
 }
@@ -102,6 +104,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     newId,
     defer,
     loadFamilies: families.load,
+    recordFormat: options.recordFormat,
   })
   const upkeep =
     storage &&

@@ -60,11 +60,16 @@ export function encodeTransaction(transaction: {
   return `{${id}"at":${at},${returned}"operations":[${operations.join(',')}]}\n`
 }
 
-/** A record of `lines`, which encodeTransaction made. */
-export function encodeRecord(place: RecordPlace, batch: string, lines: readonly string[]): EncodedRecord {
+/** A record of `lines`, which encodeTransaction made. `format` is at most `recordFormat`. */
+export function encodeRecord(
+  place: RecordPlace,
+  batch: string,
+  lines: readonly string[],
+  format: number = recordFormat,
+): EncodedRecord {
   const body = Buffer.from(lines.join(''))
   const header: JsonObject = {
-    format: recordFormat,
+    format,
     store: place.store,
     generation: place.generation,
     position: place.position,

@@ -24,6 +24,8 @@ export type WriterComponents = {
   /** Runs `task` soon, after those who are about to call have done so. */
   readonly defer: (task: () => void) => void
   readonly loadFamilies: LoadFamilies
+  /** To write records in; default: the newest. Other instances may not read that one. */
+  readonly recordFormat?: (() => number) | undefined
 }
 
 export type EvaluatedBatch = {
@@ -254,7 +256,8 @@ export class Writer {
       return undefined
     }
     const place = { ...model.identity, position, prev: model.hash }
-    return { record: lines.length === 0 ? undefined : encodeRecord(place, newId(), lines), prev: place.prev }
+    const format = this.#components.recordFormat?.()
+    return { record: lines.length === 0 ? undefined : encodeRecord(place, newId(), lines, format), prev: place.prev }
   }
 
   /** Reads what the closure needs, while others go on; then it is the next. */
