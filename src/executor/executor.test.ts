@@ -8,7 +8,7 @@ import { limits } from '../lib/limits.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import type { RunConfigTask, Step } from '../pipeline/run-config.ts'
 import type { NewRunRequest, RunView } from '../runservice/api.ts'
-import type { CloneSource, ExecutorApi, LogName, TaskReport } from '../runservice/executor-api.ts'
+import type { CloneSource, ExecutorApi, LogName, OrderMessage, TaskReport } from '../runservice/executor-api.ts'
 import { aConfigTask } from '../runservice/scheduler/run-fixture.ts'
 import {
   aDirectory,
@@ -151,7 +151,7 @@ const taskOf = (view: RunView, index = 0) => view.tasks[index]!.task
 
 function nothingLeft(bench: Bench): void {
   expect([...bench.driver.pods.keys()]).toEqual([])
-  expect(readdirSync(bench.journalDir)).toEqual([])
+  expect(openJournal(bench.journalDir).ids()).toEqual([])
 }
 
 describe('a run step', () => {
@@ -853,6 +853,21 @@ describe('what goes wrong around a task', () => {
     release.resolve()
     expect(taskOf(await finished(bench, runId)).status).toBe('success')
     expect(bench.driver.specs).toHaveLength(1)
+  })
+
+  test('what a newer server says besides is ignored, and the connection stays', async () => {
+    let connections = 0
+    const bench = await aBench({
+      api: (api) => ({
+        connect: async function* (hello, signal) {
+          connections++
+          yield { kind: 'of-a-later-version' } as unknown as OrderMessage
+          yield* api.connect(hello, signal)
+        },
+      }),
+    })
+    expect(taskOf(await finished(bench, await bench.create({ steps: [run('x')] }))).status).toBe('success')
+    expect(connections).toBe(1)
   })
 })
 

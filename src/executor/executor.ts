@@ -2,7 +2,7 @@
 // data directory needs when it is stopped as planned or killed.
 
 import type { Clock } from '../lib/clock.ts'
-import { isSlipwayError, type SlipwayError, unreachable } from '../lib/errors.ts'
+import { isSlipwayError, type SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import type { Logger } from '../lib/log.ts'
 import type { ExecutorApi, ExecutorHello, Order, OrderMessage } from '../runservice/executor-api.ts'
@@ -141,8 +141,13 @@ export class Executor {
         break
       }
       default:
-        unreachable(message)
+        this.#ignore(message)
     }
+  }
+
+  /** A newer server may say more than there is in this version. */
+  #ignore(message: never): void {
+    this.#components.logger.info('message of an unknown kind ignored', { kind: (message as OrderMessage).kind })
   }
 
   #execute(order: Order): void {
