@@ -30,7 +30,7 @@ export function settingsPage(note: string): string {
     'executor: { driver: docker, tasks: 4 }',
     '```',
     '',
-    'Values in the environment are YAML too, so a list is `[a, b]`.',
+    'Values in the environment are YAML too; a list is `[a, b]` or `a,b`.',
     '',
     '| setting | environment | value | meaning |',
     '|---|---|---|---|',

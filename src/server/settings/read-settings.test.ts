@@ -69,6 +69,24 @@ test('lists and mappings in the environment are YAML', () => {
   expect(settings.gateway.corsOrigins).toEqual(['https://a.example.org'])
 })
 
+test.each([
+  ['gateway', ['gateway']],
+  ['gateway, gitserver', ['gateway', 'gitserver']],
+  ['[gateway, gitserver]', ['gateway', 'gitserver']],
+])('a list in the environment is also words with commas: %s', (given, expected) => {
+  const services = { SLIPWAY_SERVICES_CONFIGSTORE: 'http://a:1', SLIPWAY_SERVICES_RUNSERVICE: 'http://b:1,http://c:1' }
+  const shared = {
+    SLIPWAY_DATABASE_LOG: 'bucket',
+    SLIPWAY_OBJECT_STORAGE_TYPE: 'posix',
+    SLIPWAY_OBJECT_STORAGE_PATH: '/objects',
+    SLIPWAY_KEYS_INSTALLATION_FILE: '/key',
+    SLIPWAY_KEYS_SERVICES_FILE: '/services',
+  }
+  const settings = readSettings({ environment: { ...environment, ...shared, ...services, SLIPWAY_COMPONENTS: given } })
+  expect([...settings.components]).toEqual(expected)
+  expect(settings.services.runservice).toEqual(['http://b:1', 'http://c:1'])
+})
+
 test('an S3 storage has its credentials from a file', () => {
   const credentialsFile = fileWith('{"accessKeyId": "id", "secretAccessKey": "very secret"}')
   const file = fileWith(`objectStorage: {type: s3, region: r, bucket: bbb, credentialsFile: ${credentialsFile}}`)

@@ -11,7 +11,7 @@ import type { Json } from '../../lib/json.ts'
 export type SettingsSources = {
   /** The YAML (or JSON) file; `config_invalid` when it cannot be read. */
   readonly file?: string
-  /** `SLIPWAY_DATABASE_LOG=etcd` sets `database.log`; values are YAML, so a list is `[a, b]`. */
+  /** `SLIPWAY_DATABASE_LOG=etcd` sets `database.log`; values are YAML; a list is `[a, b]` or `a,b`. */
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Of the command line, by the path of the setting. */
   readonly options?: Readonly<Record<string, Json | undefined>>
@@ -36,11 +36,12 @@ export function readSettingsAs<Said, Settings>(
 ): Settings {
   const problems: Problem[] = []
   const value = file === undefined ? {} : readFile(file, problems)
-  for (const path of pathsOf(schema)) {
+  for (const { path, isList } of leavesOf(schema)) {
     const name = environmentNameOf(prefix, path)
     const given = environment[name]
     if (given === undefined || given === '') continue
-    set(value, path, parseYaml(given, `the environment variable ${name}`, problems))
+    const parsed = parseYaml(given, `the environment variable ${name}`, problems)
+    set(value, path, isList && typeof parsed === 'string' ? parsed.split(',').map((item) => item.trim()) : parsed)
   }
   for (const [path, given] of Object.entries(options)) if (given !== undefined) set(value, path.split('.'), given)
   problems.push(...schemaProblems(schema, value))
@@ -62,12 +63,22 @@ export function readSettingsAs<Said, Settings>(
 
 /** Every setting that is not a section, as path; of a choice of sections the members of all. */
 export function pathsOf(schema: TSchema): readonly (readonly string[])[] {
-  const found = new Map<string, readonly string[]>()
+  return leavesOf(schema).map(({ path }) => path)
+}
+
+type Leaf = { readonly path: readonly string[]; readonly isList: boolean }
+
+function leavesOf(schema: TSchema): readonly Leaf[] {
+  const found = new Map<string, Leaf>()
   const walk = (schema: unknown, path: readonly string[]): void => {
-    const { properties, anyOf } = schema as { properties?: Record<string, unknown>; anyOf?: readonly unknown[] }
+    const { properties, anyOf, type } = schema as {
+      properties?: Record<string, unknown>
+      anyOf?: readonly unknown[]
+      type?: unknown
+    }
     if (properties !== undefined) for (const [name, inner] of Object.entries(properties)) walk(inner, [...path, name])
     else if (anyOf !== undefined) for (const inner of anyOf) walk(inner, path)
-    else found.set(path.join('.'), path)
+    else found.set(path.join('.'), { path, isList: type === 'array' })
   }
   walk(schema, [])
   return [...found.values()]
