@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { testRepository } from '../../test/support/git-repository.ts'
@@ -151,7 +150,7 @@ const taskOf = (view: RunView, index = 0) => view.tasks[index]!.task
 
 function nothingLeft(bench: Bench): void {
   expect([...bench.driver.pods.keys()]).toEqual([])
-  expect(openJournal(bench.journalDir).ids()).toEqual([])
+  expect(entriesOf(bench.journalDir)).toEqual([])
 }
 
 describe('a run step', () => {
@@ -514,10 +513,12 @@ describe('a stop', () => {
   })
 })
 
-const readJournal = ({ journalDir }: Bench) =>
-  readdirSync(journalDir)
-    .map((name) => readFileSync(join(journalDir, name), 'utf8'))
-    .join('')
+const readJournal = ({ journalDir }: Bench) => JSON.stringify(entriesOf(journalDir))
+
+function entriesOf(journalDir: string): readonly unknown[] {
+  const journal = openJournal(journalDir)
+  return journal.ids().map((id) => journal.find(id))
+}
 
 describe('a setup that fails', () => {
   const docker = (...archs: ('amd64' | 'arm64')[]) => new FakeDriver({ archs })
@@ -763,7 +764,7 @@ describe('what goes wrong around a task', () => {
     const runId = await bench.create({ steps: [run('x')] })
     await until(() => bench.runservice.findRun(runId)!.tasks[0]!.task.steps[0]!.phase === 'running')
     await bench.runservice.removeExecutor('x1')
-    await until(() => bench.driver.pods.size === 0 && readdirSync(bench.journalDir).length === 0)
+    await until(() => bench.driver.pods.size === 0 && entriesOf(bench.journalDir).length === 0)
     expect(taskOf(bench.runservice.findRun(runId)!)).toMatchObject({
       status: 'failed',
       reason: { kind: 'executor_lost' },

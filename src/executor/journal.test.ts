@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -37,12 +37,48 @@ test('a successor finds the newest entry of each task', () => {
 test('an entry that was cut short does not count, nor what was being written anew', () => {
   withDirectory((dir) => {
     openJournal(dir).save(entryOf('task', 1))
-    appendFileSync(join(dir, 'task.json'), '{"format":1,"rep')
-    writeFileSync(join(dir, 'other.json.new'), '{"format":1')
+    appendFileSync(join(dir, 'entries'), '{"format":1,"rep')
+    writeFileSync(join(dir, 'entries.new'), '{"format":1')
     const successor = openJournal(dir)
     expect(successor.find('task')?.report.number).toBe(1)
     successor.save(entryOf('task', 2))
     expect(openJournal(dir).find('task')?.report.number).toBe(2)
-    expect(readdirSync(dir)).toEqual(['task.json'])
+    expect(readdirSync(dir)).toEqual(['entries'])
+  })
+})
+
+test('a task that was forgotten stays forgotten, and forgetting it again writes nothing', () => {
+  withDirectory((dir) => {
+    const journal = openJournal(dir)
+    journal.save(entryOf('gone', 1))
+    journal.save(entryOf('kept', 1))
+    journal.delete('gone')
+    const { size } = statSync(join(dir, 'entries'))
+    journal.delete('gone')
+    expect(statSync(join(dir, 'entries')).size).toBe(size)
+    expect(openJournal(dir).ids()).toEqual(['kept'])
+  })
+})
+
+test('what it keeps of many tasks is bounded by those that are not over', () => {
+  withDirectory((dir) => {
+    const journal = openJournal(dir)
+    journal.save(entryOf('first', 1))
+    for (let task = 0; task < 3000; task++) {
+      journal.save(entryOf(`task-${task}`, 1))
+      journal.delete(`task-${task}`)
+    }
+    expect(statSync(join(dir, 'entries')).size).toBeLessThanOrEqual(256 * 1024)
+    expect(openJournal(dir).ids()).toEqual(['first'])
+  })
+})
+
+test('entries of tasks that go on are kept however many bytes they have', () => {
+  withDirectory((dir) => {
+    const journal = openJournal(dir)
+    for (const number of [1, 2]) for (let task = 0; task < 3000; task++) journal.save(entryOf(`task-${task}`, number))
+    const successor = openJournal(dir)
+    expect(successor.ids()).toHaveLength(3000)
+    expect(successor.find('task-2999')?.report.number).toBe(2)
   })
 })

@@ -1,11 +1,13 @@
-// What an executor remembers of a task on its own disk, so that its successor goes on where it was: never secrets, never
-// output (that is the pod's spool). One file per executor task, to which each entry is appended as a line of JSON: the last
-// whole line counts. Making a file costs far more than adding to one.
+// What an executor remembers of its tasks on its own disk, so that its successor goes on where it was: never secrets, never
+// output (that is the pod's spool). One file, to which each entry is appended as a line of JSON: the last whole line of a task
+// counts, and one that says `isForgotten` ends it. Making and removing a file costs far more than adding to one, and is waited
+// for by every other task.
 //
-//   <dir>/<executor task id>.json
+//   <dir>/entries
 
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isErrno } from '../lib/errno.ts'
 import type { TaskReport } from '../runservice/executor-api.ts'
 
 export type JournalEntry = {
@@ -38,82 +40,103 @@ export interface Journal {
  */
 export function openJournal(dir: string): Journal {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
+  const path = join(dir, 'entries')
   // What a kill between writing and renaming left.
-  for (const name of readdirSync(dir)) if (name.endsWith('.new')) rmSync(join(dir, name), { force: true })
-  return new FileJournal(dir)
+  rmSync(`${path}.new`, { force: true })
+  return new FileJournal(path)
 }
 
-/** A file that grows beyond it begins anew with the newest entry: entries of tasks with many steps are large. */
+/** A file that grew to so much begins anew with the newest entry of each task, unless these are most of it. */
 const fileBytesMax = 256 * 1024
 
 class FileJournal implements Journal {
-  readonly #dir: string
-  /** Bytes in the files that this process began. */
-  readonly #sizes = new Map<string, number>()
+  readonly #path: string
+  readonly #entries = new Map<string, JournalEntry>()
+  #fileBytes: number
+  #fileBytesMax = fileBytesMax
+  /** Whether the file may end within a line, which must not become the beginning of the next one. */
+  #isTorn: boolean
 
-  constructor(dir: string) {
-    this.#dir = dir
+  constructor(path: string) {
+    this.#path = path
+    const text = readIfThere(path)
+    this.#fileBytes = text.length
+    this.#isTorn = text.length > 0 && !text.endsWith('\n')
+    for (const line of text.split('\n').map(parseLine)) {
+      if (line === undefined) continue
+      if ('isForgotten' in line) this.#entries.delete(line.executorTaskId)
+      else this.#entries.set(line.executorTaskId, line)
+    }
   }
 
   save(entry: JournalEntry): void {
-    const { executorTaskId } = entry
-    const path = this.#path(executorTaskId)
-    const line = Buffer.from(`${JSON.stringify(entry)}\n`)
-    const size = this.#sizes.get(executorTaskId)
-    // A line that could not be written whole must not be the beginning of the next one.
-    this.#sizes.delete(executorTaskId)
-    if (size !== undefined && size + line.length <= fileBytesMax) {
-      appendFileSync(path, line)
-      this.#sizes.set(executorTaskId, size + line.length)
-      return
-    }
-    writeFileSync(`${path}.new`, line, { mode: 0o600 })
-    renameSync(`${path}.new`, path)
-    this.#sizes.set(executorTaskId, line.length)
+    this.#append(entry)
+    this.#entries.set(entry.executorTaskId, entry)
   }
 
   find(executorTaskId: string): JournalEntry | undefined {
-    for (const line of this.#linesOf(executorTaskId).reverse()) {
-      const entry = parseEntry(line)
-      if (entry !== undefined) return entry
-    }
-    return undefined
+    return this.#entries.get(executorTaskId)
   }
 
   ids(): readonly string[] {
-    return readdirSync(this.#dir)
-      .filter((name) => name.endsWith('.json'))
-      .map((name) => decodeURIComponent(name.slice(0, -'.json'.length)))
+    return [...this.#entries.keys()]
   }
 
   delete(executorTaskId: string): void {
-    rmSync(this.#path(executorTaskId), { force: true })
-    this.#sizes.delete(executorTaskId)
+    if (!this.#entries.has(executorTaskId)) return
+    this.#append({ format: 1, executorTaskId, isForgotten: true })
+    this.#entries.delete(executorTaskId)
   }
 
-  #linesOf(executorTaskId: string): string[] {
-    try {
-      return readFileSync(this.#path(executorTaskId), 'utf8').split('\n')
-    } catch {
-      return []
-    }
+  #append(line: Line): void {
+    const bytes = encodeLine(line)
+    if (this.#isTorn || this.#fileBytes + bytes.length > this.#fileBytesMax) this.#beginAnew()
+    // When it cannot be written whole.
+    this.#isTorn = true
+    appendFileSync(this.#path, bytes, { mode: 0o600 })
+    this.#isTorn = false
+    this.#fileBytes += bytes.length
   }
 
-  #path(executorTaskId: string): string {
-    return join(this.#dir, `${encodeURIComponent(executorTaskId)}.json`)
+  #beginAnew(): void {
+    const bytes = Buffer.concat([...this.#entries.values()].map(encodeLine))
+    writeFileSync(`${this.#path}.new`, bytes, { mode: 0o600 })
+    renameSync(`${this.#path}.new`, this.#path)
+    this.#fileBytes = bytes.length
+    this.#fileBytesMax = Math.max(fileBytesMax, 2 * bytes.length)
+    this.#isTorn = false
   }
 }
 
+type Line = JournalEntry | { readonly format: 1; readonly executorTaskId: string; readonly isForgotten: true }
+
+const encodeLine = (line: Line) => Buffer.from(`${JSON.stringify(line)}\n`)
+
 /** Undefined for a line that was cut short. */
-function parseEntry(line: string): JournalEntry | undefined {
+function parseLine(text: string): Line | undefined {
   try {
-    const entry: unknown = JSON.parse(line)
-    return isEntry(entry) ? entry : undefined
+    const line: unknown = JSON.parse(text)
+    return isLine(line) ? line : undefined
   } catch {
     return undefined
   }
 }
 
-function isEntry(value: unknown): value is JournalEntry {
-  return typeof value === 'object' && value !== null && 'format' in value && value.format === 1 && 'report' in value
+function isLine(value: unknown): value is Line {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'format' in value &&
+    value.format === 1 &&
+    ('report' in value || 'isForgotten' in value)
+  )
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return ''
+    throw error
+  }
 }

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { uidClaimsDir } from '../../src/executor/drivers/host/uid-pool.ts'
+import { openJournal } from '../../src/executor/journal.ts'
 import { paths } from './installation.ts'
 
 export type Traces = {
@@ -100,7 +101,9 @@ function controlGroups(id: string): readonly string[] {
 function temporaryFiles(dataDir: string): readonly string[] {
   const at = paths(dataDir)
   return [
-    ...list(at.journal).map((name) => `journal entry: ${name}`),
+    ...openJournal(at.journal)
+      .ids()
+      .map((id) => `journal entry: ${id}`),
     ...[at.objects, at.caches].flatMap((root) =>
       list(join(root, 'tmp')).map((name) => `temporary file of object storage: ${join(root, 'tmp', name)}`),
     ),
