@@ -49,6 +49,10 @@ function startTimeOf(pid: number): string | undefined {
   return stat === undefined || stat.state === 'Z' || stat.state === 'X' ? undefined : stat.startTime
 }
 
+/** Read once: no process outlives a boot. */
+let thisBoot: string | undefined
+
 function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  thisBoot ??= readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  return thisBoot
 }

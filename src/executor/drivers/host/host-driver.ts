@@ -33,6 +33,7 @@ import { type DriverDirectories, makeDriverDirectories, shortHash } from './driv
 import { HostPod } from './host-pod.ts'
 import { identityOfView, lookAtHost } from './host-view.ts'
 import {
+  isPodThere,
   listPodDirectories,
   loadEndRecord,
   loadPodRecord,
@@ -123,7 +124,7 @@ function isolationHere(version: string): Omit<Isolation, 'arch' | 'bubblewrap'> 
   const controlGroups = findControlGroups()
   return {
     ...(controlGroups === undefined ? {} : { controlGroups }),
-    uids: openUidPool({ claimsDir: uidClaimsDir, uids: taskUids, random: Math.random }),
+    uids: openUidPool({ claimsDir: uidClaimsDir, uids: taskUids, random: Math.random, isPodThere }),
     description: `${version}, a user per task${controlGroups === undefined ? ', memory is not limited' : ''}`,
   }
 }
@@ -277,12 +278,12 @@ class HostDriver implements Driver {
   ): Promise<Pod> {
     const directory = podDirectory(this.#host.dirs.pods, id)
     await this.#clearLeftover(id, directory, signal)
-    makePodDirectory(directory)
     this.#creating.add(id)
     try {
       // Volumes are mounted when a sandbox is made.
       const spare = volumes.length === 0 ? await this.#spares.take() : undefined
       if (spare !== undefined) return this.#adopt(id, directory, spare, environment)
+      makePodDirectory(directory)
       return this.#podOf(id, await this.#start(id, directory, volumes, environment, signal))
     } catch (error) {
       await this.removePod(id, this.#options.clock.timeout(limits.podRemoveMs.value))
@@ -300,10 +301,7 @@ class HostDriver implements Driver {
     return { id, shown, ...(await this.#start(id, directory, [], {}, signal)) }
   }
 
-  /**
-   * Makes the spare the pod `id`, whose directory is there and empty. Killed at any line, it leaves two pods of which each
-   * can be removed, and the uid is claimed as long as the sandbox has a name.
-   */
+  /** Makes the spare the pod `id`, which fails when there is one. Killed at any line, it leaves one pod that can be removed. */
   #adopt(id: PodId, directory: PodDirectory, spare: SparePod, environment: PlainEnvironment): Pod {
     try {
       const record: PodRecord = {
@@ -311,7 +309,6 @@ class HostDriver implements Driver {
         baseEnvironment: { ...spare.record.baseEnvironment, ...environment },
       }
       if (Object.keys(environment).length > 0) savePodRecord(spare.directory, record)
-      if (record.uid !== undefined) this.#host.uids?.move(record.uid, directory.path)
       renameSync(spare.directory.path, directory.path)
       this.#spares.given(spare.id)
       return this.#podOf(id, { directory, record, sandbox: spare.sandbox })
@@ -323,7 +320,7 @@ class HostDriver implements Driver {
 
   /** What a pod of that id left that does not run any more is removed; one that runs is not ours to replace. */
   async #clearLeftover(id: PodId, directory: PodDirectory, signal: AbortSignal): Promise<void> {
-    if (!existsSync(directory.path)) return
+    if (!this.#creating.has(id) && !existsSync(directory.path)) return
     const sandbox = loadSandboxRecord(directory)
     if (this.#creating.has(id) || (sandbox !== undefined && isAlive(sandbox.init)))
       throw new SlipwayError('setup_failed', `host driver: there is a pod ${id} already`)
@@ -344,6 +341,7 @@ class HostDriver implements Driver {
     const record: PodRecord = {
       version: 1,
       isSandboxed: bubblewrap !== undefined,
+      madeAs: id,
       ...(this.#host.controlGroups === undefined ? {} : { controlGroup: this.#groupName(id) }),
       ...(uid === undefined ? {} : { uid }),
       baseEnvironment: { ...base, ...environment },
@@ -459,7 +457,7 @@ class HostDriver implements Driver {
     const group = record?.controlGroup ?? this.#groupName(id)
     if (controlGroups !== undefined) await removeControlGroup(controlGroups, group, clock)
     // A pod that was cut off before it was recorded may have a uid as well.
-    uids?.release(record?.uid, directory.path)
+    uids?.release(record?.uid, podDirectory(dirs.pods, record?.madeAs ?? id).path)
     this.#pods.delete(id)
     this.#endMessages.delete(id)
     const removed = join(dirs.removed, `${id}-${randomUUID()}`)

@@ -1,19 +1,22 @@
 // What the executor keeps of a pod: one directory `<dataDir>/pods/<owner>/<id>` in which everything of the pod is, so that what a
-// crash leaves is found by listing and removed by rename. Each fact is a file written by rename, in this order:
+// crash leaves is found by listing and removed by rename. What is known of it are lines of JSON in one file, `records`, as
+// adding to a file costs far less than making one. They are added in this order, and the last one of a kind counts:
 //
-//   pod.json      which uid and environment it has; without it the pod is half made
-//   sandbox.json  the processes; written while they still wait for their user namespace, so none runs unrecorded
-//   ended.json    why we killed it, for whoever asks next
+//   {"pod": ...}      which uid and environment it has; without it the pod is half made
+//   {"sandbox": ...}  the processes; written while they still wait for their user namespace, so none runs unrecorded
+//   {"ended": ...}    why we killed it, for whoever asks next
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { ProcessIdentity } from '../../../lib/process-identity.ts'
 import type { PodId } from '../../driver.ts'
 
 export type PodRecord = {
   readonly version: 1
   readonly isSandboxed: boolean
-  /** Name of its control group; a pod may have been made under another id. */
+  /** The id under which it was made and has its uid; a task that got a spare has another one. */
+  readonly madeAs?: PodId
+  /** Name of its control group, by that id as well. */
   readonly controlGroup?: string
   /** The task's user outside of the sandbox; undefined when it is the executor's own. */
   readonly uid?: number
@@ -32,6 +35,8 @@ export type EndRecord = { readonly version: 1; readonly message: string }
 
 export type PodDirectory = {
   readonly path: string
+  /** What is known of the pod. */
+  readonly recordsFile: string
   /** The helper's: socket and spools. */
   readonly privateDir: string
   readonly homeDir: string
@@ -53,6 +58,7 @@ export function podDirectory(podsDir: string, id: PodId): PodDirectory {
   const path = join(podsDir, id)
   return {
     path,
+    recordsFile: join(path, 'records'),
     privateDir: join(path, 'helper'),
     homeDir: join(path, 'home'),
     temporaryDir: join(path, 'tmp'),
@@ -81,29 +87,50 @@ export function makePodFolders(directory: PodDirectory): void {
   for (const path of [directory.privateDir, directory.homeDir, directory.temporaryDir]) mkdirSync(path, { mode: 0o700 })
 }
 
-export const savePodRecord = (directory: PodDirectory, record: PodRecord): void => save(directory, 'pod.json', record)
-export const loadPodRecord = (directory: PodDirectory): PodRecord | undefined => load(directory, 'pod.json')
+export const savePodRecord = (directory: PodDirectory, pod: PodRecord): void => save(directory, { pod })
+export const loadPodRecord = (directory: PodDirectory): PodRecord | undefined => load(directory).pod
 
-export const saveSandboxRecord = (directory: PodDirectory, record: SandboxRecord): void =>
-  save(directory, 'sandbox.json', record)
-export const loadSandboxRecord = (directory: PodDirectory): SandboxRecord | undefined => load(directory, 'sandbox.json')
+export const saveSandboxRecord = (directory: PodDirectory, sandbox: SandboxRecord): void => save(directory, { sandbox })
+export const loadSandboxRecord = (directory: PodDirectory): SandboxRecord | undefined => load(directory).sandbox
 
-export const saveEndRecord = (directory: PodDirectory, record: EndRecord): void => save(directory, 'ended.json', record)
-export const loadEndRecord = (directory: PodDirectory): EndRecord | undefined => load(directory, 'ended.json')
+export const saveEndRecord = (directory: PodDirectory, ended: EndRecord): void => save(directory, { ended })
+export const loadEndRecord = (directory: PodDirectory): EndRecord | undefined => load(directory).ended
 
-/** Not synced to disk: after a power failure the processes are gone too, and a torn record counts as none. */
-function save(directory: PodDirectory, name: string, record: object): void {
-  const path = join(directory.path, name)
-  writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 })
-  renameSync(`${path}.new`, path)
+/**
+ * Whether the pod that was made in this directory, of any executor of the machine, is there, under whatever name it has now.
+ */
+export function isPodThere(madeIn: string): boolean {
+  // A pod is renamed once, so one that is not found under the first name is under the other one.
+  if (existsSync(madeIn)) return true
+  const podsDir = dirname(madeIn)
+  return listPodDirectories(podsDir).some((id) => loadPodRecord(podDirectory(podsDir, id))?.madeAs === basename(madeIn))
 }
 
-/** The file is ours, in a directory nobody else can write; undefined when it is missing, torn or of another version. */
-function load<T extends { readonly version: 1 }>(directory: PodDirectory, name: string): T | undefined {
+type Records = { readonly pod?: PodRecord; readonly sandbox?: SandboxRecord; readonly ended?: EndRecord }
+
+/** Not synced to disk: after a power failure the processes are gone too. A line that was cut short is no beginning of the next. */
+function save(directory: PodDirectory, record: Records): void {
+  appendFileSync(directory.recordsFile, `\n${JSON.stringify(record)}`, { mode: 0o600 })
+}
+
+/** The file is ours, in a directory nobody else can write; a record that is missing, torn or of another version counts as none. */
+function load(directory: PodDirectory): Records {
+  return Object.assign({}, ...linesOf(directory.recordsFile).map(parseRecords)) as Records
+}
+
+function linesOf(path: string): readonly string[] {
   try {
-    const record = JSON.parse(readFileSync(join(directory.path, name), 'utf8')) as T
-    return record.version === 1 ? record : undefined
+    return readFileSync(path, 'utf8').split('\n')
   } catch {
-    return undefined
+    return []
+  }
+}
+
+function parseRecords(line: string): Records {
+  try {
+    const records = JSON.parse(line) as Records
+    return Object.values(records).every(({ version }) => version === 1) ? records : {}
+  } catch {
+    return {}
   }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -16,7 +16,8 @@ function aMachine() {
       mkdirSync(path)
       return path
     },
-    pool: (random = () => 0) => openUidPool({ claimsDir: join(dir, 'claims'), uids, random }),
+    pool: (random = () => 0, isPodThere = existsSync as (podDir: string) => boolean) =>
+      openUidPool({ claimsDir: join(dir, 'claims'), uids, random, isPodThere }),
   }
 }
 
@@ -50,20 +51,21 @@ test('the uid of a pod that was not recorded is found and released', () => {
   expect(readdirSync(machine.claimsDir)).toEqual(['1001'])
 })
 
-test('a claim that was handed over is the other pod’s, and nobody else gets it meanwhile', () => {
+test('a pod that was renamed keeps its uid until it is released as it was claimed', () => {
   const machine = aMachine()
-  const pool = machine.pool()
   const [made, task] = [machine.pod('made'), machine.pod('task')]
+  const pool = machine.pool(
+    () => 0,
+    (podDir) => podDir === made || existsSync(podDir),
+  )
   const uid = pool.claim(made)
-  // What a killed process left in the middle of the same.
-  symlinkSync(made, join(machine.claimsDir, `${uid}.new`))
-  pool.move(uid, task)
   rmSync(made, { recursive: true })
-  expect(machine.pool().claim(machine.pod('next'))).not.toBe(uid)
-  pool.release(uid, made)
-  expect(readdirSync(machine.claimsDir)).toContain(String(uid))
+  for (const name of ['b', 'c']) pool.claim(machine.pod(name))
+  expect(() => pool.claim(machine.pod('d'))).toThrow('all 3 uids of tasks are taken')
   pool.release(uid, task)
-  expect(readdirSync(machine.claimsDir)).toEqual(['1001'])
+  expect(readdirSync(machine.claimsDir)).toContain(String(uid))
+  pool.release(uid, made)
+  expect(pool.claim(machine.pod('e'))).toBe(uid)
 })
 
 test('claims of pods that are gone are dropped when all uids are taken', () => {

@@ -1,19 +1,21 @@
-// One unprivileged uid per task when the executor is root. A claim is a symlink named after the uid that points to the
-// pod's directory: made atomically, with its owner in it, in a place all executors of the machine share and a reboot clears.
+// One unprivileged uid per task when the executor is root. A claim is a symlink named after the uid that points to where the
+// pod's directory was made: made atomically, with its owner in it, in a place all executors of the machine share and a reboot
+// clears.
 //
-// Invariant: while a claim exists its directory does (made before the claim, renamed away after the release), so a claim
-// without directory belongs to nobody.
+// Invariant: while a claim exists its pod does (made before the claim, removed after the release), so a claim without pod
+// belongs to nobody. A pod that is renamed keeps its claim as it is.
 
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { SlipwayError } from '../../../lib/errors.ts'
 
 export type UidPool = {
-  /** Claims a uid for the pod in `podDir`, which exists. Its gid is the same number. Fails with `setup_failed`. */
+  /** Claims a uid for the pod that is made in `podDir`, which exists. Its gid is the same number. Fails with `setup_failed`. */
   claim(podDir: string): number
-  /** Hands a claim over to the pod in `podDir`, which exists: at no moment is it nobody's. */
-  move(uid: number, podDir: string): void
-  /** Idempotent; leaves the claims of other pods alone. Without a uid, of a pod that was not recorded, all are looked at. */
+  /**
+   * `podDir` as it was claimed for. Idempotent; leaves the claims of other pods alone. Without a uid, of a pod that was not
+   * recorded, all are looked at.
+   */
   release(uid: number | undefined, podDir: string): void
 }
 
@@ -23,28 +25,22 @@ export const taskUids = { first: 460_000, count: 4096 } as const
 
 export const uidClaimsDir = '/run/slipway-uids'
 
-/** `random` gives numbers in [0, 1). */
+/** `random` gives numbers in [0, 1); `isPodThere` says whether the pod made in that directory exists, wherever it is now. */
 export function openUidPool(options: {
   readonly claimsDir: string
   readonly uids: { readonly first: number; readonly count: number }
   readonly random: () => number
+  readonly isPodThere: (podDir: string) => boolean
 }): UidPool {
   const { claimsDir, uids } = options
   mkdirSync(claimsDir, { recursive: true, mode: 0o700 })
-  dropOrphans(claimsDir)
+  dropOrphans()
   return {
     claim(podDir) {
       const uid = claimFrom(podDir)
       if (uid !== undefined) return uid
-      dropOrphans(claimsDir)
+      dropOrphans()
       return claimFrom(podDir) ?? allTaken()
-    },
-    move(uid, podDir) {
-      const path = join(claimsDir, String(uid))
-      const fresh = `${path}.new`
-      removeLink(fresh) // Of one that was killed here.
-      symlinkSync(podDir, fresh)
-      renameSync(fresh, path)
     },
     release(uid, podDir) {
       for (const name of uid === undefined ? readdirSync(claimsDir) : [String(uid)]) {
@@ -52,6 +48,14 @@ export function openUidPool(options: {
         if (targetOf(path) === podDir) removeLink(path)
       }
     },
+  }
+
+  function dropOrphans(): void {
+    for (const name of readdirSync(claimsDir)) {
+      const path = join(claimsDir, name)
+      const target = targetOf(path)
+      if (target !== undefined && !options.isPodThere(target)) removeLink(path)
+    }
   }
 
   /** Starts at a random place, so that executors rarely meet. */
@@ -69,14 +73,6 @@ export function openUidPool(options: {
       'setup_failed',
       `host driver: all ${uids.count} uids of tasks are taken, remove pods or ${claimsDir}`,
     )
-  }
-}
-
-function dropOrphans(claimsDir: string): void {
-  for (const name of readdirSync(claimsDir)) {
-    const path = join(claimsDir, name)
-    const target = targetOf(path)
-    if (target !== undefined && lstatSync(target, { throwIfNoEntry: false }) === undefined) removeLink(path)
   }
 }
 
