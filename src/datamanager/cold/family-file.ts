@@ -16,7 +16,7 @@ import {
   failing,
   pairs,
 } from '../snapshot/blocks.ts'
-import { type DataFile, type EncodedDataFile, familiesType } from '../snapshot/data-file.ts'
+import { type DataFile, type EncodedDataFile, familiesType, type RowFrame } from '../snapshot/data-file.ts'
 
 const rowsMagic = Buffer.from('slipfam1')
 const indexMagic = Buffer.from('slipfix1')
@@ -189,14 +189,14 @@ function* parseFamilies(text: string, fail: Fail): Generator<Family> {
 }
 
 /** The text of each block, after size and hash of the file were compared. Errors: `snapshot_corrupt`. */
-export function* unpackedBlocks(file: DataFile, bytes: Uint8Array): Generator<string> {
+function* unpackedBlocks(file: DataFile, bytes: Uint8Array, encoding: 'utf8' | 'latin1' = 'utf8'): Generator<string> {
   const fail = failing(`data file ${file.name}`)
   if (bytes.length !== file.bytes) throw fail(`it has ${bytes.length} bytes, not ${file.bytes}`)
   if (hash('sha256', bytes) !== file.sha256) throw fail('its hash is another')
   const { table, start } = decodeTrailer(bytes, rowsMagic, fail)
   let at = 0
   for (const [packed, raw] of pairs(table)) {
-    const text = decompress(bytes.subarray(at, at + packed), raw, fail)
+    const text = decompress(bytes.subarray(at, at + packed), raw, fail, encoding)
     if (!text.endsWith('\n')) throw fail('a block does not end with a row')
     yield text
     at += packed
@@ -204,27 +204,27 @@ export function* unpackedBlocks(file: DataFile, bytes: Uint8Array): Generator<st
   if (at !== start) throw fail('its blocks do not fill it')
 }
 
-/** `encode` of each row of one type, its id and body as JSON text, in the order of the ids. Errors: `snapshot_corrupt`. */
-export function mapFamilyRows(
+/** As frameRows for the rows of one type, in the order of their ids. Errors: `snapshot_corrupt`. */
+export function frameFamilyRows(
   file: DataFile,
   bytes: Uint8Array,
-  wanted: string,
-  encode: (type: string, id: string, body: string) => string,
-): string {
-  const type = JSON.stringify(wanted)
-  const begin = `${type}\t`
-  let encoded = ''
-  for (const text of unpackedBlocks(file, bytes)) {
-    // No row has a line feed in it, and no block begins with a row: an entry comes first.
-    for (let at = text.indexOf(`\n${begin}`); at >= 0; at = text.indexOf(`\n${begin}`, at)) {
-      const idStart = at + 1 + begin.length
+  { type, frame: [before, between, after] }: { readonly type: string; readonly frame: RowFrame },
+): Buffer {
+  // No row has a line feed in it, and no block begins with a row: an entry comes first.
+  const begin = Buffer.from(`\n${JSON.stringify(type)}\t`).toString('latin1')
+  const framed: Buffer[] = []
+  for (const text of unpackedBlocks(file, bytes, 'latin1')) {
+    const parts: string[] = []
+    for (let at = text.indexOf(begin); at >= 0; at = text.indexOf(begin, at)) {
+      const idStart = at + begin.length
       const idEnd = text.indexOf('\t', idStart)
       const end = text.indexOf('\n', idEnd)
-      encoded += encode(type, text.slice(idStart, idEnd), text.slice(text.indexOf('\t', idEnd + 1) + 1, end))
+      parts.push(before, text.slice(idStart, idEnd), between, text.slice(text.indexOf('\t', idEnd + 1) + 1, end), after)
       at = end
     }
+    framed.push(Buffer.from(parts.join(''), 'latin1'))
   }
-  return encoded
+  return Buffer.concat(framed)
 }
 
 export type IndexedFamily = RowSpan & { readonly id: string; readonly entry: FamilyEntry }

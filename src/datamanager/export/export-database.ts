@@ -109,8 +109,9 @@ export async function* exportSnapshot(
   yield hashed(Buffer.from(encodeExportHeader(header)))
   const counts: Record<string, number> = {}
   async function* linesOf(files: readonly DataFile[], type: string) {
-    for (const file of files) {
-      const lines = asBuffer(await source.exportLines(file, await read(file.name), type))
+    const load = async (file: DataFile) =>
+      [file, asBuffer(await source.exportLines(file, await read(file.name), type))] as const
+    for await (const [file, lines] of oneAhead(files, load)) {
       counts[type] = (counts[type] ?? 0) + (file.type === familiesType ? countLines(lines) : file.count)
       yield secrets?.types.has(type) ? withSecrets(lines, { secrets, store }) : lines
     }
@@ -131,6 +132,22 @@ export async function* exportSnapshot(
       }
   }
   yield Buffer.from(encodeExportTrailer({ counts, sha256: digest.digest('hex') }))
+}
+
+/** Loads the next one while the caller is busy with one. */
+async function* oneAhead<T, R>(items: readonly T[], load: (item: T) => Promise<R>): AsyncGenerator<Awaited<R>> {
+  const begin = (at: number) => {
+    const loading = at < items.length ? load(items[at]!) : undefined
+    // Whoever awaits it hears of its failure; nobody does after the caller has left.
+    loading?.catch(() => undefined)
+    return loading
+  }
+  let next = begin(0)
+  for (let at = 1; next; at++) {
+    const loaded = await next
+    next = begin(at)
+    yield loaded
+  }
 }
 
 /** Of all rows that are exported, in order. */

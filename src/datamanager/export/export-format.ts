@@ -5,6 +5,7 @@ import type { Json, JsonObject } from '../../lib/json.ts'
 import type { RecordHash } from '../change-log.ts'
 import type { Position } from '../database.ts'
 import type { Identity } from '../read-model/sqlite.ts'
+import type { RowFrame } from '../snapshot/data-file.ts'
 
 export const exportFormat = 1
 const exportKind = 'slipway-export'
@@ -50,6 +51,11 @@ export function encodeExportHeader(header: ExportHeader): string {
 /** All are JSON text. */
 export function encodeExportRow(type: string, id: string, body: string, secrets?: string): string {
   return `{"type":${type},"id":${id},"body":${body}${secrets === undefined ? '' : `,"secrets":${secrets}`}}\n`
+}
+
+/** What encodeExportRow puts around id and body of rows of a type, each byte of it as one character. */
+export function exportRowFrame(type: string): RowFrame {
+  return [`{"type":${Buffer.from(JSON.stringify(type)).toString('latin1')},"id":`, ',"body":', '}\n']
 }
 
 export function encodeExportTrailer(trailer: ExportTrailer): string {

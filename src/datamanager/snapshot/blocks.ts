@@ -8,6 +8,8 @@ import { errorMessage, SlipwayError } from '../../lib/errors.ts'
 export const blockBytes = 64 * 1024
 /** Blocks are larger by at most one row or family; what claims more is damaged and is not unpacked. */
 const blockBytesMax = 4 * 1024 * 1024
+/** What Node takes at least as the size of a piece of output. */
+const zlibChunkMin = 64
 
 export type Fail = (what: string) => SlipwayError
 
@@ -20,16 +22,23 @@ export function compress(bytes: Uint8Array): Buffer {
   return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 } })
 }
 
-export function decompress(bytes: Uint8Array, raw: number, fail: Fail): string {
+/** `encoding`: latin1 gives each byte as one character, for those who only pass the text on. */
+export function decompress(bytes: Uint8Array, raw: number, fail: Fail, encoding: 'utf8' | 'latin1' = 'utf8'): string {
+  return unpack(bytes, raw, fail).toString(encoding)
+}
+
+export function unpack(bytes: Uint8Array, raw: number, fail: Fail): Buffer {
   if (raw > blockBytesMax + bytes.length * 1024) throw fail('a block claims to be too large')
   let unpacked: Buffer
   try {
-    unpacked = zstdDecompressSync(bytes, { maxOutputLength: Math.max(raw, 1) })
+    // In one piece; by default it comes in pieces of 16 KiB that are copied together.
+    const chunkSize = Math.min(Math.max(raw, zlibChunkMin), blockBytesMax)
+    unpacked = zstdDecompressSync(bytes, { maxOutputLength: Math.max(raw, 1), chunkSize })
   } catch (error) {
     throw fail(errorMessage(error))
   }
   if (unpacked.length !== raw) throw fail('a block has another size')
-  return unpacked.toString()
+  return unpacked
 }
 
 /** The numbers in 4 bytes each, their count, the magic. */

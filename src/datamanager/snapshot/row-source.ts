@@ -17,11 +17,11 @@ import {
   type Family,
   FamilyFileEncoder,
   familyIdOf,
-  mapFamilyRows,
+  frameFamilyRows,
 } from '../cold/family-file.ts'
 import { isUuid } from '../cold/stored-entry.ts'
 import type { Position } from '../database.ts'
-import { encodeExportRow } from '../export/export-format.ts'
+import { exportRowFrame } from '../export/export-format.ts'
 import { hashNumber } from '../read-model/content-hash.ts'
 import { Statements } from '../read-model/rows.ts'
 import { openReadConnection } from '../read-model/sqlite.ts'
@@ -31,7 +31,7 @@ import {
   type EncodedDataFile,
   encodeDataFile,
   familiesType,
-  mapDataFile,
+  frameRows,
   type SnapshotRow,
   transactionsType,
 } from './data-file.ts'
@@ -61,7 +61,7 @@ export type RangeState = { readonly position: Position; readonly count: number; 
 /** Where rows changed while the snapshot was made: a file, or a type that has none. */
 export type Patch = IdRange & { readonly file: DataFile | undefined }
 
-/** Calls come one at a time, in the order of the methods. */
+/** Calls come one at a time, in the order of the methods; only those of exportLines may overlap. */
 export interface RowSource {
   /** Names of all row types. */
   types(): Promise<readonly string[]>
@@ -344,8 +344,8 @@ export class LocalRowSource implements RowSource {
   }
 
   async exportLines(file: DataFile, rows: Uint8Array, type: string): Promise<Uint8Array> {
-    if (file.type === familiesType) return Buffer.from(mapFamilyRows(file, rows, type, encodeExportRow))
-    return Buffer.from(mapDataFile(file, rows, encodeExportRow))
+    const frame = exportRowFrame(type)
+    return file.type === familiesType ? frameFamilyRows(file, rows, { type, frame }) : frameRows(file, rows, frame)
   }
 
   async encodeTransactions(position: Position, after: string): Promise<Piece> {

@@ -31,10 +31,14 @@ function asFailure(call: WorkerCall, thrown: unknown): WorkerAnswer {
 
 /** Small buffers are parts of a shared one, which must not leave this thread. */
 function owned(result: unknown): unknown {
-  if (result instanceof Uint8Array) return new Uint8Array(result)
+  if (result instanceof Uint8Array) return ownBytes(result)
   if (Array.isArray(result)) return result.map(owned)
   if (!isEncoded(result)) return isPiece(result) ? { ...result, encoded: owned(result.encoded) } : result
-  return { ...result, rows: new Uint8Array(result.rows), index: new Uint8Array(result.index) }
+  return { ...result, rows: ownBytes(result.rows), index: ownBytes(result.index) }
+}
+
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return bytes.length === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
 }
 
 function buffersOf(result: unknown): ArrayBuffer[] {
