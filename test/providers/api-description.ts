@@ -24,10 +24,18 @@ export class ApiDescription {
   readonly #document: Fields
   readonly #ajv = new Ajv({ strict: false, allErrors: true, validateFormats: true, logger: false, coerceTypes: false })
   readonly #validators = new Map<string, ValidateFunction>()
+  readonly #isComplete: boolean
 
-  constructor(document: unknown) {
+  /**
+   * `isComplete`: it has every member there is, so that an answer with others is wrong too; and is one that does not tell what may be
+   * null, so that null counts as nothing.
+   */
+  constructor(document: unknown, { isComplete = false } = {}) {
+    this.#isComplete = isComplete
     this.#document = withNull(document) as Fields
     addFormats(this.#ajv)
+    // Go's servers tell what is not set as an empty text; and the package's own knows no addresses with a port.
+    this.#ajv.addFormat('url', (text) => text === '' || URL.canParse(text))
     this.#ajv.addSchema({ ...this.#document, $id: 'api' })
   }
 
@@ -93,7 +101,13 @@ export class ApiDescription {
     const response = this.#resolved(given)
     const schema = (at(response, 'content', 'application/json', 'schema') ?? response.schema) as Fields | undefined
     if (schema === undefined || answer === undefined) return []
-    return this.#wrong(schema, answer, `${place} ${status}`).map((text) => `answer ${status}${text}`)
+    const told = this.#isComplete ? withoutNull(answer) : answer
+    return [
+      ...this.#wrong(schema, told, `${place} ${status}`).map((text) => `answer ${status}${text}`),
+      ...(this.#isComplete ? this.#unknown(schema, told, '') : []).map(
+        (name) => `answer ${status}: the member ${name} is not in the description`,
+      ),
+    ]
   }
 
   #wrong(schema: Fields, value: unknown, name: string): readonly string[] {
@@ -104,6 +118,20 @@ export class ApiDescription {
     }
     if (validate(value)) return []
     return (validate.errors ?? []).slice(0, 5).map((error) => `${error.instancePath} ${error.message ?? 'is wrong'}`)
+  }
+
+  /** Paths of members that the schema does not have. */
+  #unknown(schema: Fields, value: unknown, path: string): readonly string[] {
+    const { properties, items, additionalProperties } = this.#resolved(schema)
+    if (Array.isArray(value))
+      return items === undefined ? [] : value.flatMap((item) => this.#unknown(items as Fields, item, `${path}[]`))
+    if (typeof value !== 'object' || value === null || properties === undefined || additionalProperties !== undefined)
+      return []
+    const known = properties as Readonly<Record<string, Fields>>
+    return Object.entries(value).flatMap(([name, member]) => {
+      const described = known[name]
+      return described === undefined ? [`${path}.${name}`] : this.#unknown(described, member, `${path}.${name}`)
+    })
   }
 
   #resolved(value: Fields): Fields {
@@ -145,6 +173,14 @@ function withNull(value: unknown): unknown {
   if (fields.nullable !== true && fields['x-nullable'] !== true) return fields
   const { nullable, 'x-nullable': _, ...schema } = fields
   return { anyOf: [{ type: 'null' }, schema] }
+}
+
+function withoutNull(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNull)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, part]) => (part === null ? [] : [[name, withoutNull(part)]])),
+  )
 }
 
 /** Refs into the description, from a schema that was taken out of it. */

@@ -43,8 +43,10 @@ export type ProviderFlavour = {
   readonly name: string
   /** `/api/v3`. */
   readonly apiPath: string
-  /** OpenAPI or Swagger, reduced to the operations of `routes`. */
+  /** OpenAPI or Swagger, reduced to the operations of `routes`: what is read must be there. */
   readonly description: object
+  /** The provider's own, where that one calls nothing required: nothing else may be asked or told. Answers in `wrong` are not as it says. */
+  readonly published?: { readonly description: object; readonly wrong: RegExp }
   readonly routes: readonly ApiRoute[]
   readonly errorBody: (status: number, message: string) => unknown
   /** Its way to say that there were too many requests. `now`: milliseconds since 1970. */

@@ -25,7 +25,7 @@ export function repositoryJson(repository: ServerRepository, user?: ServerUser):
       id: 1,
       login: owner,
       full_name: '',
-      email: '',
+      email: `${owner}@noreply.example.org`,
       avatar_url: '',
       username: owner,
     },

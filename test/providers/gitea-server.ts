@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import forgejoDifferences from './descriptions/forgejo.json' with { type: 'json' }
+import forgejoPublished from './descriptions/forgejo-published.json' with { type: 'json' }
 import description from './descriptions/gitea.json' with { type: 'json' }
 import type { ApiAnswer, ApiCall, ApiRoute, ProviderFlavour } from './flavour.ts'
 import { blobOf, commitOf, listTree, objectType, type TreeEntry } from './git-objects.ts'
@@ -12,10 +13,18 @@ import type { ServerHook, ServerKey, ServerRepository } from './server-repositor
 const apiPath = '/api/v1'
 
 export const giteaFlavour: ProviderFlavour = flavourOf('gitea', 'Gitea', description)
-export const forgejoFlavour: ProviderFlavour = flavourOf('forgejo', 'Forgejo', {
-  ...description,
-  definitions: { ...description.definitions, ...forgejoDifferences.definitions },
-})
+export const forgejoFlavour: ProviderFlavour = {
+  ...flavourOf('forgejo', 'Forgejo', {
+    ...description,
+    definitions: { ...description.definitions, ...forgejoDifferences.definitions },
+  }),
+  published: {
+    description: forgejoPublished,
+    // A folder is a list, and users have a member for those who know Gitea's first versions.
+    wrong:
+      /^GET \/repos\/\{owner\}\/\{repo\}\/contents\/.*answer 200 must be object$|: the member \S*\.username is not in the description$/,
+  },
+}
 
 function flavourOf(type: 'gitea' | 'forgejo', name: string, described: object): ProviderFlavour {
   return {

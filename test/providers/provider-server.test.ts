@@ -6,6 +6,8 @@ import { openGitAccess } from '../../src/lib/git-access.ts'
 import { runProcess } from '../../src/lib/process.ts'
 import { newSshKey } from '../../src/lib/ssh-key.ts'
 import { temporaryDirectory, testRepository } from '../support/git-repository.ts'
+import { ApiDescription } from './api-description.ts'
+import { forgejoFlavour } from './gitea-server.ts'
 import { githubFlavour } from './github-server.ts'
 import { ProviderServer } from './provider-server.ts'
 
@@ -126,6 +128,16 @@ test('what is not as the provider describes it is told when the server ends', as
     'POST /repos/{owner}/{repo}/keys: the member readonly of the body is not in the description',
   ])
   await expect(server[Symbol.asyncDispose]()).rejects.toThrow('not as GitHub describes its API')
+})
+
+test('of Forgejo nothing is asked or told that its own description does not have', async () => {
+  const call = { method: 'GET', path: '/user', query: new URLSearchParams(), body: undefined, status: 200 }
+  const published = new ApiDescription(forgejoFlavour.published?.description, { isComplete: true })
+  expect(published.violations({ ...call, answer: { id: 1, login: 'ann', location: null } })).toEqual([])
+  expect(published.violations({ ...call, answer: { id: '1', login: 'ann', shoe_size: 42 } })).toEqual([
+    'GET /user: answer 200/id must be integer',
+    'GET /user: answer 200: the member .shoe_size is not in the description',
+  ])
 })
 
 type Examples = readonly { readonly name: string; readonly examples: readonly object[] }[]

@@ -125,6 +125,7 @@ export class ProviderServer implements AsyncDisposable {
   readonly now: () => number
   readonly #faults: { fault: Fault; left: number }[] = []
   readonly #description: ApiDescription
+  readonly #published: ApiDescription | undefined
   readonly #server: Server
   readonly #owned = new AsyncDisposableStack()
   readonly #ending = new AbortController()
@@ -136,7 +137,8 @@ export class ProviderServer implements AsyncDisposable {
     this.flavour = flavour
     this.now = options.now ?? Date.now
     this.root = this.#owned.use(temporaryDirectory('provider')).path
-    this.#description = descriptionOf(flavour)
+    this.#description = descriptionOf(flavour.description)
+    this.#published = flavour.published && descriptionOf(flavour.published.description, { isComplete: true })
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch((error: unknown) => {
         this.violations.push(`${request.method} ${request.url}: the server failed: ${String(error)}`)
@@ -443,6 +445,8 @@ export class ProviderServer implements AsyncDisposable {
     const given = isJson ? (JSON.parse(JSON.stringify(answer.body)) as unknown) : undefined
     const call = { method: route.method, path, query, body, status: answer.status, answer: given }
     this.violations.push(...this.#description.violations(call))
+    const beside = this.#published?.violations(call) ?? []
+    this.violations.push(...beside.filter((text) => this.flavour.published?.wrong.test(text) !== true))
   }
 
   #callerOf(request: IncomingMessage): { readonly user: ServerUser; readonly isPassword: boolean } | undefined {
@@ -547,11 +551,11 @@ export class ProviderServer implements AsyncDisposable {
 const descriptions = new WeakMap<object, ApiDescription>()
 
 /** Made once for each: it takes a while. */
-function descriptionOf({ description }: ProviderFlavour): ApiDescription {
-  const known = descriptions.get(description)
+function descriptionOf(document: object, options: { readonly isComplete?: boolean } = {}): ApiDescription {
+  const known = descriptions.get(document)
   if (known !== undefined) return known
-  const made = new ApiDescription(description)
-  descriptions.set(description, made)
+  const made = new ApiDescription(document, options)
+  descriptions.set(document, made)
   return made
 }
 

@@ -1,5 +1,5 @@
 // Takes the reduced description of a provider's API anew from the whole one, which is too large to be kept here:
-//   node test/providers/reduce-description.ts WHOLE.json KNOWN.json > NEW.json
+//   node test/providers/reduce-description.ts WHOLE.json KNOWN.json 'where WHOLE.json is from' > NEW.json
 // The operations are those of KNOWN.json, a description that may have nothing but `{"paths": {"/user": {"get": {}}}}`. What they refer to
 // comes along; prose and examples do not.
 
@@ -7,9 +7,9 @@ import { readFileSync } from 'node:fs'
 
 type Fields = { [name: string]: unknown }
 
-const [wholePath, knownPath] = process.argv.slice(2)
-if (wholePath === undefined || knownPath === undefined)
-  throw new Error('usage: reduce-description.ts WHOLE.json KNOWN.json')
+const [wholePath, knownPath, origin] = process.argv.slice(2)
+if (wholePath === undefined || knownPath === undefined || origin === undefined)
+  throw new Error('usage: reduce-description.ts WHOLE.json KNOWN.json ORIGIN')
 const whole = JSON.parse(readFileSync(wholePath, 'utf8')) as Fields & { paths: Fields; info: Fields }
 const reduced: Fields & { paths: { [path: string]: Fields } } = {
   ...(whole.swagger === undefined ? { openapi: whole.openapi } : { swagger: whole.swagger }),
@@ -17,7 +17,7 @@ const reduced: Fields & { paths: { [path: string]: Fields } } = {
     title: whole.info.title,
     version: whole.info.version,
     license: whole.info.license,
-    description: 'Reduced to the operations that are used here.',
+    description: `Reduced to the operations that are used here, from ${origin}.`,
   },
   paths: {},
 }
@@ -58,20 +58,10 @@ function take(names: readonly string[]): void {
 function bare(value: unknown, isNames = false): unknown {
   if (Array.isArray(value)) return value.map((part) => bare(part))
   if (typeof value !== 'object' || value === null) return value
-  const prose = [
-    'description',
-    'summary',
-    'example',
-    'examples',
-    'externalDocs',
-    'tags',
-    'title',
-    'x-github',
-    'x-octokit',
-  ]
+  const prose = ['description', 'summary', 'example', 'examples', 'externalDocs', 'tags', 'title']
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([name]) => isNames || !prose.includes(name))
+      .filter(([name]) => isNames || !(prose.includes(name) || /^x-(?:go|github|octokit|deprecated)/.test(name)))
       .map(([name, part]) => [name, bare(part, !isNames && name === 'properties')]),
   )
 }
