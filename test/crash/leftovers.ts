@@ -3,7 +3,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { uidClaimsDir } from '../../src/executor/drivers/host/uid-pool.ts'
 import { openJournal } from '../../src/executor/journal.ts'
@@ -83,7 +83,10 @@ function pods(dataDir: string): readonly string[] {
 /** Users of tasks that are claimed for pods below `dataDir`. */
 export function uidClaimsOf(dataDir: string): readonly string[] {
   return list(uidClaimsDir)
-    .filter((uid) => link(join(uidClaimsDir, uid)).startsWith(dataDir))
+    .filter(
+      (uid) =>
+        /^\d+$/.test(uid) && link(join(uidClaimsDir, dirname(link(join(uidClaimsDir, uid))))).startsWith(dataDir),
+    )
     .map((uid) => `uid claim: ${uid}`)
 }
 

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openUidPool } from './uid-pool.ts'
 
@@ -11,6 +11,7 @@ function aMachine() {
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   return {
     claimsDir: join(dir, 'claims'),
+    claimed: () => readdirSync(join(dir, 'claims')).filter((name) => /^\d+$/.test(name)),
     pod: (name: string) => {
       const path = join(dir, name)
       mkdirSync(path)
@@ -48,7 +49,7 @@ test('the uid of a pod that was not recorded is found and released', () => {
   pool.claim(a)
   pool.claim(b)
   machine.pool().release(undefined, a)
-  expect(readdirSync(machine.claimsDir)).toEqual(['1001'])
+  expect(machine.claimed()).toEqual(['1001'])
 })
 
 test('a pod that was renamed keeps its uid until it is released as it was claimed', () => {
@@ -56,14 +57,14 @@ test('a pod that was renamed keeps its uid until it is released as it was claime
   const [made, task] = [machine.pod('made'), machine.pod('task')]
   const pool = machine.pool(
     () => 0,
-    (podDir) => podDir === made || existsSync(podDir),
+    (podDir) => basename(podDir) === basename(made) || existsSync(podDir),
   )
   const uid = pool.claim(made)
   rmSync(made, { recursive: true })
   for (const name of ['b', 'c']) pool.claim(machine.pod(name))
   expect(() => pool.claim(machine.pod('d'))).toThrow('all 3 uids of tasks are taken')
   pool.release(uid, task)
-  expect(readdirSync(machine.claimsDir)).toContain(String(uid))
+  expect(machine.claimed()).toContain(String(uid))
   pool.release(uid, made)
   expect(pool.claim(machine.pod('e'))).toBe(uid)
 })
@@ -75,7 +76,7 @@ test('claims of pods that are gone are dropped when all uids are taken', () => {
   const kept = machine.pod('kept')
   expect(pool.claim(kept)).toBe(1002)
   expect(pool.claim(machine.pod('next'))).toBe(1000)
-  expect(readdirSync(machine.claimsDir).sort()).toEqual(['1000', '1002'])
+  expect(machine.claimed().sort()).toEqual(['1000', '1002'])
 })
 
 test('without a free uid the setup fails and says so', () => {
@@ -83,4 +84,18 @@ test('without a free uid the setup fails and says so', () => {
   const pool = machine.pool()
   for (const name of ['a', 'b', 'c']) pool.claim(machine.pod(name))
   expect(() => pool.claim(machine.pod('d'))).toThrow('all 3 uids of tasks are taken')
+})
+
+test('a claim is short enough to need no block of the disk', () => {
+  const machine = aMachine()
+  machine.pool().claim(machine.pod('spare-6f1c1d4e-3a52-4b6c-9f3e-0d6a3c1b2e4f'))
+  expect(lstatSync(join(machine.claimsDir, '1000')).size).toBeLessThan(60)
+})
+
+test('the directory of an executor that is gone is forgotten', () => {
+  const machine = aMachine()
+  machine.pool()
+  symlinkSync('/nowhere', join(machine.claimsDir, 'of-0123456789ab'))
+  machine.pool()
+  expect(readdirSync(machine.claimsDir)).toEqual([])
 })

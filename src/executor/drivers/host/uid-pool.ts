@@ -2,12 +2,18 @@
 // pod's directory was made: made atomically, with its owner in it, in a place all executors of the machine share and a reboot
 // clears.
 //
+//   460123           -> of-<hash>/<pod>    a claim
+//   of-<hash>        -> <directory of an executor's pods>
+//
+// In two parts, because a symlink of less than 60 bytes needs no block of the disk, which takes long to be given back.
+//
 // Invariant: while a claim exists its pod does (made before the claim, removed after the release), so a claim without pod
 // belongs to nobody. A pod that is renamed keeps its claim as it is.
 
-import { mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { SlipwayError } from '../../../lib/errors.ts'
+import { shortHash } from './driver-directories.ts'
 
 export type UidPool = {
   /** Claims a uid for the pod that is made in `podDir`, which exists. Its gid is the same number. Fails with `setup_failed`. */
@@ -45,7 +51,7 @@ export function openUidPool(options: {
     release(uid, podDir) {
       for (const name of uid === undefined ? readdirSync(claimsDir) : [String(uid)]) {
         const path = join(claimsDir, name)
-        if (targetOf(path) === podDir) removeLink(path)
+        if (targetOf(path) === claimOf(podDir)) removeLink(path)
       }
     },
   }
@@ -54,16 +60,19 @@ export function openUidPool(options: {
     for (const name of readdirSync(claimsDir)) {
       const path = join(claimsDir, name)
       const target = targetOf(path)
-      if (target !== undefined && !options.isPodThere(target)) removeLink(path)
+      const isWanted = name.startsWith(executorPrefix) ? existsSync : options.isPodThere
+      if (target !== undefined && !isWanted(resolve(claimsDir, target))) removeLink(path)
     }
   }
 
   /** Starts at a random place, so that executors rarely meet. */
   function claimFrom(podDir: string): number | undefined {
+    const claim = claimOf(podDir)
+    makeLink(dirname(podDir), join(claimsDir, dirname(claim)))
     const start = Math.floor(options.random() * uids.count)
     for (let step = 0; step < uids.count; step++) {
       const uid = uids.first + ((start + step) % uids.count)
-      if (makeLink(podDir, join(claimsDir, String(uid)))) return uid
+      if (makeLink(claim, join(claimsDir, String(uid)))) return uid
     }
     return undefined
   }
@@ -76,6 +85,14 @@ export function openUidPool(options: {
   }
 }
 
+/** What the claim of a pod points to. */
+function claimOf(podDir: string): string {
+  return `${executorPrefix}${shortHash(dirname(podDir))}/${basename(podDir)}`
+}
+
+const executorPrefix = 'of-'
+
+/** False when there is one of that name. */
 function makeLink(target: string, path: string): boolean {
   try {
     symlinkSync(target, path)
