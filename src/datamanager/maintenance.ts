@@ -15,6 +15,7 @@ import { type ImportRequest, importExports, unknownDatabase } from './export/imp
 import type { ServiceDatabase } from './installation-databases.ts'
 import type { SeenInstance } from './instances.ts'
 import type { StoragePlace } from './snapshot/keys.ts'
+import { type StorageStatus, storageStatus } from './storage-status.ts'
 
 /** A database of this process and what maintenance needs to know of it. */
 export type MaintainedDatabase = {
@@ -100,6 +101,14 @@ export class InstallationMaintenance {
   /** Errors: of coordination and object storage. */
   async status(signal?: AbortSignal): Promise<MaintenanceStatus> {
     return maintenanceStatus(this.#databases(), await this.#parts.instances(signal))
+  }
+
+  /** What object storage holds of each database of this process, by service. Errors: of the storage. */
+  async storage(): Promise<ReadonlyMap<string, StorageStatus>> {
+    const found = this.#parts
+      .databases()
+      .map(async ({ service, place }) => [service, await storageStatus(place, this.#parts.clock)] as const)
+    return new Map(await Promise.all(found))
   }
 
   /** As openExport, of the database of `service`; `usage` when this process has none. Works at any time. */

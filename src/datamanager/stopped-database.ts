@@ -10,11 +10,10 @@ import { type Imported, importDatabase } from './export/import-database.ts'
 import { type EmbeddedDatabase, openDatabase } from './open-database.ts'
 import type { Identity } from './read-model/sqlite.ts'
 import type { StoragePlace } from './snapshot/keys.ts'
-import { listManifests, readManifest } from './snapshot/manifest.ts'
 import { describeFile, type Restored, restoreDatabase } from './snapshot/restore.ts'
 import { findRoot } from './snapshot/root.ts'
-import { findShippedHead } from './snapshot/shipped-log.ts'
 import { type StorageReport, verifyStorage } from './snapshot/verify-storage.ts'
+import { type StorageStatus, storageStatus } from './storage-status.ts'
 import type { VerifyReport } from './verify.ts'
 
 export type StoppedDatabase = {
@@ -27,34 +26,14 @@ export type StoppedDatabase = {
   readonly clock: Clock
 }
 
-export type DatabaseStatus = {
+export type DatabaseStatus = StorageStatus & {
   /** Of the file; undefined when there is none. */
   readonly file: (Identity & { readonly position: Position }) | undefined
-  /** The current generation in object storage; undefined when there is none. */
-  readonly current: Identity | undefined
-  /** Newest shipped record. */
-  readonly shipped: Position | undefined
-  readonly snapshots: readonly Position[]
-  /** Milliseconds since the newest snapshot was made. */
-  readonly snapshotAgeMs: number | undefined
 }
 
 /** Reads a few objects and one row; works while the installation runs, too. */
 export async function databaseStatus({ path, place, clock }: StoppedDatabase): Promise<DatabaseStatus> {
-  const file = describeFile(path)
-  const root = await findRoot(place)
-  if (!root) return { file, current: undefined, shipped: undefined, snapshots: [], snapshotAgeMs: undefined }
-  const current = { store: root.store, generation: root.generation }
-  const snapshots = await listManifests(place, current.generation)
-  const newest = snapshots[0] === undefined ? undefined : await readManifest(place, current, snapshots[0])
-  const shipped = await findShippedHead(place, current.generation, newest?.position ?? 0)
-  return {
-    file,
-    current,
-    shipped: shipped?.position,
-    snapshots,
-    snapshotAgeMs: newest && clock.now() - newest.createdAt,
-  }
+  return { file: describeFile(path), ...(await storageStatus(place, clock)) }
 }
 
 /** Verifies the file, when there is one, and everything in object storage. Errors: `database_locked`, those of opening. */

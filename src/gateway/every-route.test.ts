@@ -613,6 +613,16 @@ const steps: readonly Step[] = [
   ['nobody', 'getVersion', {}, { version: '1.2.3' }],
   ['nobody', 'getOpenApi', {}, { openapi: '3.1.0' }],
   ['root', 'getMaintenance', {}, { isActive: false }],
+  [
+    'root',
+    'getDatabaseStatus',
+    {},
+    {
+      log: 'embedded',
+      databases: [{ service: 'configstore', position: 9, shipped: 8, snapshotPosition: 5, waiting: [{ count: 2 }] }],
+      instances: [{ id: 'i1', databases: [{ service: 'configstore', position: 7, behind: 2 }] }],
+    },
+  ],
   ['root', 'exportData', {}],
   ['root', 'importData', { body: 'x', headers: bytes }, 'import_refused'],
   ['root', 'startMaintenance', { body: { why: 'upgrade' } }, { isActive: true, why: 'upgrade' }],

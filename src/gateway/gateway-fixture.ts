@@ -279,6 +279,13 @@ export class FakeMaintenance implements Maintenance {
     }
   }
 
+  async databasesStatus() {
+    const { instances } = await this.status()
+    const waiting = [{ kind: 'delete_runs', count: 2, oldestAt: 1_760_000_000_000, lastError: 'no route' }]
+    const database = { service: 'configstore', generation: 'g1', position: 9, shipped: 8, snapshots: [5, 2], waiting }
+    return { log: 'embedded', databases: [{ ...database, snapshotAgeMs: 60_000 }], instances }
+  }
+
   async enter(by: string, why: string): Promise<void> {
     this.reason = { by, why, since: 1_760_000_000_000 }
   }

@@ -23,6 +23,30 @@ export type MaintenanceStatus = {
   readonly isEverywhere: boolean
 }
 
+/** Of the databases of this process. */
+export type DatabasesStatus = {
+  /** `embedded`, `etcd`, `postgres`, `bucket`. */
+  readonly log: string
+  readonly databases: readonly {
+    readonly service: string
+    readonly generation: string
+    readonly position: number
+    /** Newest record in object storage. */
+    readonly shipped: number | undefined
+    /** Positions, the newest first. */
+    readonly snapshots: readonly number[]
+    readonly snapshotAgeMs: number | undefined
+    /** What has waited for longer than a minute; of the first thousand that are due. */
+    readonly waiting: readonly {
+      readonly kind: string
+      readonly count: number
+      readonly oldestAt: number
+      readonly lastError?: string
+    }[]
+  }[]
+  readonly instances: MaintenanceStatus['instances']
+}
+
 export type TransferRequest = {
   readonly signal: AbortSignal
   /** Secrets are sealed anew under it; without one they stay sealed under the key of the installation. */
@@ -33,6 +57,8 @@ export interface Maintenance {
   /** Throws `maintenance` while this instance is in maintenance. */
   checkOpen(): void
   status(signal?: AbortSignal): Promise<MaintenanceStatus>
+  /** Reads a few objects of each database. */
+  databasesStatus(signal?: AbortSignal): Promise<DatabasesStatus>
   /** Nothing is written from now on. */
   enter(by: string, why: string): Promise<unknown>
   leave(): Promise<unknown>

@@ -5,6 +5,7 @@ import { defineRoute } from '../route.ts'
 import { Id, listOf, object, paging, RemoteSourceRef, sorting, text } from '../schemas/common.ts'
 import { Executor, ExecutorId, ExecutorToken, NewExecutorToken, QueueEntry } from '../schemas/executors.ts'
 import {
+  DatabaseStatus,
   Maintenance,
   NewRemoteSource,
   RemoteSource,
@@ -162,7 +163,8 @@ export const systemRoutes = {
     method: 'GET',
     path: '/installation-changes',
     tag: 'server',
-    summary: 'Executors, the first hundred of the queue and maintenance: as they are, then each that changes.',
+    summary:
+      'Executors, the first hundred of the queue, maintenance and databases: as they are, then each that changes.',
     auth: 'required',
     responses: { 200: Type.String() },
     stream: {
@@ -175,6 +177,7 @@ export const systemRoutes = {
           total: Type.Integer(),
         }),
         maintenance: Maintenance,
+        databases: DatabaseStatus,
       },
     },
     errors: [],
@@ -186,6 +189,15 @@ export const systemRoutes = {
     summary: 'Whether the installation is in maintenance, and which instances have entered it.',
     auth: 'required',
     responses: { 200: Maintenance },
+    errors: [],
+  }),
+  getDatabaseStatus: defineRoute({
+    method: 'GET',
+    path: '/databases',
+    tag: 'maintenance',
+    summary: 'The databases of this instance: log, object storage, how far behind instances are, what has waited long.',
+    auth: 'required',
+    responses: { 200: DatabaseStatus },
     errors: [],
   }),
   startMaintenance: defineRoute({

@@ -97,4 +97,45 @@ export const Maintenance = object(
   'Maintenance',
 )
 
+const Positions = object({
+  service: Type.String(),
+  position: Type.Integer({ minimum: 0 }),
+  behind: Type.Integer({ minimum: 0, description: 'Records that others have and it has not yet.' }),
+})
+
+export const DatabaseStatus = object(
+  {
+    log: Type.String({ description: 'Where the log of the databases is: `embedded`, `etcd`, `postgres`, `bucket`.' }),
+    databases: Type.Array(
+      object({
+        service: Type.String(),
+        generation: Type.String(),
+        position: Type.Integer({ minimum: 0, description: 'The newest record that this instance has.' }),
+        shipped: Type.Optional(Type.Integer({ description: 'The newest record in object storage.' })),
+        snapshotCount: Type.Integer({ minimum: 0 }),
+        snapshotPosition: Type.Optional(Type.Integer({ description: 'Of the newest snapshot.' })),
+        snapshotAt: Type.Optional(Time),
+        waiting: Type.Array(
+          object({
+            kind: Type.String({ description: '`delete_runs`, `clean_remote`, `delivery`, `notification`.' }),
+            count: Type.Integer({ minimum: 1, description: 'That have waited for longer than a minute.' }),
+            oldestAt: Time,
+            lastError: Type.Optional(Type.String({ description: 'Of the oldest.' })),
+          }),
+        ),
+      }),
+    ),
+    instances: Type.Array(
+      object({
+        id: Type.String(),
+        version: Type.String(),
+        isPresent: Type.Boolean(),
+        seenAt: Time,
+        databases: Type.Array(Positions),
+      }),
+    ),
+  },
+  'DatabaseStatus',
+)
+
 export const VersionInfo = object({ version: Type.String(), api: Type.Literal('v1') }, 'VersionInfo')

@@ -13,7 +13,7 @@ import type {
   QueueOptions,
 } from '../../runservice/executors/executor-admin.ts'
 import { describeCaller, isAdministrator } from '../auth/caller.ts'
-import type { Maintenance, MaintenanceStatus } from '../maintenance.ts'
+import type { DatabasesStatus, Maintenance, MaintenanceStatus } from '../maintenance.ts'
 import type { HandlersOf } from '../routes/handler.ts'
 import { projectBadge } from '../runs/badge.ts'
 import { runOwnerOf } from '../runs/run-owner.ts'
@@ -41,6 +41,7 @@ type Ids =
   | 'listQueue'
   | 'watchInstallation'
   | 'getMaintenance'
+  | 'getDatabaseStatus'
   | 'startMaintenance'
   | 'endMaintenance'
   | 'exportData'
@@ -56,6 +57,9 @@ export type SystemHandlersComponents = {
   readonly clock: Clock
 }
 
+/** Object storage is asked for their status, so streams ask no more often. */
+const databasesMs = 10_000
+
 export function systemHandlers({
   settings,
   configstore,
@@ -69,6 +73,9 @@ export function systemHandlers({
     const { items, nextCursor, total } = await runservice.listQueue(options)
     return { items: items.map(queueEntryView), total, ...(nextCursor === undefined ? {} : { nextCursor }) }
   }
+  const shownDatabases = atMostEvery(databasesMs, clock, async () =>
+    databasesView(await maintenance.databasesStatus(), clock.now()),
+  )
   return {
     getBadge: async ({ query }, context) => {
       const image = await projectBadge(runservice, accessOf(context).id, query.branch)
@@ -134,16 +141,21 @@ export function systemHandlers({
         executors: shownExecutors,
         queue: () => shownQueue({ limit: pageLimitMax }),
         maintenance: async () => maintenanceView(await maintenance.status(signal)),
+        // Without object storage the rest is told all the same.
+        databases: () => shownDatabases().catch(() => undefined),
       }
       const position = () => runservice.position()
       for await (const change of lookAgain(look, { position, clock, signal, lookEveryMs: 2000 })) {
         if (change.name === 'executors') yield { event: 'executors', data: change.value }
         else if (change.name === 'queue') yield { event: 'queue', data: change.value }
-        else yield { event: 'maintenance', data: change.value }
+        else if (change.name === 'maintenance') yield { event: 'maintenance', data: change.value }
+        else if (change.value !== undefined) yield { event: 'databases', data: change.value }
       }
     },
 
     getMaintenance: async (_, { signal }) => maintenanceView(await maintenance.status(signal)),
+
+    getDatabaseStatus: async (_, { signal }) => databasesView(await maintenance.databasesStatus(signal), clock.now()),
 
     startMaintenance: async ({ body }, { caller, signal }) => {
       await maintenance.enter(describeCaller(caller), body.why ?? '')
@@ -170,6 +182,16 @@ export function systemHandlers({
       document ??= openApiDocument({ version: settings.version })
       return document
     },
+  }
+}
+
+/** For all who ask: what was found last, until it is that old. */
+function atMostEvery<T>(ms: number, clock: Pick<Clock, 'now'>, find: () => Promise<T>): () => Promise<T> {
+  let last: { readonly at: number; readonly found: Promise<T> } | undefined
+  return () => {
+    if (last !== undefined && clock.now() - last.at < ms) return last.found
+    last = { at: clock.now(), found: find() }
+    return last.found
   }
 }
 
@@ -251,6 +273,38 @@ function maintenanceView({ databases, instances, isEverywhere }: MaintenanceStat
       isPresent,
       seenAt: timeText(seenAt),
       positions: Object.fromEntries(Object.entries(own).map(([service, { position }]) => [service, position])),
+    })),
+  }
+}
+
+function databasesView({ log, databases, instances }: DatabasesStatus, now: number) {
+  const newest = (service: string) =>
+    Math.max(
+      databases.find((one) => one.service === service)?.position ?? 0,
+      ...instances.map(({ databases: own }) => own[service]?.position ?? 0),
+    )
+  return {
+    log,
+    databases: databases.map(({ service, generation, position, shipped, snapshots, snapshotAgeMs, waiting }) => ({
+      service,
+      generation,
+      position,
+      ...(shipped === undefined ? {} : { shipped }),
+      snapshotCount: snapshots.length,
+      ...(snapshots[0] === undefined ? {} : { snapshotPosition: snapshots[0] }),
+      ...(snapshotAgeMs === undefined ? {} : { snapshotAt: timeText(now - snapshotAgeMs) }),
+      waiting: waiting.map(({ oldestAt, ...work }) => ({ ...work, oldestAt: timeText(oldestAt) })),
+    })),
+    instances: instances.map(({ instanceId, version, isPresent, seenAt, databases: own }) => ({
+      id: instanceId,
+      version,
+      isPresent,
+      seenAt: timeText(seenAt),
+      databases: Object.entries(own).map(([service, { position }]) => ({
+        service,
+        position,
+        behind: newest(service) - position,
+      })),
     })),
   }
 }

@@ -185,6 +185,7 @@ export const permissions = {
   retireKey: administrators('admin'),
 
   getMaintenance: administrators('read'),
+  getDatabaseStatus: administrators('read'),
   startMaintenance: administrators('admin'),
   endMaintenance: administrators('admin'),
   exportData: administrators('admin'),

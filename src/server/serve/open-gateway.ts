@@ -69,7 +69,13 @@ export async function openGatewayComponent(
           ? {}
           : { directRuns: { gitserver, repositoryUrl: (name) => repositoryAddress(name, installation) } }),
         tryPollLock: (signal) => databases.coordination.tryLock('git-polling', signal),
-        maintenance: serverMaintenance(databases, keys.sealing, opened),
+        maintenance: serverMaintenance({
+          databases,
+          keys: keys.sealing,
+          opened,
+          log: settings.database.log,
+          clock,
+        }),
         clock,
         logger,
         readiness: () => readinessOf(installation),

@@ -3,6 +3,7 @@ import { useIsAdmin } from '../../api/session.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { Empty } from '../../ui/load-state.tsx'
 import { Page } from '../../ui/page.tsx'
+import { Databases } from './databases.tsx'
 import { Executors } from './executors.tsx'
 import { useLiveInstallation } from './live-installation.ts'
 import { Maintenance } from './maintenance.tsx'
@@ -15,6 +16,7 @@ const sections = [
   ['queue', 'Queue', Queue],
   ['users', 'Users', Users],
   ['sources', 'Remote sources', RemoteSources],
+  ['databases', 'Databases', Databases],
   ['maintenance', 'Maintenance', Maintenance],
 ] as const
 

@@ -3,13 +3,13 @@ import { type FormEvent, useState } from 'react'
 import { call } from '../../api/client.ts'
 import type { Executor } from '../../api/types.ts'
 import { Button } from '../../ui/button.tsx'
-import { Confirm } from '../../ui/dialogs.tsx'
+import { Confirm, RemoveButton } from '../../ui/dialogs.tsx'
 import { TextField } from '../../ui/field.tsx'
 import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
+import { ShownOnce } from '../../ui/shown-once.tsx'
 import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
-import { CopyButton } from '../account/account-page.tsx'
 
 const stateOf = ({ state, isDraining, isHeld }: Executor) =>
   state === 'connected' && isDraining
@@ -39,7 +39,7 @@ export function Executors() {
                 Runs wait until one comes: “slipway executor” on any machine, with a token from below.
               </Empty>
             ) : (
-              <Table heads={['Executor', 'State', 'Slots', 'Serves', 'Runs now', '']}>
+              <Table label="Executors" heads={['Executor', 'State', 'Slots', 'Serves', 'Runs now', '']}>
                 {items.map((executor) => {
                   const [state, words] = stateOf(executor)
                   const name = executor.name ?? executor.id
@@ -95,27 +95,21 @@ export function Executors() {
                                 : 'It finishes what it has and gets nothing new, also when it comes back after it was away.'}
                             </p>
                           </Confirm>
-                          <Confirm
-                            trigger={
-                              <Button size="small" kind="danger">
-                                Remove
-                              </Button>
-                            }
-                            title={`Remove ${name}?`}
-                            action="Remove it"
-                            isDangerous
+                          <RemoveButton
+                            name={name}
                             onConfirm={async () => {
                               await call('removeExecutor', { params: { executorId: executor.id } })
                               await refresh()
                             }}
                           >
+                            {' '}
                             <p>
                               {executor.tasks.length === 0
                                 ? 'It runs nothing now.'
                                 : `Its ${executor.tasks.length} tasks fail.`}{' '}
                               Drain it first to let them end.
                             </p>
-                          </Confirm>
+                          </RemoveButton>
                         </span>
                       </td>
                     </tr>
@@ -159,16 +153,7 @@ function ExecutorTokens() {
             </Button>
           </div>
         </form>
-        {made === undefined ? null : (
-          <div className="note" role="status">
-            <span />
-            <div className="stack tight">
-              <strong>Copy it now: it is shown here and never again.</strong>
-              <code>{made}</code>
-            </div>
-            <CopyButton text={made} />
-          </div>
-        )}
+        {made === undefined ? null : <ShownOnce title="Copy it now: it is shown here and never again." secret={made} />}
         <Loaded query={tokens} what="the tokens" lines={2}>
           {({ items }) =>
             items.length === 0 ? null : (
@@ -181,22 +166,18 @@ function ExecutorTokens() {
                         <Ago time={token.createdAt} />
                       </span>
                     </span>
-                    <Confirm
-                      trigger={
-                        <Button size="small" kind="danger" aria-label={`Revoke ${token.name}`}>
-                          Revoke
-                        </Button>
-                      }
+                    <RemoveButton
+                      name={token.name}
+                      verb="Revoke"
                       title={`Revoke the token ${token.name}?`}
-                      action="Revoke it"
-                      isDangerous
                       onConfirm={async () => {
                         await call('deleteExecutorToken', { params: { tokenId: token.id } })
                         await refresh()
                       }}
                     >
+                      {' '}
                       <p>The executor that comes with it is refused from now on.</p>
-                    </Confirm>
+                    </RemoveButton>
                   </li>
                 ))}
               </ul>

@@ -88,7 +88,7 @@ export function Maintenance() {
             </div>
           </Panel>
           <Panel isPadded={false} title="Instances">
-            <Table heads={['Instance', 'Version', 'Maintenance', 'Seen', 'Positions']}>
+            <Table label="Instances" heads={['Instance', 'Version', 'Maintenance', 'Seen']}>
               {state.instances.map((instance) => (
                 <tr key={instance.id}>
                   <td>
@@ -100,22 +100,6 @@ export function Maintenance() {
                   <td className="soft">
                     <Ago time={instance.seenAt} />
                   </td>
-                  <td className="soft">
-                    {Object.entries(instance.positions)
-                      .map(([service, position]) => `${service} ${position}`)
-                      .join(', ')}
-                  </td>
-                </tr>
-              ))}
-            </Table>
-          </Panel>
-          <Panel isPadded={false} title="Databases">
-            <Table heads={['Service', 'Position', 'Maintenance']}>
-              {state.databases.map(({ service, position, isActive }) => (
-                <tr key={service}>
-                  <td>{service}</td>
-                  <td>{position.toLocaleString('en')}</td>
-                  <td>{isActive ? 'entered' : 'no'}</td>
                 </tr>
               ))}
             </Table>

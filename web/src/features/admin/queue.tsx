@@ -19,7 +19,7 @@ export function Queue() {
             <Empty title="Nothing waits" />
           ) : (
             <>
-              <Table heads={['#', 'Run', 'Task', 'Since', 'Why']}>
+              <Table label="Queue" heads={['#', 'Run', 'Task', 'Since', 'Why']}>
                 {items.map(({ position, run, task, since, reason }) => (
                   <tr key={`${run.id} ${task?.id ?? ''}`}>
                     <td>{position}</td>

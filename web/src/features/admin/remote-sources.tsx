@@ -6,7 +6,7 @@ import type { BodyOf, ResponseOf } from '../../../../src/contract/route.ts'
 import type { ApiRoutes } from '../../../../src/contract/routes.ts'
 import { call } from '../../api/client.ts'
 import { Button } from '../../ui/button.tsx'
-import { Confirm, Dialog } from '../../ui/dialogs.tsx'
+import { Dialog, RemoveButton } from '../../ui/dialogs.tsx'
 import { CheckField, SelectField, TextArea, TextField } from '../../ui/field.tsx'
 import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
@@ -60,7 +60,7 @@ export function RemoteSources() {
                 choose repositories.
               </Empty>
             ) : (
-              <Table heads={['Name', 'Type', 'Accounts by', 'Login', 'Registration', '']}>
+              <Table label="Remote sources" heads={['Name', 'Type', 'Accounts by', 'Login', 'Registration', '']}>
                 {items.map((source) => (
                   <tr key={source.id}>
                     <td>{source.name}</td>
@@ -73,22 +73,16 @@ export function RemoteSources() {
                         <Button size="small" onClick={() => setEdited(source.id)} aria-label={`Change ${source.name}`}>
                           Change
                         </Button>
-                        <Confirm
-                          trigger={
-                            <Button size="small" kind="danger" aria-label={`Remove ${source.name}`}>
-                              Remove
-                            </Button>
-                          }
-                          title={`Remove ${source.name}?`}
-                          action="Remove it"
-                          isDangerous
+                        <RemoveButton
+                          name={source.name}
                           onConfirm={async () => {
                             await call('deleteRemoteSource', { params: { remoteSourceRef: source.id } })
                             await refresh()
                           }}
                         >
+                          {' '}
                           <p>It goes only when no account and no project uses it.</p>
-                        </Confirm>
+                        </RemoveButton>
                       </span>
                     </td>
                   </tr>

@@ -26,7 +26,7 @@ export function Users() {
       <Panel isPadded={false} title="Users">
         <Loaded query={users} what="the users">
           {({ pages }) => (
-            <Table heads={['Name', 'Role', 'Since', '']}>
+            <Table label="Users" heads={['Name', 'Role', 'Since', '']}>
               {pages.flatMap(({ items }) =>
                 items.map((user) => (
                   <tr key={user.id}>
