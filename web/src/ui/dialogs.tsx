@@ -100,6 +100,35 @@ export function Confirm({
   )
 }
 
+/** A button in a row that takes what the row is about away. */
+export function RemoveButton({
+  name,
+  verb = 'Remove',
+  title = `${verb} ${name}?`,
+  onConfirm,
+  children,
+}: Pick<ConfirmProps, 'children' | 'onConfirm'> & {
+  readonly name: string
+  readonly verb?: string
+  readonly title?: string
+}) {
+  return (
+    <Confirm
+      trigger={
+        <Button size="small" kind="danger" aria-label={`${verb} ${name}`}>
+          {verb}
+        </Button>
+      }
+      title={title}
+      action={`${verb} it`}
+      isDangerous
+      onConfirm={onConfirm}
+    >
+      {children}
+    </Confirm>
+  )
+}
+
 type DialogProps = {
   readonly isOpen: boolean
   readonly onOpenChange: (isOpen: boolean) => void

@@ -1,9 +1,17 @@
 import type { ReactNode } from 'react'
 
 /** A table that scrolls in its own frame. A head without words is that of the actions. */
-export function Table({ heads, children }: { readonly heads: readonly string[]; readonly children: ReactNode }) {
+export function Table({
+  label,
+  heads,
+  children,
+}: {
+  readonly label: string
+  readonly heads: readonly string[]
+  readonly children: ReactNode
+}) {
   return (
-    <div className="table-scroll" tabIndex={0} role="group" aria-label="Table">
+    <div className="table-scroll" tabIndex={0} role="group" aria-label={label}>
       <table className="table">
         <thead>
           <tr>

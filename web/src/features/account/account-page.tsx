@@ -5,10 +5,11 @@ import { call } from '../../api/client.ts'
 import { useUserName } from '../../api/session.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { Button } from '../../ui/button.tsx'
-import { Confirm } from '../../ui/dialogs.tsx'
+import { Confirm, RemoveButton } from '../../ui/dialogs.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
 import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
+import { ShownOnce } from '../../ui/shown-once.tsx'
 import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
 import { LinkedAccounts } from './linked-accounts.tsx'
@@ -114,16 +115,7 @@ function Tokens({ userName }: { readonly userName: string }) {
             </Button>
           </div>
         </form>
-        {made === undefined ? null : (
-          <div className="note" role="status">
-            <span />
-            <div className="stack tight">
-              <strong>Copy it now: it is shown here and never again.</strong>
-              <code>{made}</code>
-            </div>
-            <CopyButton text={made} />
-          </div>
-        )}
+        {made === undefined ? null : <ShownOnce title="Copy it now: it is shown here and never again." secret={made} />}
       </Panel>
       <Panel title="Tokens" isPadded={false}>
         <Loaded query={tokens} what="your tokens">
@@ -131,7 +123,7 @@ function Tokens({ userName }: { readonly userName: string }) {
             items.length === 0 ? (
               <Empty title="No tokens">The command line and scripts log in with one.</Empty>
             ) : (
-              <Table heads={['Name', 'May', 'Made', 'Last used', 'Ends', '']}>
+              <Table label="Tokens" heads={['Name', 'May', 'Made', 'Last used', 'Ends', '']}>
                 {items.map((token) => (
                   <tr key={token.id}>
                     <td>{token.name}</td>
@@ -147,22 +139,17 @@ function Tokens({ userName }: { readonly userName: string }) {
                     </td>
                     <td className="soft">{token.expiresAt === undefined ? 'never' : <Ago time={token.expiresAt} />}</td>
                     <td>
-                      <Confirm
-                        trigger={
-                          <Button size="small" kind="danger" aria-label={`Revoke ${token.name}`}>
-                            Revoke
-                          </Button>
-                        }
-                        title={`Revoke ${token.name}?`}
-                        action="Revoke it"
-                        isDangerous
+                      <RemoveButton
+                        name={token.name}
+                        verb="Revoke"
                         onConfirm={async () => {
                           await call('deleteToken', { params: { ...params, tokenRef: token.id } })
                           await queryClient.invalidateQueries({ queryKey: ['tokens', userName] })
                         }}
                       >
+                        {' '}
                         <p>Whatever uses it is refused from now on.</p>
-                      </Confirm>
+                      </RemoveButton>
                     </td>
                   </tr>
                 ))}
@@ -172,20 +159,6 @@ function Tokens({ userName }: { readonly userName: string }) {
         </Loaded>
       </Panel>
     </>
-  )
-}
-
-export function CopyButton({ text }: { readonly text: string }) {
-  const [isCopied, setCopied] = useState(false)
-  if (!('clipboard' in navigator)) return <span />
-  return (
-    <Button
-      size="small"
-      icon="copy"
-      onClick={() => void navigator.clipboard.writeText(text).then(() => setCopied(true))}
-    >
-      {isCopied ? 'Copied' : 'Copy'}
-    </Button>
   )
 }
 
@@ -240,7 +213,7 @@ function Sessions() {
     <Panel title="Sessions" isPadded={false}>
       <Loaded query={sessions} what="your sessions">
         {({ items }) => (
-          <Table heads={['Browser', 'Address', 'Begun', '']}>
+          <Table label="Sessions" heads={['Browser', 'Address', 'Begun', '']}>
             {items.map((session) => (
               <tr key={session.id}>
                 <td>

@@ -63,7 +63,7 @@ export function LinkedAccounts({ userName }: { readonly userName: string }) {
                 {linkable.length === 0 ? 'An administrator can add GitHub, GitLab, Gitea or Forgejo.' : null}
               </Empty>
             ) : (
-              <Table heads={['Account', 'At', 'State', '']}>
+              <Table label="Linked accounts" heads={['Account', 'At', 'State', '']}>
                 {items.map((account) => (
                   <AccountRow
                     key={account.id}

@@ -1,6 +1,7 @@
 // Which rows of a log are in sight, and where. Rows are of one height unless they are wrapped; a log of any length scrolls.
 
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import { RowHeights, rowPx, ScrollScale } from './row-layout.ts'
 
 /** Rows drawn beyond what is in sight. */
@@ -168,7 +169,8 @@ export function useRows(
     const most = now.scrolledPx - now.viewPx
     const isStuck = (to <= 0 && next > 0) || (to >= most - 1 && next < now.maxTop)
     if (isStuck) moveTo(next)
-    else settling.current = setTimeout(() => moveTo(current.current.top), settledMs)
+    // In one: between the bar and the lines nothing may be painted.
+    else settling.current = setTimeout(() => flushSync(() => moveTo(current.current.top)), settledMs)
   }
   return {
     rows,

@@ -6,7 +6,7 @@ import { call } from '../../api/client.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath } from '../../app/project-address.ts'
 import { Button, LinkButton } from '../../ui/button.tsx'
-import { Confirm } from '../../ui/dialogs.tsx'
+import { Confirm, RemoveButton } from '../../ui/dialogs.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
 import { Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
@@ -59,7 +59,7 @@ export function OrganizationPage() {
             <Panel isPadded={false} title="Members">
               <Loaded query={members} what="the members">
                 {({ items }) => (
-                  <Table heads={mayChange === true ? ['Name', 'Role', ''] : ['Name', 'Role']}>
+                  <Table label="Members" heads={mayChange === true ? ['Name', 'Role', ''] : ['Name', 'Role']}>
                     {items.map(({ id, user, role, version }) => (
                       <tr key={id}>
                         <td>{user.name}</td>
@@ -88,15 +88,9 @@ export function OrganizationPage() {
                                     : 'Owners change everything here: projects, secrets, members.'}
                                 </p>
                               </Confirm>
-                              <Confirm
-                                trigger={
-                                  <Button size="small" kind="danger">
-                                    Remove
-                                  </Button>
-                                }
+                              <RemoveButton
+                                name={user.name}
                                 title={`Remove ${user.name} from ${data.name}?`}
-                                action="Remove"
-                                isDangerous
                                 onConfirm={async () => {
                                   await call('removeMember', {
                                     params: { ...params, userRef: user.id },
@@ -105,8 +99,9 @@ export function OrganizationPage() {
                                   await refresh()
                                 }}
                               >
+                                {' '}
                                 <p>What is private here is not theirs to see any more.</p>
-                              </Confirm>
+                              </RemoveButton>
                             </span>
                           </td>
                         ) : null}

@@ -5,9 +5,10 @@ import { call } from '../../api/client.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { Button } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialogs.tsx'
-import { CheckField, TextField } from '../../ui/field.tsx'
+import { CheckField } from '../../ui/field.tsx'
 import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
+import { NameField } from '../projects/name-field.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
 import { myOrganizationsQuery } from '../projects/queries.ts'
 
@@ -76,14 +77,7 @@ function NewOrganization() {
   }
   return (
     <form className="form" onSubmit={submit}>
-      <TextField
-        label="Name"
-        value={name}
-        onChange={({ target }) => setName(target.value)}
-        problem={problem}
-        required
-        autoComplete="off"
-      />
+      <NameField name={name} onName={setName} />
       <CheckField
         label="Private"
         checked={isPrivate}

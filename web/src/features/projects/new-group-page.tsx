@@ -5,9 +5,10 @@ import { call } from '../../api/client.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
-import { CheckField, SelectField, TextField } from '../../ui/field.tsx'
+import { CheckField, SelectField } from '../../ui/field.tsx'
 import { Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
+import { NameField } from './name-field.tsx'
 import { nameProblem } from './name-rule.ts'
 import { useParents } from './new-project-page.tsx'
 
@@ -42,15 +43,7 @@ export function NewGroupPage() {
           <p className="soft">
             A group holds projects and other groups; its secrets and variables are there for all of them.
           </p>
-          <TextField
-            label="Name"
-            value={name}
-            onChange={({ target }) => setName(target.value)}
-            problem={problem}
-            required
-            autoFocus
-            autoComplete="off"
-          />
+          <NameField name={name} onName={setName} autoFocus />
           <SelectField
             label="In"
             options={parents}

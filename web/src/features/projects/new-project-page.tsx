@@ -10,6 +10,7 @@ import { CheckField, SelectField, TextField } from '../../ui/field.tsx'
 import { Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { useRemoteSources } from '../session/remote-logins.tsx'
+import { NameField } from './name-field.tsx'
 import { nameProblem } from './name-rule.ts'
 import { myOrganizationsQuery } from './queries.ts'
 import { type RemoteRepository, RepositoryPicker } from './repository-picker.tsx'
@@ -119,14 +120,7 @@ export function NewProjectPage() {
               }}
             />
           )}
-          <TextField
-            label="Name"
-            value={name}
-            onChange={({ target }) => setName(target.value)}
-            problem={problem}
-            required
-            autoComplete="off"
-          />
+          <NameField name={name} onName={setName} />
           <SelectField
             label="In"
             options={parents}

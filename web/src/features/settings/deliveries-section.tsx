@@ -1,24 +1,20 @@
 // What came about the repository of a project and what became of it: why a push started something, or nothing.
 
-import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query'
+import { useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { ResponseOf } from '../../../../src/contract/route.ts'
 import type { ApiRoutes } from '../../../../src/contract/routes.ts'
-import { call } from '../../api/client.ts'
+import { call, events } from '../../api/client.ts'
+import { followEvents } from '../../api/follow-events.ts'
 import type { Project } from '../../api/types.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/dialogs.tsx'
-import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
+import { Empty } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
-import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
+import { HistoryPanel } from './history-panel.tsx'
 
 type Delivery = ResponseOf<ApiRoutes['listDeliveries']>['items'][number]
-
-/** What is on its way is looked at again so often. */
-const waitingMs = 2000
-/** No stream tells of deliveries. */
-const lookMs = 10_000
 
 const stateWords: Readonly<Record<Delivery['state'], readonly [words: string, mark: string]>> = {
   queued: ['waits', 'queued'],
@@ -31,74 +27,38 @@ const stateWords: Readonly<Record<Delivery['state'], readonly [words: string, ma
 
 export function DeliveriesSection({ project }: { readonly project: Project }) {
   const params = { projectRef: project.id }
-  const queryClient = useQueryClient()
-  const deliveries = useInfiniteQuery({
-    queryKey: ['deliveries', project.id],
-    queryFn: ({ pageParam, signal }) =>
-      call('listDeliveries', { params, query: pageParam === undefined ? {} : { cursor: pageParam }, signal }),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: ({ nextCursor }) => nextCursor,
-    refetchInterval: ({ state }) =>
-      state.data?.pages[0]?.items.some((one) => one.state === 'queued') ? waitingMs : lookMs,
-  })
-  const redeliver = useMutation({
-    mutationFn: (deliveryId: string) => call('redeliver', { params: { ...params, deliveryId } }),
-    onSuccess: () => queryClient.invalidateQueries({ queryKey: ['deliveries', project.id] }),
-  })
   const may = project.may?.change === true
   return (
     <>
       {may ? <WebhookSecret project={project} /> : null}
-      {redeliver.error === null ? null : <Problem error={redeliver.error} title="It cannot be done again" />}
-      <Panel title="Deliveries" isPadded={false}>
-        <p className="panel-body soft">
-          Pushes, tags and pull requests as webhooks told of them or looks at the repository found them.
-        </p>
-        <Loaded query={deliveries} what="the deliveries">
-          {({ pages }) => {
-            const items = pages.flatMap((page) => page.items)
-            return items.length === 0 ? (
-              <Empty title="Nothing came yet">A webhook of the repository, or a look at it, brings the first.</Empty>
-            ) : (
-              <>
-                <Table heads={['What', 'From', 'Became', 'When', '']}>
-                  {items.map((delivery) => (
-                    <Row
-                      key={delivery.id}
-                      delivery={delivery}
-                      isBusy={redeliver.isPending && redeliver.variables === delivery.id}
-                      onRedeliver={may && delivery.canRedeliver ? () => redeliver.mutate(delivery.id) : undefined}
-                    />
-                  ))}
-                </Table>
-                {deliveries.hasNextPage ? (
-                  <div className="panel-body">
-                    <Button isBusy={deliveries.isFetchingNextPage} onClick={() => void deliveries.fetchNextPage()}>
-                      Older
-                    </Button>
-                  </div>
-                ) : null}
-              </>
-            )
-          }}
-        </Loaded>
-      </Panel>
+      <HistoryPanel
+        title="Deliveries"
+        about="Pushes, tags and pull requests as webhooks told of them or looks at the repository found them."
+        list={{
+          queryKey: ['deliveries', project.id],
+          fetchPage: (query, signal) => call('listDeliveries', { params, query, signal }),
+          watch: (show, signal) =>
+            followEvents<ApiRoutes['watchDeliveries']>({
+              open: (_, opened) => events('watchDeliveries', { params, signal: opened }),
+              onEvent: ({ data }) => show(data),
+              signal,
+            }),
+        }}
+        empty={<Empty title="Nothing came yet">A webhook of the repository, or a look at it, brings the first.</Empty>}
+        heads={['What', 'From', 'Became', 'When']}
+        cells={(delivery) => <Cells delivery={delivery} />}
+        canRepeat={({ canRedeliver }) => may && canRedeliver}
+        repeat={(deliveryId) => call('redeliver', { params: { ...params, deliveryId } })}
+        refused="It cannot be done again"
+      />
     </>
   )
 }
 
-function Row({
-  delivery,
-  isBusy,
-  onRedeliver,
-}: {
-  readonly delivery: Delivery
-  readonly isBusy: boolean
-  readonly onRedeliver: (() => void) | undefined
-}) {
+function Cells({ delivery }: { readonly delivery: Delivery }) {
   const [words, mark] = stateWords[delivery.state]
   return (
-    <tr>
+    <>
       <td>
         {delivery.event}
         {delivery.ref === undefined ? null : (
@@ -129,14 +89,7 @@ function Row({
       <td className="soft">
         <Ago time={delivery.receivedAt} />
       </td>
-      <td>
-        {onRedeliver === undefined ? null : (
-          <Button size="small" icon="repeat" isBusy={isBusy} onClick={onRedeliver}>
-            Again
-          </Button>
-        )}
-      </td>
-    </tr>
+    </>
   )
 }
 
@@ -179,7 +132,6 @@ function WebhookSecret({ project }: { readonly project: Project }) {
             onConfirm={async () => {
               setMade(await call('createWebhookSecret', { params: { projectRef: project.id } }))
               await queryClient.invalidateQueries({ queryKey: ['project'] })
-              await queryClient.invalidateQueries({ queryKey: ['deliveries', project.id] })
             }}
           >
             <p>

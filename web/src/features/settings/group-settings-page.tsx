@@ -7,10 +7,11 @@ import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath, pathOfAddress } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/dialogs.tsx'
-import { CheckField, TextField } from '../../ui/field.tsx'
+import { CheckField } from '../../ui/field.tsx'
 import { Empty, Loaded, Loading, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { GroupTabs } from '../projects/group-page.tsx'
+import { NameField } from '../projects/name-field.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
 import { useMayChangeGroup } from '../projects/owned-tree.ts'
 import { groupQuery } from '../projects/queries.ts'
@@ -73,16 +74,7 @@ function General({ group }: { readonly group: ProjectGroup }) {
     <>
       <Panel title="Settings">
         <form className="form" onSubmit={submit}>
-          {isRoot ? null : (
-            <TextField
-              label="Name"
-              value={name}
-              onChange={({ target }) => setName(target.value)}
-              problem={problem}
-              required
-              autoComplete="off"
-            />
-          )}
+          {isRoot ? null : <NameField name={name} onName={setName} />}
           <CheckField
             label="Private"
             checked={isPrivate}

@@ -1,19 +1,22 @@
 // Who hears of the runs of a project, and what was told.
 
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
 import type { BodyOf, ResponseOf } from '../../../../src/contract/route.ts'
 import type { ApiRoutes } from '../../../../src/contract/routes.ts'
-import { call } from '../../api/client.ts'
+import { call, events } from '../../api/client.ts'
+import { followEvents } from '../../api/follow-events.ts'
 import type { Project } from '../../api/types.ts'
 import { Button } from '../../ui/button.tsx'
-import { Confirm, Dialog } from '../../ui/dialogs.tsx'
+import { Dialog, RemoveButton } from '../../ui/dialogs.tsx'
 import { CheckField, SelectField, TextArea, TextField } from '../../ui/field.tsx'
 import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
+import { ShownOnce } from '../../ui/shown-once.tsx'
 import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
 import { RunLink } from '../runs/run-link.tsx'
+import { HistoryPanel } from './history-panel.tsx'
 
 type Receiver = ResponseOf<ApiRoutes['listReceivers']>['items'][number]
 type Notification = ResponseOf<ApiRoutes['listNotifications']>['items'][number]
@@ -27,9 +30,6 @@ const stateMarks: Readonly<Record<Notification['state'], string>> = {
   superseded: 'skipped',
   dropped: 'stopped',
 }
-/** What is on its way is looked at again so often. */
-const waitingMs = 2000
-
 export function NotificationsSection({ project }: { readonly project: Project }) {
   const params = { projectRef: project.id }
   const queryClient = useQueryClient()
@@ -41,10 +41,8 @@ export function NotificationsSection({ project }: { readonly project: Project })
   const [edited, setEdited] = useState<Receiver | 'new'>()
   const [secret, setSecret] = useState<string>()
   const refresh = () => queryClient.invalidateQueries({ queryKey: ['receivers', project.id] })
-  const told = () => queryClient.invalidateQueries({ queryKey: ['notifications', project.id] })
   const test = useMutation({
     mutationFn: (receiverId: string) => call('testReceiver', { params: { ...params, receiverId } }),
-    onSettled: told,
   })
   const may = project.may?.change === true
   return (
@@ -67,16 +65,11 @@ export function NotificationsSection({ project }: { readonly project: Project })
         </Dialog>
       )}
       {secret === undefined ? null : (
-        <div className="note" role="status">
-          <span />
-          <div className="stack tight">
-            <strong>What the webhook is signed with, shown here and never again</strong>
-            <code>{secret}</code>
-          </div>
-          <Button size="small" onClick={() => setSecret(undefined)}>
-            Done
-          </Button>
-        </div>
+        <ShownOnce
+          title="What the webhook is signed with, shown here and never again"
+          secret={secret}
+          onDone={() => setSecret(undefined)}
+        />
       )}
       {test.error === null ? null : <Problem error={test.error} title="The test was not sent" />}
       <Panel
@@ -97,7 +90,7 @@ export function NotificationsSection({ project }: { readonly project: Project })
                 Commit statuses are reported to the provider without any. Webhooks, chat and e-mail are added here.
               </Empty>
             ) : (
-              <Table heads={['Name', 'By', 'Of', '']}>
+              <Table label="Who hears of runs" heads={['Name', 'By', 'Of', '']}>
                 {items.map((receiver) => (
                   <tr key={receiver.id}>
                     <td>
@@ -129,15 +122,8 @@ export function NotificationsSection({ project }: { readonly project: Project })
                           >
                             Change
                           </Button>
-                          <Confirm
-                            trigger={
-                              <Button size="small" kind="danger" aria-label={`Remove ${receiver.name}`}>
-                                Remove
-                              </Button>
-                            }
-                            title={`Remove ${receiver.name}?`}
-                            action="Remove it"
-                            isDangerous
+                          <RemoveButton
+                            name={receiver.name}
                             onConfirm={async () => {
                               await call('deleteReceiver', {
                                 params: { ...params, receiverId: receiver.id },
@@ -146,8 +132,9 @@ export function NotificationsSection({ project }: { readonly project: Project })
                               await refresh()
                             }}
                           >
+                            {' '}
                             <p>What waits for it is not sent.</p>
-                          </Confirm>
+                          </RemoveButton>
                         </span>
                       ) : null}
                     </td>
@@ -165,84 +152,62 @@ export function NotificationsSection({ project }: { readonly project: Project })
 
 function Told({ project, may }: { readonly project: Project; readonly may: boolean }) {
   const params = { projectRef: project.id }
-  const queryClient = useQueryClient()
-  const told = useInfiniteQuery({
-    queryKey: ['notifications', project.id],
-    queryFn: ({ pageParam, signal }) =>
-      call('listNotifications', { params, query: pageParam === undefined ? {} : { cursor: pageParam }, signal }),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: ({ nextCursor }) => nextCursor,
-    retry: false,
-    refetchInterval: ({ state }) =>
-      state.data?.pages[0]?.items.some((one) => one.state === 'waiting') ? waitingMs : false,
-  })
-  const resend = useMutation({
-    mutationFn: (notificationId: string) => call('resendNotification', { params: { ...params, notificationId } }),
-    onSuccess: () => queryClient.invalidateQueries({ queryKey: ['notifications', project.id] }),
-  })
   return (
-    <Panel title="What was told" isPadded={false}>
-      {resend.error === null ? null : <Problem error={resend.error} title="It cannot be sent again" />}
-      <Loaded query={told} what="what was told">
-        {({ pages }) => {
-          const items = pages.flatMap((page) => page.items)
-          return items.length === 0 ? (
-            <Empty title="Nothing was told yet" />
-          ) : (
-            <>
-              <Table heads={['What', 'Run', 'Became', 'When', '']}>
-                {items.map((one) => (
-                  <tr key={one.id}>
-                    <td>
-                      {one.status === undefined ? one.event : `commit status: ${one.status.state}`}
-                      <div className="faint">
-                        {one.status === undefined ? kindWords[one.kind as keyof typeof kindWords] : one.status.context}
-                      </div>
-                    </td>
-                    <td>
-                      {one.runNumber === undefined ? null : (
-                        <RunLink owner={{ type: 'project', ref: project.path }} number={one.runNumber}>
-                          #{one.runNumber}
-                        </RunLink>
-                      )}
-                    </td>
-                    <td>
-                      <span className="state" data-state={stateMarks[one.state]}>
-                        {one.state}
-                      </span>{' '}
-                      <span className="soft">
-                        {one.message}
-                        {one.attemptCount > 1 ? `, ${one.attemptCount} attempts` : ''}
-                      </span>
-                      {one.state === 'failed' && one.attempts.at(-1)?.excerpt !== undefined ? (
-                        <div className="faint clip">{one.attempts.at(-1)?.excerpt}</div>
-                      ) : null}
-                    </td>
-                    <td className="soft">
-                      <Ago time={one.endedAt ?? one.createdAt} />
-                    </td>
-                    <td>
-                      {may && one.canResend ? (
-                        <Button size="small" icon="repeat" onClick={() => resend.mutate(one.id)}>
-                          Again
-                        </Button>
-                      ) : null}
-                    </td>
-                  </tr>
-                ))}
-              </Table>
-              {told.hasNextPage ? (
-                <div className="panel-body">
-                  <Button isBusy={told.isFetchingNextPage} onClick={() => void told.fetchNextPage()}>
-                    Older
-                  </Button>
-                </div>
-              ) : null}
-            </>
-          )
-        }}
-      </Loaded>
-    </Panel>
+    <HistoryPanel
+      title="What was told"
+      about="To receivers, and to the provider of the repository as statuses of commits; kept for a week."
+      list={{
+        queryKey: ['notifications', project.id],
+        fetchPage: (query, signal) => call('listNotifications', { params, query, signal }),
+        watch: (show, signal) =>
+          followEvents<ApiRoutes['watchNotifications']>({
+            open: (_, opened) => events('watchNotifications', { params, signal: opened }),
+            onEvent: ({ data }) => show(data),
+            signal,
+          }),
+      }}
+      empty={<Empty title="Nothing was told yet">The next run of the project is.</Empty>}
+      heads={['What', 'Run', 'Became', 'When']}
+      cells={(one) => <ToldCells one={one} project={project} />}
+      canRepeat={({ canResend }) => may && canResend}
+      repeat={(notificationId) => call('resendNotification', { params: { ...params, notificationId } })}
+      refused="It cannot be sent again"
+    />
+  )
+}
+
+function ToldCells({ one, project }: { readonly one: Notification; readonly project: Project }) {
+  return (
+    <>
+      <td>
+        {one.status === undefined ? one.event : `commit status: ${one.status.state}`}
+        <div className="faint">
+          {one.status === undefined ? kindWords[one.kind as keyof typeof kindWords] : one.status.context}
+        </div>
+      </td>
+      <td>
+        {one.runNumber === undefined ? null : (
+          <RunLink owner={{ type: 'project', ref: project.path }} number={one.runNumber}>
+            #{one.runNumber}
+          </RunLink>
+        )}
+      </td>
+      <td>
+        <span className="state" data-state={stateMarks[one.state]}>
+          {one.state}
+        </span>{' '}
+        <span className="soft">
+          {one.message}
+          {one.attemptCount > 1 ? `, ${one.attemptCount} attempts` : ''}
+        </span>
+        {one.state === 'failed' && one.attempts.at(-1)?.excerpt !== undefined ? (
+          <div className="faint clip">{one.attempts.at(-1)?.excerpt}</div>
+        ) : null}
+      </td>
+      <td className="soft">
+        <Ago time={one.endedAt ?? one.createdAt} />
+      </td>
+    </>
   )
 }
 

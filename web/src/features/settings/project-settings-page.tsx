@@ -12,6 +12,7 @@ import { Confirm } from '../../ui/dialogs.tsx'
 import { CheckField, SelectField, TextArea, TextField } from '../../ui/field.tsx'
 import { Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
+import { NameField } from '../projects/name-field.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
 import { ProjectTabs } from '../projects/project-tabs.tsx'
 import { projectQuery } from '../projects/queries.ts'
@@ -123,14 +124,7 @@ function GeneralForm({ project }: { readonly project: Project }) {
   }
   return (
     <form className="form" onSubmit={submit}>
-      <TextField
-        label="Name"
-        value={name}
-        onChange={({ target }) => setName(target.value)}
-        problem={problem}
-        required
-        autoComplete="off"
-      />
+      <NameField name={name} onName={setName} />
       {project.source?.kind === 'git' ? (
         <>
           <TextField label="Repository" name="url" defaultValue={project.source.url} required autoComplete="off" />

@@ -1,135 +1,63 @@
 // Variables: what tasks see in their environment, as a text or out of a secret, by branch, tag or ref.
 
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
 import type { Variable } from '../../api/types.ts'
 import { Button } from '../../ui/button.tsx'
-import { Confirm, Dialog } from '../../ui/dialogs.tsx'
 import { SelectField, TextArea, TextField } from '../../ui/field.tsx'
-import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
-import { Panel } from '../../ui/page.tsx'
+import { Problem } from '../../ui/load-state.tsx'
+import { NameField } from '../projects/name-field.tsx'
 import { parseWhen, whenText } from './conditions.ts'
+import { InheritedSection } from './inherited-section.tsx'
 import { operationsOf, type Place } from './place.ts'
 
 type Value = Variable['values'][number]
 
 export function VariablesSection({ place }: { readonly place: Place }) {
   const operations = operationsOf(place)
-  const queryClient = useQueryClient()
-  const key = ['variables', place.kind, place.ref] as const
-  const variables = useQuery({ queryKey: key, queryFn: () => operations.listVariables(true) })
-  const [edited, setEdited] = useState<Variable | 'new'>()
-  const refresh = () => queryClient.invalidateQueries({ queryKey: key })
   return (
-    <Panel
-      isPadded={false}
-      title="Variables"
-      actions={
-        place.isReadOnly === true ? null : (
-          <Button icon="plus" size="small" onClick={() => setEdited('new')}>
-            New variable
-          </Button>
+    <InheritedSection<Variable>
+      place={place}
+      noun="variable"
+      list={() => operations.listVariables(true)}
+      remove={operations.deleteVariable}
+      about="The nearest of a name counts; of its values the first whose condition fits the run."
+      heads={['Name', 'Values']}
+      cells={(variable, all) => {
+        const nearest = all.find(({ name }) => name === variable.name)
+        return (
+          <>
+            <td>
+              {nearest === variable ? variable.name : <s>{variable.name}</s>}{' '}
+              {nearest === variable ? null : <span className="tag">overridden</span>}
+            </td>
+            <td>
+              <ul className="stack tight">
+                {variable.values.map((value) => (
+                  <li key={JSON.stringify(value)}>
+                    <ValueText value={value} /> <span className="faint">{whenText(value.when)}</span>
+                  </li>
+                ))}
+              </ul>
+            </td>
+          </>
         )
-      }
-    >
-      <p className="panel-body soft">
-        The nearest of a name counts; of its values the first whose condition fits the run.
-      </p>
-      <Loaded query={variables} what="the variables">
-        {({ items }) =>
-          items.length === 0 ? (
-            <Empty title="No variables here or above" />
-          ) : (
-            <div className="table-scroll">
-              <table className="table">
-                <thead>
-                  <tr>
-                    <th>Name</th>
-                    <th>Values</th>
-                    <th>From</th>
-                    <th>
-                      <span className="visually-hidden">Actions</span>
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {items.map((variable, index) => {
-                    const isOwn = variable.parentPath === place.path
-                    const isOverridden = items.slice(0, index).some(({ name }) => name === variable.name)
-                    return (
-                      <tr key={variable.id}>
-                        <td>
-                          {isOverridden ? <s>{variable.name}</s> : variable.name}{' '}
-                          {isOverridden ? <span className="tag">overridden</span> : null}
-                        </td>
-                        <td>
-                          <ul className="stack tight">
-                            {variable.values.map((value) => (
-                              <li key={JSON.stringify(value)}>
-                                <ValueText value={value} /> <span className="faint">{whenText(value.when)}</span>
-                              </li>
-                            ))}
-                          </ul>
-                        </td>
-                        <td className="soft">{isOwn ? 'here' : variable.parentPath}</td>
-                        <td>
-                          {isOwn && place.isReadOnly !== true ? (
-                            <span className="row">
-                              <Button
-                                size="small"
-                                onClick={() => setEdited(variable)}
-                                aria-label={`Edit ${variable.name}`}
-                              >
-                                Edit
-                              </Button>
-                              <Confirm
-                                trigger={
-                                  <Button size="small" kind="danger" aria-label={`Remove ${variable.name}`}>
-                                    Remove
-                                  </Button>
-                                }
-                                title={`Remove the variable ${variable.name}?`}
-                                action="Remove it"
-                                isDangerous
-                                onConfirm={async () => {
-                                  await operations.deleteVariable(variable.name, variable.version)
-                                  await refresh()
-                                }}
-                              >
-                                <p>
-                                  Runs that begin from now on do not have it, unless a group above has one of that name.
-                                </p>
-                              </Confirm>
-                            </span>
-                          ) : null}
-                        </td>
-                      </tr>
-                    )
-                  })}
-                </tbody>
-              </table>
-            </div>
-          )
-        }
-      </Loaded>
-      <Dialog
-        isOpen={edited !== undefined}
-        onOpenChange={() => setEdited(undefined)}
-        title={edited === 'new' ? 'New variable' : `Edit ${edited?.name ?? ''}`}
-      >
-        {edited === undefined ? null : (
-          <VariableForm
-            variable={edited === 'new' ? undefined : edited}
-            onSave={async (name, values) => {
-              if (edited === 'new') await operations.createVariable({ name, values })
-              else await operations.updateVariable(edited.name, { name, values }, edited.version)
-              await refresh()
-              setEdited(undefined)
-            }}
-          />
-        )}
-      </Dialog>
-    </Panel>
+      }}
+      changeWord="Edit"
+      lost={<p>Runs that begin from now on do not have it, unless a group above has one of that name.</p>}
+      form={(variable, onSave) => (
+        <VariableForm
+          variable={variable}
+          onSave={(name, values) =>
+            onSave(() =>
+              variable === undefined
+                ? operations.createVariable({ name, values })
+                : operations.updateVariable(variable.name, { name, values }, variable.version),
+            )
+          }
+        />
+      )}
+    />
   )
 }
 
@@ -191,13 +119,7 @@ function VariableForm({
   }
   return (
     <form className="form" onSubmit={submit}>
-      <TextField
-        label="Name"
-        value={name}
-        onChange={({ target }) => setName(target.value)}
-        required
-        autoComplete="off"
-      />
+      <NameField name={name} onName={setName} />
       {drafts.map((draft, index) => (
         <fieldset key={draft.id} className="stack tight">
           <legend className="faint">Value {index + 1}</legend>
