@@ -79,6 +79,25 @@ export async function logIn(page: Page, username = 'ann'): Promise<void> {
   await expectHeading(page, 'Home')
 }
 
+export type PageOptions = Look & { readonly username?: string; readonly provider?: string }
+
+/** A page on which somebody, `ann` by default, has logged in; the browser complains of nothing. */
+export async function withPage(
+  browser: Browser,
+  url: string,
+  act: (page: Page) => Promise<void>,
+  { username, ...look }: PageOptions = {},
+): Promise<void> {
+  const { page, context, complaints } = await openPage(browser, url, look)
+  try {
+    await logIn(page, username)
+    await act(page)
+    expect(complaints).toEqual([])
+  } finally {
+    await context.close()
+  }
+}
+
 export async function expectHeading(page: Page, name: string | RegExp): Promise<void> {
   await page.getByRole('heading', { level: 1, name }).waitFor({ timeout: 30_000 })
   expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1)

@@ -1,36 +1,13 @@
 // How fast the UI is, in a real browser on a real server. `npm run figures:web` measures; other test runs leave it out, for figures of
 // a machine that does something else tell nothing.
 
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, test } from 'vitest'
-import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
-import { type TestTask, UiWorld } from './ui-world.ts'
+import { test } from 'vitest'
+import { expectHeading } from './browser.ts'
+import { openUi, type TestTask } from './ui-world.ts'
 
 const repeats = 7
 
-let browser: Browser & AsyncDisposable
-let world: UiWorld
-let projectId: string
-
-beforeAll(async () => {
-  browser = await openBrowser()
-  world = await UiWorld.open()
-  projectId = await world.createProject('web')
-}, 60_000)
-afterAll(async () => {
-  await world?.[Symbol.asyncDispose]()
-  await browser?.[Symbol.asyncDispose]()
-})
-
-async function withPage(act: (page: Page) => Promise<void>): Promise<void> {
-  const { page, context } = await openPage(browser, world.server.url)
-  try {
-    await logIn(page)
-    await act(page)
-  } finally {
-    await context.close()
-  }
-}
+const ui = openUi()
 
 function tell(name: string, unit: string, samples: readonly number[]): void {
   const sorted = samples.toSorted((a, b) => a - b)
@@ -39,8 +16,8 @@ function tell(name: string, unit: string, samples: readonly number[]): void {
 }
 
 test('the largest paint of Home', { timeout: 120_000 }, async () => {
-  await world.untilFinished((await world.createRun(projectId, { build: { run: 'true' } })).id)
-  await withPage(async (page) => {
+  await ui.world.untilFinished((await ui.world.createRun(ui.projectId, { build: { run: 'true' } })).id)
+  await ui.withPage(async (page) => {
     const paints: number[] = []
     for (let n = 0; n < repeats; n++) {
       await page.goto('/')
@@ -65,13 +42,13 @@ test('frames of a run with 200 tasks while they are executed', { timeout: 180_00
     ...Object.fromEntries(names.map((name) => [`report-${name}`, { run: 'true', depends: [`test-${name}`] }])),
     end: { run: 'true', depends: names.map((name) => `report-${name}`) },
   }
-  const { id, number } = await world.createRun(projectId, tasks)
-  await withPage(async (page) => {
+  const { id, number } = await ui.world.createRun(ui.projectId, tasks)
+  await ui.withPage(async (page) => {
     await page.goto(`/projects/user.ann.web/runs/${number}`)
     await page.locator('.node').first().waitFor()
-    const run = await world.client.call('getRun', { params: { runId: id } })
+    const run = await ui.world.client.call('getRun', { params: { runId: id } })
     const taskId = run.tasks.find(({ name }) => name === 'prepare')!.id
-    await world.client.call('approveTask', { params: { runId: id, taskId } })
+    await ui.world.client.call('approveTask', { params: { runId: id, taskId } })
     const { frames, longTasks } = await page.evaluate<{
       frames: number[]
       longTasks: number[]
@@ -92,16 +69,16 @@ test('frames of a run with 200 tasks while they are executed', { timeout: 180_00
     console.log(`frames a second, 200 tasks: ${(frames.length / 8).toFixed(0)}`)
     console.log(`long tasks in 8 s: ${longTasks.length}, the longest ${Math.max(0, ...longTasks)} ms`)
   })
-  await world.client.call('stopRun', { params: { runId: id } }).catch(() => undefined)
-  await world.untilFinished(id)
+  await ui.world.client.call('stopRun', { params: { runId: id } }).catch(() => undefined)
+  await ui.world.untilFinished(id)
 })
 
 test('a log of 100,000 lines', { timeout: 180_000 }, async () => {
-  const { id, number } = await world.createRun(projectId, {
+  const { id, number } = await ui.world.createRun(ui.projectId, {
     noise: { run: 'seq -f "%.0f: a line of a long log, with some words in it" 100000' },
   })
-  await world.untilFinished(id)
-  await withPage(async (page) => {
+  await ui.world.untilFinished(id)
+  await ui.withPage(async (page) => {
     const screens: number[] = []
     const searches: number[] = []
     for (let n = 0; n < repeats; n++) {
@@ -124,7 +101,7 @@ test('a log of 100,000 lines', { timeout: 180_000 }, async () => {
 })
 
 test('from a change on the server to the page', { timeout: 180_000 }, async () => {
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.goto('/projects/user.ann.web')
     await page.locator('.run-row').first().waitFor()
     await page.waitForTimeout(500)
@@ -134,7 +111,7 @@ test('from a change on the server to the page', { timeout: 180_000 }, async () =
     }).observe(document.body, { childList: true, subtree: true, characterData: true })`)
     const delays: number[] = []
     for (let n = 0; n < 20; n++) {
-      const { id, number } = await world.createRun(projectId, { wait: { run: 'true', approval: true } })
+      const { id, number } = await ui.world.createRun(ui.projectId, { wait: { run: 'true', approval: true } })
       const answered = Date.now()
       await page
         .locator('.run-row')
@@ -142,7 +119,7 @@ test('from a change on the server to the page', { timeout: 180_000 }, async () =
         .first()
         .waitFor()
       delays.push((await page.evaluate<number>(`window.seen.get('#${number}')`)) - answered)
-      await world.client.call('stopRun', { params: { runId: id } }).catch(() => undefined)
+      await ui.world.client.call('stopRun', { params: { runId: id } }).catch(() => undefined)
     }
     tell('from the answer that a run was made to its row on another page', 'ms', delays)
   })
@@ -150,11 +127,11 @@ test('from a change on the server to the page', { timeout: 180_000 }, async () =
 
 test('a log of 1 GB', { timeout: 300_000 }, async () => {
   const line = 'a line of quite a long log with some more words in it, as builds have them'
-  const { id, number } = await world.createRun(projectId, {
+  const { id, number } = await ui.world.createRun(ui.projectId, {
     big: { run: `seq -f "%.0f: ${line}" 12000000; echo "error: at last"` },
   })
-  const { tasks } = await world.untilFinished(id)
-  await withPage(async (page) => {
+  const { tasks } = await ui.world.untilFinished(id)
+  await ui.withPage(async (page) => {
     let begin = Date.now()
     const took = () => `${Date.now() - begin} ms`
     await page.goto(`/projects/user.ann.web/runs/${number}/tasks/${tasks[0]!.id}?step=0`)

@@ -1,33 +1,20 @@
 // What a run is compared with, what it was made of, and why one could not be set up.
 
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { GitServer } from '../server/test-server.ts'
-import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
-import { UiWorld } from './ui-world.ts'
+import { expectHeading, logIn, openPage } from './browser.ts'
+import { openUi } from './ui-world.ts'
 
-let browser: Browser & AsyncDisposable
-let world: UiWorld
-let projectId: string
-
-beforeAll(async () => {
-  browser = await openBrowser()
-  world = await UiWorld.open()
-  projectId = await world.createProject('web')
-}, 60_000)
-afterAll(async () => {
-  await world?.[Symbol.asyncDispose]()
-  await browser?.[Symbol.asyncDispose]()
-})
+const ui = openUi()
 
 test('a run is compared with the last good one, and its attempts lead to each other', { timeout: 90_000 }, async () => {
-  const good = await world.createRun(projectId, { build: { run: 'true' }, lint: { run: 'true' } })
-  await world.untilFinished(good.id)
-  const bad = await world.createRun(projectId, { build: { run: 'echo other; exit 1' }, test: { run: 'true' } })
-  await world.untilFinished(bad.id)
-  const again = await world.client.call('restartRun', { params: { runId: bad.id }, body: { fromStart: true } })
-  await world.untilFinished(again.id)
-  const { page, context, complaints } = await openPage(browser, world.server.url)
+  const good = await ui.world.createRun(ui.projectId, { build: { run: 'true' }, lint: { run: 'true' } })
+  await ui.world.untilFinished(good.id)
+  const bad = await ui.world.createRun(ui.projectId, { build: { run: 'echo other; exit 1' }, test: { run: 'true' } })
+  await ui.world.untilFinished(bad.id)
+  const again = await ui.world.client.call('restartRun', { params: { runId: bad.id }, body: { fromStart: true } })
+  await ui.world.untilFinished(again.id)
+  const { page, context, complaints } = await openPage(ui.browser, ui.world.server.url)
   await logIn(page)
   await page.goto(`/projects/user.ann.web/runs/${bad.number}`)
   await page.getByText('attempt 1 of 2').waitFor()
@@ -54,12 +41,12 @@ test('setup errors stand beside the text of the definition, at their lines', { t
     'runs:\n  - name: ci\n    tasks:\n      - name: build\n        runtime: { containers: [{ image: busybox }] }\n        steps:\n          - run: 5\n'
   await using git = await GitServer.start({ '.slipway/config.yml': config })
   const source = { kind: 'git', url: git.url, auth: 'none', pollIntervalMs: 0 } as const
-  const { id } = await world.client.call('createProject', {
+  const { id } = await ui.world.client.call('createProject', {
     body: { name: 'broken', parentRef: 'user/ann', source, visibility: 'public' },
   })
   const branch = git.repository.git('rev-parse', '--abbrev-ref', 'HEAD')
-  const { runs } = await world.client.call('createProjectRuns', { params: { projectRef: id }, body: { branch } })
-  const { page, context, complaints } = await openPage(browser, world.server.url)
+  const { runs } = await ui.world.client.call('createProjectRuns', { params: { projectRef: id }, body: { branch } })
+  const { page, context, complaints } = await openPage(ui.browser, ui.world.server.url)
   await logIn(page)
   await page.goto(`/projects/user.ann.broken/runs/${runs[0]!.number}`)
   await page.getByRole('heading', { name: 'The definition has an error' }).waitFor()
@@ -71,8 +58,8 @@ test('setup errors stand beside the text of the definition, at their lines', { t
 })
 
 test('who may not act is offered nothing', { timeout: 60_000 }, async () => {
-  const run = await world.createRun(projectId, { wait: { run: 'true', approval: true } })
-  const { page, context } = await openPage(browser, world.server.url)
+  const run = await ui.world.createRun(ui.projectId, { wait: { run: 'true', approval: true } })
+  const { page, context } = await openPage(ui.browser, ui.world.server.url)
   await page.goto(`/projects/user.ann.web/runs/${run.number}?view=tasks`)
   await page.locator('.task-row').first().waitFor()
   expect(await page.getByRole('button', { name: /Approve|Stop|Restart|Cancel/ }).count()).toBe(0)

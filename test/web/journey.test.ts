@@ -2,42 +2,18 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { GitServer, password, TestServer } from '../server/test-server.ts'
-import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
-import { buildWebUi, UiWorld } from './ui-world.ts'
+import { expectHeading, openPage } from './browser.ts'
+import { buildWebUi, openUi } from './ui-world.ts'
 
-let browser: Browser & AsyncDisposable
-let world: UiWorld
-let projectId: string
-
-beforeAll(async () => {
-  browser = await openBrowser()
-  world = await UiWorld.open()
-  projectId = await world.createProject('web')
-}, 60_000)
-afterAll(async () => {
-  await world?.[Symbol.asyncDispose]()
-  await browser?.[Symbol.asyncDispose]()
-})
-
-async function withPage(act: (page: Page) => Promise<void>, username?: string): Promise<void> {
-  const { page, context, complaints } = await openPage(browser, world.server.url)
-  try {
-    await logIn(page, username)
-    await act(page)
-    expect(complaints).toEqual([])
-  } finally {
-    await context.close()
-  }
-}
+const ui = openUi()
 
 test('from the one-time link to a first project, without a command line', { timeout: 60_000 }, async () => {
   buildWebUi()
   await using server = await TestServer.start()
   await using git = await GitServer.start({ a: '' })
-  const { page, context, complaints } = await openPage(browser, server.url)
+  const { page, context, complaints } = await openPage(ui.browser, server.url)
   await page.goto('/')
   await expectHeading(page, 'Nobody lives here yet')
   await page.goto(readFileSync(join(server.dataDir, 'first-administrator'), 'utf8').trim())
@@ -64,7 +40,7 @@ test('from the one-time link to a first project, without a command line', { time
 })
 
 test('a login that fails says so; one that succeeds leads to where one wanted to go', async () => {
-  const { page, context } = await openPage(browser, world.server.url)
+  const { page, context } = await openPage(ui.browser, ui.world.server.url)
   await page.goto('/projects/user.ann.web')
   await expectHeading(page, 'Log in')
   await page.getByLabel('Name').fill('ann')
@@ -80,12 +56,12 @@ test('a login that fails says so; one that succeeds leads to where one wanted to
 test('the failing step of a broken run is two clicks from Home, with why and the end of its log on the way', {
   timeout: 60_000,
 }, async () => {
-  const { id } = await world.createRun(projectId, {
+  const { id } = await ui.world.createRun(ui.projectId, {
     build: { run: 'seq 1000; echo "error: no such file"; exit 3' },
     deploy: { run: 'true', depends: ['build'] },
   })
-  await world.untilFinished(id)
-  await withPage(async (page) => {
+  await ui.world.untilFinished(id)
+  await ui.withPage(async (page) => {
     await page
       .getByRole('region')
       .or(page.locator('section'))
@@ -106,14 +82,17 @@ test('the failing step of a broken run is two clicks from Home, with why and the
 })
 
 test('runs come, change and end in an open list, without a reload', { timeout: 60_000 }, async () => {
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.goto('/projects/user.ann.web')
     await page.locator('.run-row').first().waitFor()
-    await page.waitForTimeout(300) // the stream of changes is open by then
-    const { id, number } = await world.createRun(projectId, { wait: { run: 'sleep 4' } }, { message: 'Seen at once' })
+    const { id, number } = await ui.world.createRun(
+      ui.projectId,
+      { wait: { run: 'sleep 4' } },
+      { message: 'Seen at once' },
+    )
     const row = page.locator('.run-row').filter({ hasText: `#${number}` })
     await row.filter({ has: page.getByLabel(/Queued|Running/) }).waitFor({ timeout: 20_000 })
-    await world.untilFinished(id)
+    await ui.world.untilFinished(id)
     await row.filter({ has: page.getByLabel('Succeeded') }).waitFor({ timeout: 20_000 })
     await page.getByLabel('State').selectOption('failed')
     await row.waitFor({ state: 'detached' })
@@ -133,20 +112,20 @@ test('runs come, change and end in an open list, without a reload', { timeout: 6
 test('a log is followed to its end, through the death of the server, without gap or double', {
   timeout: 90_000,
 }, async () => {
-  const { id, number } = await world.createRun(projectId, {
+  const { id, number } = await ui.world.createRun(ui.projectId, {
     count: { run: 'i=0; while [ $i -lt 400 ]; do echo "line $i"; i=$((i+1)); sleep 0.04; done' },
   })
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.goto(`/projects/user.ann.web/runs/${number}`)
     await page.getByRole('link', { name: /^count / }).click()
     await page
       .locator('.log-text', { hasText: /^line \d+$/ })
       .first()
       .waitFor({ timeout: 20_000 })
-    await world.server.stop('SIGKILL')
+    await ui.world.server.stop('SIGKILL')
     await page.getByText('The connection is lost').first().waitFor({ timeout: 20_000 })
-    await world.server.start()
-    expect((await world.untilFinished(id)).result).toBe('success')
+    await ui.world.server.start()
+    expect((await ui.world.untilFinished(id)).result).toBe('success')
     await page.getByText('line 399', { exact: true }).waitFor({ timeout: 90_000 })
     await page.getByText('400 lines ·').waitFor()
     await page.getByRole('button', { name: 'End' }).waitFor()
@@ -160,18 +139,18 @@ test('a log is followed to its end, through the death of the server, without gap
 })
 
 test('an approval, given by one of two: the other is told that somebody was faster', { timeout: 60_000 }, async () => {
-  const { id, number } = await world.createRun(projectId, {
+  const { id, number } = await ui.world.createRun(ui.projectId, {
     build: { run: 'true' },
     deploy: { run: 'echo deployed', approval: true, depends: ['build'] },
   })
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.getByText('Waits for approval').waitFor({ timeout: 20_000 })
     await page.goto(`/projects/user.ann.web/runs/${number}?view=tasks`)
     await page.getByRole('button', { name: 'Approve' }).first().click()
     const dialog = page.getByRole('alertdialog', { name: 'Approve deploy?' })
     await dialog.waitFor()
-    const { tasks } = await world.client.call('getRun', { params: { runId: id } })
-    await world.client.call('approveTask', {
+    const { tasks } = await ui.world.client.call('getRun', { params: { runId: id } })
+    await ui.world.client.call('approveTask', {
       params: { runId: id, taskId: tasks.find(({ name }) => name === 'deploy')!.id },
     })
     await dialog.getByRole('button', { name: 'Approve' }).click()
@@ -182,13 +161,13 @@ test('an approval, given by one of two: the other is told that somebody was fast
 })
 
 test('a run is stopped after one was told what that does, and restarted', { timeout: 180_000 }, async () => {
-  const { id, number } = await world.createRun(projectId, {
+  const { id, number } = await ui.world.createRun(ui.projectId, {
     first: { run: 'true' },
     endless: { run: 'sleep 60', depends: ['first'] },
     never: { run: 'true', depends: ['endless'] },
   })
-  await world.untilPhase(id, 'running')
-  await withPage(async (page) => {
+  await ui.world.untilPhase(id, 'running')
+  await ui.withPage(async (page) => {
     await page.goto(`/projects/user.ann.web/runs/${number}`)
     await page.getByRole('link', { name: /^endless .*Running/ }).waitFor({ timeout: 20_000 })
     await page.getByRole('button', { name: 'Stop' }).click()
@@ -214,11 +193,11 @@ test('a run is stopped after one was told what that does, and restarted', { time
 test('when the session ends one logs in where one is, and what was typed is still there', {
   timeout: 90_000,
 }, async () => {
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.goto('/new-project')
     await page.getByLabel('Name').fill('typed')
     await page.context().clearCookies()
-    await page.getByLabel('Repository').fill(world.git.url)
+    await page.getByLabel('Repository').fill(ui.world.git.url)
     await page.getByRole('button', { name: 'Make the project' }).click()
     const dialog = page.getByRole('dialog', { name: 'Your session has ended' })
     await dialog.getByLabel('Name').fill('ann')
@@ -232,7 +211,7 @@ test('when the session ends one logs in where one is, and what was typed is stil
 })
 
 test('everything is reached by keys: the palette finds projects, runs and actions', { timeout: 90_000 }, async () => {
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.keyboard.press('Control+k')
     await page.getByRole('combobox').fill('web 1')
     await page.getByRole('option', { name: /user\/ann\/web 1/ }).waitFor()
@@ -250,7 +229,7 @@ test('everything is reached by keys: the palette finds projects, runs and action
 })
 
 test('secrets go in and never come out; a variable takes its value from one', { timeout: 90_000 }, async () => {
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.goto('/projects/user.ann.web/settings/secrets')
     await page.getByRole('button', { name: 'New secret' }).click()
     const secret = page.getByRole('dialog', { name: 'New secret' })

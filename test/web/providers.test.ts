@@ -1,41 +1,17 @@
 // Providers, deliveries and notifications, as people meet them.
 
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { password } from '../server/test-server.ts'
 import { axe } from './axe.ts'
-import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
-import { UiWorld } from './ui-world.ts'
+import { expectHeading, logIn, openPage } from './browser.ts'
+import { openUi } from './ui-world.ts'
 
-let browser: Browser & AsyncDisposable
-let world: UiWorld
-let projectId: string
-
-beforeAll(async () => {
-  browser = await openBrowser()
-  world = await UiWorld.open()
-  projectId = await world.createProject('web')
-}, 60_000)
-afterAll(async () => {
-  await world?.[Symbol.asyncDispose]()
-  await browser?.[Symbol.asyncDispose]()
-})
-
-async function withPage(act: (page: Page) => Promise<void>): Promise<void> {
-  const { page, context, complaints } = await openPage(browser, world.server.url)
-  try {
-    await logIn(page)
-    await act(page)
-    expect(complaints).toEqual([])
-  } finally {
-    await context.close()
-  }
-}
+const ui = openUi()
 
 test('a remote source is made, changed and removed, and is on the login page meanwhile', {
   timeout: 90_000,
 }, async () => {
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.goto('/admin/sources')
     await page.getByText('None yet').waitFor()
     await page.getByRole('button', { name: 'New remote source' }).click()
@@ -49,7 +25,7 @@ test('a remote source is made, changed and removed, and is on the login page mea
     await dialog.getByRole('button', { name: 'Make it' }).click()
     await page.getByRole('row', { name: /hub GitLab/ }).waitFor()
 
-    const { page: visitor, context } = await openPage(browser, world.server.url)
+    const { page: visitor, context } = await openPage(ui.browser, ui.world.server.url)
     await visitor.goto('/login?error=login_failed&remoteSource=hub')
     await visitor.getByRole('button', { name: 'Log in with hub' }).waitFor()
     await visitor.getByText('Logging in with hub did not work.').waitFor()
@@ -82,28 +58,42 @@ test('a remote source is made, changed and removed, and is on the login page mea
 test('an executor that is drained, and maintenance that others begin, are seen at once', {
   timeout: 60_000,
 }, async () => {
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.goto('/admin/executors')
-    const [executor] = (await world.client.call('listExecutors')).items
+    const [executor] = (await ui.world.client.call('listExecutors')).items
     await page.getByRole('row', { name: /connected/ }).waitFor()
     const params = { executorId: executor!.id }
-    await world.client.call('drainExecutor', { params, body: { isDraining: true } })
+    await ui.world.client.call('drainExecutor', { params, body: { isDraining: true } })
     await page.getByRole('row', { name: /draining/ }).waitFor()
-    await world.client.call('drainExecutor', { params, body: { isDraining: false } })
+    await ui.world.client.call('drainExecutor', { params, body: { isDraining: false } })
     await page.getByRole('row', { name: /connected/ }).waitFor()
     await page.getByRole('link', { name: 'Maintenance' }).click()
-    await page.getByRole('heading', { name: 'Databases' }).waitFor()
     await page.getByText('Begin the maintenance first.').waitFor()
-    await world.client.call('startMaintenance', { body: { why: 'an upgrade' } })
+    await ui.world.client.call('startMaintenance', { body: { why: 'an upgrade' } })
     await page.getByText('In maintenance').first().waitFor()
     await page.getByLabel('File').waitFor()
-    await world.client.call('endMaintenance')
+    await ui.world.client.call('endMaintenance')
     await page.getByText('Begin the maintenance first.').waitFor()
   })
 })
 
+test('of the databases one sees the log, object storage, instances and what has waited too long', {
+  timeout: 60_000,
+}, async () => {
+  await ui.withPage(async (page) => {
+    await page.goto('/admin/databases')
+    await page.getByText('in a file on this machine').waitFor()
+    for (const service of ['configstore', 'runservice', 'notification', 'gateway'])
+      await page.getByRole('group', { name: 'Databases' }).getByRole('row', { name: service }).waitFor()
+    await page.getByText('Nothing. What is to be done beside requests is done.').waitFor()
+    const { instances } = await ui.world.client.call('getDatabaseStatus')
+    await page.getByRole('row', { name: instances[0]!.id.slice(0, 13) }).waitFor()
+    expect(await axe(page)).toEqual([])
+  })
+})
+
 test('what came about a repository is seen, and done again', { timeout: 90_000 }, async () => {
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.goto('/projects/user.ann.web/settings/deliveries')
     await page.getByText('Nothing came yet').waitFor()
     await page.getByRole('button', { name: 'Make a secret' }).click()
@@ -118,7 +108,7 @@ test('what came about a repository is seen, and done again', { timeout: 90_000 }
 })
 
 test('receivers are made, tried and changed, and what was told is seen', { timeout: 90_000 }, async () => {
-  await withPage(async (page) => {
+  await ui.withPage(async (page) => {
     await page.goto('/projects/user.ann.web/settings/notifications')
     await page.getByText('Nobody yet').waitFor()
     await page.getByRole('button', { name: 'New receiver' }).click()
@@ -142,12 +132,12 @@ test('receivers are made, tried and changed, and what was told is seen', { timeo
 })
 
 test('somebody else sees a public project without what is not for him', { timeout: 60_000 }, async () => {
-  await world.client
+  await ui.world.client
     .call('createUser', { body: { name: 'bob', password: 'correct horse battery' } })
     .catch(() => undefined)
-  const { may } = await world.client.call('getProject', { params: { projectRef: projectId } })
+  const { may } = await ui.world.client.call('getProject', { params: { projectRef: ui.projectId } })
   expect(may).toEqual({ change: true, run: true })
-  const { page, context } = await openPage(browser, world.server.url)
+  const { page, context } = await openPage(ui.browser, ui.world.server.url)
   await page.goto('/login')
   await page.getByLabel('Name').fill('bob')
   await page.getByLabel('Password').fill('correct horse battery')
@@ -161,13 +151,13 @@ test('somebody else sees a public project without what is not for him', { timeou
 })
 
 test('members of an organization are offered nothing that only its owners may do', { timeout: 180_000 }, async () => {
-  const { client, server } = world
+  const { client, server } = ui.world
   await client.call('createOrganization', { body: { name: 'guild', visibility: 'public' } })
   await client.call('createUser', { body: { name: 'mia', password } })
   await client.call('createOrganization', { body: { name: 'crew', visibility: 'public', ownerRef: 'mia' } })
   const params = { orgRef: 'guild', userRef: 'mia' }
   const member = await client.call('setMember', { params, body: { role: 'member' } })
-  const { page, context, complaints } = await openPage(browser, server.url)
+  const { page, context, complaints } = await openPage(ui.browser, server.url)
   await logIn(page, 'mia')
 
   await page.goto('/organizations/guild')

@@ -8,7 +8,7 @@ import { addRemoteSource, openProviderScene, type ProviderScene } from '../serve
 import { TestServer } from '../server/test-server.ts'
 import { openWebhookReceiver } from '../server/webhook-receiver.ts'
 import { axe } from './axe.ts'
-import { expectHeading, logIn, openBrowser, openPage } from './browser.ts'
+import { expectHeading, openBrowser, withPage } from './browser.ts'
 import { buildWebUi } from './ui-world.ts'
 
 let browser: Browser & AsyncDisposable
@@ -30,22 +30,14 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => opened.disposeAsync(), 60_000)
 
-async function withPage(act: (page: Page) => Promise<void>): Promise<void> {
-  const { page, context, complaints } = await openPage(browser, server.url, { provider: scene.provider.url })
-  try {
-    await logIn(page)
-    await act(page)
-    expect(complaints).toEqual([])
-  } finally {
-    await context.close()
-  }
-}
+const withAnn = (act: (page: Page) => Promise<void>) =>
+  withPage(browser, server.url, act, { provider: scene.provider.url })
 
 test('an account is linked, a repository found and chosen, a push seen as it runs, and its webhook done again', {
   timeout: 240_000,
 }, async () => {
   const { provider, repository, user } = scene
-  await withPage(async (page) => {
+  await withAnn(async (page) => {
     await page.getByRole('link', { name: 'Make the first project' }).click()
     await page.getByRole('button', { name: 'Link it' }).click()
     await page.getByLabel('Login').fill(user.login)
@@ -96,7 +88,7 @@ test('an account is linked, a repository found and chosen, a push seen as it run
 test('a receiver is made, its test arrives, the page says so, and sends the same once more', {
   timeout: 180_000,
 }, async () => {
-  await withPage(async (page) => {
+  await withAnn(async (page) => {
     await page.goto('/new-project')
     await page.getByLabel('Repository from').selectOption('its address')
     await page.getByLabel('Name', { exact: true }).fill('told')

@@ -3,8 +3,35 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
 import { GitServer, TestServer } from '../server/test-server.ts'
+import { openBrowser, type PageOptions, withPage } from './browser.ts'
+
+export type OpenedUi = {
+  readonly browser: Browser
+  readonly world: UiWorld
+  /** Of `user/ann/web`. */
+  readonly projectId: string
+  readonly withPage: (act: (page: Page) => Promise<void>, options?: PageOptions) => Promise<void>
+}
+
+/** For all tests of the file that calls it: a browser and a server with the project `user/ann/web`. There from the first test on. */
+export function openUi(prepare: (ui: OpenedUi) => Promise<void> = async () => {}): OpenedUi {
+  const owned = new AsyncDisposableStack()
+  const ui: { -readonly [Part in keyof OpenedUi]?: OpenedUi[Part] } = {}
+  beforeAll(async () => {
+    ui.browser = owned.use(await openBrowser())
+    ui.world = owned.use(await UiWorld.open())
+    ui.projectId = await ui.world.createProject('web')
+    const { browser, world } = ui
+    ui.withPage = (act, options) => withPage(browser, world.server.url, act, options)
+    await prepare(ui as OpenedUi)
+  }, 180_000)
+  afterAll(() => owned.disposeAsync(), 60_000)
+  return ui as OpenedUi
+}
 
 type Definition = Readonly<Record<string, unknown>>
 
