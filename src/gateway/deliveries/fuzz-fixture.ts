@@ -8,7 +8,9 @@ import { isCommitSha, isRefName, type RepositoryEvent } from '../../gitsource/re
 import * as payloads from '../../gitsource/webhooks/payloads-fixture.ts'
 import type { WebhookProvider } from '../../gitsource/webhooks/webhook.ts'
 import { createHttpApp } from '../../http/http-server.ts'
+import { systemClock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
+import { AcceptFirst } from './accept-first.ts'
 import type { NewDelivery } from './inbox.ts'
 import { mountHooks } from './mount-hooks.ts'
 
@@ -58,6 +60,7 @@ export async function fuzzWebhooks({
       refuse: async () => {},
     },
     maintenance: { checkOpen: () => {} },
+    acceptFirst: new AcceptFirst({ clock: systemClock }),
   })
   await app.ready()
   for (let attempt = 0; attempt < count; attempt++) {

@@ -10,6 +10,7 @@ import type { Maintenance } from '../maintenance.ts'
 import type { GatewaySchema } from '../rows.ts'
 import type { ProjectSources } from '../runs/project-sources.ts'
 import { RecentDefinitions } from '../runs/recent-definitions.ts'
+import { AcceptFirst } from './accept-first.ts'
 import type { Inbox } from './inbox.ts'
 import { lookAt } from './look.ts'
 import { mountHooks } from './mount-hooks.ts'
@@ -33,7 +34,8 @@ export type DeliveriesComponents = {
 /** Works from when the application is ready until it closes, which waits for what is under way. */
 export function mountDeliveries(app: FastifyInstance, components: DeliveriesComponents): void {
   const { database, clock, tryPollLock } = components
-  mountHooks(app, components)
+  const acceptFirst = new AcceptFirst({ clock })
+  mountHooks(app, { ...components, acceptFirst })
   const closing = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
   app.addHook('onReady', async () => {
@@ -42,12 +44,14 @@ export function mountDeliveries(app: FastifyInstance, components: DeliveriesComp
       look: (...[project, repository, signal]: Parameters<Parameters<typeof performDelivery>[2]['look']>) =>
         lookAt(project, repository, { database, clock }, signal),
       readDefinition: new RecentDefinitions().read,
+      turn: () => acceptFirst.turn(),
       now: () => clock.now(),
     }
     running = Promise.all([
       workOnDeliveries(
         {
           ...components,
+          turn: () => acceptFirst.turn(),
           perform: (delivery, options, signal) => performDelivery(delivery, options, performing, signal),
         },
         closing.signal,

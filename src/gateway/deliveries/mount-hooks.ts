@@ -17,6 +17,7 @@ import {
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Maintenance } from '../maintenance.ts'
+import type { AcceptFirst } from './accept-first.ts'
 import { isHookToken, webhookSecretsOf } from './hook-token.ts'
 import type { Inbox } from './inbox.ts'
 
@@ -24,11 +25,12 @@ export type HooksComponents = {
   readonly configstore: Pick<Configstore, 'getProject' | 'projectCredentials' | 'getRemoteSource'>
   readonly inbox: Pick<Inbox, 'accept' | 'refuse'>
   readonly maintenance: Pick<Maintenance, 'checkOpen'>
+  readonly acceptFirst: AcceptFirst
 }
 
 /** Errors of the routes: `project_not_found`, `webhook_refused`, `request_invalid`, `request_too_large`, `rate_limited`. */
 export function mountHooks(app: FastifyInstance, components: HooksComponents): void {
-  const { configstore, inbox, maintenance } = components
+  const { configstore, inbox, maintenance, acceptFirst } = components
   const findProject = async (request: FastifyRequest) => {
     maintenance.checkOpen()
     // Before the body: strangers do not make the server read it.
@@ -40,6 +42,12 @@ export function mountHooks(app: FastifyInstance, components: HooksComponents): v
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     scope.decorateRequest('project')
+    // Of a request that is given up as well: only then is its answer closed without having been sent.
+    scope.addHook('onRequest', (_request, reply, done) => {
+      const taken = acceptFirst.take()
+      reply.raw.once('close', () => taken[Symbol.dispose]())
+      done()
+    })
     scope.addHook('onRequest', async (request) => {
       request.project = await findProject(request)
     })

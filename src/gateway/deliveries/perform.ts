@@ -23,6 +23,8 @@ export type PerformComponents = {
   /** Looks at the repository: how many branches and tags have changed. */
   readonly look: (project: Project, repository: ProjectRepository, signal: AbortSignal) => Promise<LookResult>
   readonly readDefinition: typeof readDefinition
+  /** Before anything that takes the processor: others may come first. */
+  readonly turn: () => Promise<void>
   readonly now: () => number
 }
 
@@ -120,6 +122,7 @@ async function performEvent(
       components.readDefinition,
     )
     if (definition.kind === 'none') return ignored(definition.message)
+    await components.turn()
     const needsApproval = isFork && project.effectiveForkRuns === 'approval'
     const isChanged = needsApproval && (await changesDefinition(definition, event, source, signal))
     const plan = await planRunsOf(

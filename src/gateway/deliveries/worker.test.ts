@@ -37,7 +37,10 @@ function anInbox(claim: (most: number) => readonly DeliveryRow[]) {
 
 async function work(inbox: Inbox, perform: Parameters<typeof workOnDeliveries>[0]['perform'], ms = 60): Promise<void> {
   const stop = new AbortController()
-  const working = workOnDeliveries({ inbox, perform, clock: systemClock, logger: silentLogger }, stop.signal)
+  const working = workOnDeliveries(
+    { inbox, perform, turn: async () => {}, clock: systemClock, logger: silentLogger },
+    stop.signal,
+  )
   await systemClock.sleep(ms)
   stop.abort()
   await working

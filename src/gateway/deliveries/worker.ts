@@ -16,6 +16,8 @@ export type WorkerComponents = {
     options: { readonly isOver: (error: unknown) => boolean },
     signal: AbortSignal,
   ) => Promise<DeliveryOutcome>
+  /** Before anything that takes the processor: others may come first. */
+  readonly turn: () => Promise<void>
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -26,11 +28,22 @@ const performMs = 10 * 60_000
 
 /** Resolves when `signal` is aborted and what was under way has ended. Never rejects. */
 export async function workOnDeliveries(components: WorkerComponents, signal: AbortSignal): Promise<void> {
-  const { inbox, clock, logger } = components
+  const { inbox, turn, clock, logger } = components
   await workOnLeased(
     { atOnce, performMs },
     {
-      queue: inbox,
+      queue: {
+        claim: async (holder, options) => {
+          await turn()
+          return await inbox.claim(holder, options)
+        },
+        renew: (id, holder, ms) => inbox.renew(id, holder, ms),
+        nextDueAt: () => inbox.nextDueAt(),
+        get woken() {
+          return inbox.woken
+        },
+        wake: () => inbox.wake(),
+      },
       perform: (delivery, holder, during) => workOn(delivery, holder, { ...components, stopping: signal }, during),
       onTrouble: (error) => {
         if (!isTroubleOfOurs(error)) logger.warn('deliveries cannot be taken', { error })
