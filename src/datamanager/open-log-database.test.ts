@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { SlipwayError } from '../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import { type AppendResult, type ChangeLog, genesisHash } from './change-log.ts'
@@ -13,6 +13,7 @@ import type { ReadModel } from './read-model/read-model.ts'
 import { encodePut, encodeRecord, encodeTransaction } from './record.ts'
 import type { Seams } from './seams.ts'
 import { LostAnswer, MemoryChangeLog, MemoryLogStore } from './simulation/memory-log.ts'
+import { prng } from './simulation/prng.ts'
 import { SimulatedClock } from './simulation/simulated-clock.ts'
 
 type Boxes = { box: { readonly size: number } }
@@ -160,6 +161,46 @@ test('a transaction that loses ten races ends with a conflict', async () => {
   await expect(world.finish(losing)).rejects.toMatchObject({ code: 'commit_conflict' })
   expect(rivals).toBe(limits.commitRounds.value)
   expect(db.view((tx) => tx.get('box', 'mine'))).toBeUndefined()
+})
+
+test('a writer that never pauses lets others in, although who has lost needs more calls than who has won', async () => {
+  using world = new World()
+  const { clock } = world
+  const log = () =>
+    new MemoryChangeLog(world.store, async (_call, { act }, signal) => {
+      await clock.sleep(40, signal)
+      return act()
+    })
+  await using greedy = await world.finish(world.open(log(), { random: prng(1).next }))
+  await using other = await world.finish(world.open(log(), { random: prng(2).next }))
+  const put = (db: typeof greedy, id: string) => db.do((tx) => tx.put('box', id, { size: clock.now() }))
+  let isOver = false
+  const writing = Array.from({ length: 4 }, async (_, caller) => {
+    while (!isOver) await put(greedy, `greedy ${caller}`)
+  })
+  await world.finish(clock.sleep(500))
+  let conflicts = 0
+  const begunAt = clock.now()
+  const untilCommitted = async () => {
+    for (;;)
+      try {
+        return await put(other, 'other')
+      } catch (error) {
+        if (!isSlipwayError(error, 'commit_conflict')) throw error
+        conflicts++
+      }
+  }
+  const committed = untilCommitted().then(({ position }) => {
+    isOver = true
+    return position
+  })
+  expect(await clock.run(() => isOver, 20_000)).toBe(true)
+  expect(clock.now() - begunAt).toBeLessThan(15_000)
+  expect(conflicts).toBeLessThan(3)
+  const position = await world.finish(committed)
+  await world.finish(Promise.all(writing))
+  await world.finish(greedy.waitFor(position))
+  expect(greedy.view((tx) => tx.get('box', 'other'))).toBeDefined()
 })
 
 test.each(['before it was done', 'after it was done'])(

@@ -44,10 +44,14 @@ export class RemoteCommit implements CommitStrategy {
   #ownPosition: Position
   #rivalSeenAt: number | undefined
   #appendMs = 0
+  #endedAt: number
+  /** When it last did nothing for a moment in which another writer could win. */
+  #pausedAt: number
 
   constructor(components: RemoteCommitComponents) {
     this.#components = components
     this.#ownPosition = components.model.position
+    this.#endedAt = this.#pausedAt = components.clock.now()
   }
 
   /** While a committed record could not be applied here, nothing may be evaluated. */
@@ -58,7 +62,8 @@ export class RemoteCommit implements CommitStrategy {
 
   /**
    * Whoever has just won is the first to know the newest record, so it would win again and again. While there are rivals it
-   * lets as much time pass as they need to catch up; what is called meanwhile goes into the same record.
+   * lets as much time pass as they need to catch up; what is called meanwhile goes into the same record. A rival that always
+   * loses is not seen: therefore a writer that never rests does so now and then without having seen one.
    */
   #takeTurns(): Promise<void> | undefined {
     const { model, clock, random, closing } = this.#components
@@ -67,8 +72,12 @@ export class RemoteCommit implements CommitStrategy {
     const isFirst = model.position === this.#ownPosition
     this.#ownPosition = model.position
     const forgottenAfterMs = Math.max(rivalMs, rivalAppends * this.#appendMs)
-    if (!isFirst || this.#rivalSeenAt === undefined || now - this.#rivalSeenAt > forgottenAfterMs) return undefined
-    return clock.sleep(random() * Math.max(jitterMsMax, 4 * this.#appendMs), closing)
+    const hasRivals = this.#rivalSeenAt !== undefined && now - this.#rivalSeenAt <= forgottenAfterMs
+    const pauseMs = Math.max(jitterMsMax, 4 * this.#appendMs)
+    if (!isFirst || now - this.#endedAt >= pauseMs) this.#pausedAt = now
+    if (!isFirst || !(hasRivals || now - this.#pausedAt > forgottenAfterMs)) return undefined
+    this.#pausedAt = now
+    return clock.sleep(random() * pauseMs, closing)
   }
 
   async commit({ record, prev }: EvaluatedBatch): Promise<CommitOutcome> {
@@ -79,6 +88,8 @@ export class RemoteCommit implements CommitStrategy {
     } catch (cause) {
       if (isContradiction(cause)) this.#components.onFailure(cause)
       return { kind: 'unknown', cause }
+    } finally {
+      this.#endedAt = this.#components.clock.now()
     }
   }
 
