@@ -4,8 +4,9 @@
 //   <root>/tmp/...    files being written: the mark of their writer (process-mark.ts), `-`, a random name
 //
 // Content and checksum are one file, so they change together, whenever the machine stops. A file is written in tmp, synced,
-// and then appears under its name whole: by rename (put) or by link (create, which fails when the name is taken). A
-// directory that lost its last object is removed; a writer that made it a moment before makes it again.
+// and then appears under its name whole: by rename (put) or by link (create, which fails when the name is taken); then its
+// directory is synced, and those above as far as they may be new (known-folders.ts). A directory that lost its last object is
+// removed; a writer that made it a moment before makes it again.
 
 import { createHash, hash, randomUUID } from 'node:crypto'
 import {
@@ -30,6 +31,7 @@ import { ignoring, isErrno } from '../lib/errno.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import { hasMarkedProcessEnded, markOfThisProcess } from '../lib/process-mark.ts'
+import { KnownFolders } from './known-folders.ts'
 import { decodeFooter, encodeFooter, footerBytes, objectCorrupt } from './object-footer.ts'
 import { checkObjectKey } from './object-key.ts'
 import { checkAnnounced, chunksOf, DataMeter, SourceFailure } from './object-source.ts'
@@ -88,6 +90,7 @@ class PosixObjectStorage implements ObjectStorage {
   readonly #temporary: string
   readonly #mark = markOfThisProcess()
   readonly #clock: Clock
+  readonly #known = new KnownFolders()
 
   constructor(folders: { readonly data: string; readonly temporary: string }, clock: Clock) {
     this.#data = folders.data
@@ -154,7 +157,9 @@ class PosixObjectStorage implements ObjectStorage {
     yield* this.#walk(join(this.#data, path), base, { prefix, after, signal: options.signal })
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#known[Symbol.dispose]()
+  }
 
   /** Objects of a folder and those below it in byte order of whole keys: a folder sorts as if it ended with a slash. */
   async *#walk(
@@ -291,12 +296,20 @@ class PosixObjectStorage implements ObjectStorage {
     }
   }
 
-  /** From that folder up to the data directory: any of them may be new, made by us or by somebody at the same time. */
+  /** That folder, and those above that may have got a new one, made by us or by somebody at the same time. */
   async #syncFolders(deepest: string): Promise<void> {
-    const folders = [this.#data]
-    for (let folder = deepest; folder.length > this.#data.length; folder = dirname(folder)) folders.push(folder)
-    // A folder that is gone held nothing any more: our object was deleted since.
-    await Promise.all(folders.map((folder) => syncDirectory(folder).catch(ignoring('ENOENT'))))
+    const folders = [deepest]
+    const isNew = (folder: string) => folder.length > this.#data.length && !this.#known.has(folder)
+    for (let folder = deepest; isNew(folder); folder = dirname(folder)) folders.push(dirname(folder))
+    const pins = folders.slice(0, -1).map((folder) => this.#known.pin(folder))
+    try {
+      // A folder that is gone held nothing any more: our object was deleted since.
+      await Promise.all(folders.map((folder) => syncDirectory(folder).catch(ignoring('ENOENT'))))
+      for (const pin of pins) pin?.keep()
+    } catch (error) {
+      for (const pin of pins) pin?.drop()
+      throw error
+    }
   }
 
   async #removeEmptyFolders(deepest: string): Promise<void> {
