@@ -1,8 +1,9 @@
 // The runservice's side of logs: stores frames, reads them, and shows followers the open frame that the executor offers.
 //
-//   logs/<run task>/<setup or step>/<first byte, 16 digits>.zst   one object per frame (frame.ts)
-//   logs/<run task>/<setup or step>/end                           the trailer, written last; a log that is complete with its
-//                                                                 only frame has none, the frame says it
+//   logs/<run task>/<setup or step>.zst                           a log that is complete with its only frame (frame.ts), as
+//                                                                 most logs are: nothing else belongs to it
+//   logs/<run task>/<setup or step>/<first byte, 16 digits>.zst   else one object per frame,
+//   logs/<run task>/<setup or step>/end                           and the trailer, written last
 //
 // Frames of a log meet without gap and without overlap, but for one moment: merging replaces the first of several frames by
 // one with all their bytes and then deletes the others. So a reader that finds a frame inside what it already has read skips
@@ -154,7 +155,8 @@ class ObjectLogStore implements LogStore {
         )
       if (index.sizeBytes === 0) return log.position
       try {
-        await this.#ost.create(frameKey(log.folder, index.firstByte), frame, signalOption(signal))
+        const object = index.isWholeLog ? wholeLogKey(log.folder) : frameKey(log.folder, index.firstByte)
+        await this.#ost.create(object, frame, signalOption(signal))
         log.position = positionAfter(index)
         if (index.isWholeLog) log.trailer = await this.#totals(log.folder, index, signal)
       } catch (error) {
@@ -192,9 +194,10 @@ class ObjectLogStore implements LogStore {
   async *indexes(key: LogKey, signal?: AbortSignal): AsyncGenerator<FrameIndex> {
     const folder = folderOf(key)
     let endByte = 0
-    for (const firstByte of (await this.#list(folder, signal)).frames) {
+    const { frames, keyOf } = await this.#list(folder, signal)
+    for (const firstByte of frames) {
       if (firstByte < endByte) continue
-      const index = await this.#readIndex(folder, firstByte, signal)
+      const index = await this.#readIndex(keyOf(firstByte), signal)
       endByte = firstByte + index.sizeBytes
       yield index
     }
@@ -294,6 +297,7 @@ class ObjectLogStore implements LogStore {
     const log = this.#logOf(key)
     log.isDeleted = true // Before frames are missing, so that followers know why.
     await log.alone(async () => {
+      await this.#ost.delete(wholeLogKey(log.folder), signal)
       for await (const { key: object } of this.#ost.list({ prefix: `${log.folder}/`, ...signalOption(signal) }))
         await this.#ost.delete(object, signal)
     })
@@ -326,9 +330,9 @@ class ObjectLogStore implements LogStore {
   }
 
   async #loadPosition(folder: string, signal: AbortSignal | undefined): Promise<LogPosition> {
-    const { frames, hasTrailer } = await this.#list(folder, signal)
+    const { frames, hasTrailer, keyOf } = await this.#list(folder, signal)
     const last = frames.at(-1)
-    return positionAfter(last === undefined ? undefined : await this.#readIndex(folder, last, signal), hasTrailer)
+    return positionAfter(last === undefined ? undefined : await this.#readIndex(keyOf(last), signal), hasTrailer)
   }
 
   async #finish(log: OpenLog, signal: AbortSignal | undefined): Promise<LogTrailer> {
@@ -340,7 +344,7 @@ class ObjectLogStore implements LogStore {
       listed = await this.#list(folder, signal)
     }
     const last = listed.frames.at(-1)
-    const index = last === undefined ? undefined : await this.#readIndex(folder, last, signal)
+    const index = last === undefined ? undefined : await this.#readIndex(listed.keyOf(last), signal)
     const trailer = found ?? (await this.#totals(folder, index, signal))
     if (found === undefined) {
       const data = Buffer.from(JSON.stringify({ format: 1, ...trailer }))
@@ -352,11 +356,11 @@ class ObjectLogStore implements LogStore {
 
   async #loadTrailer(
     folder: string,
-    { frames, hasTrailer }: Listed,
+    { frames, hasTrailer, keyOf }: Listed,
     signal: AbortSignal | undefined,
   ): Promise<LogTrailer | undefined> {
     if (!hasTrailer) {
-      const index = frames.length === 1 ? await this.#readIndex(folder, frames[0]!, signal) : undefined
+      const index = frames.length === 1 ? await this.#readIndex(keyOf(frames[0]!), signal) : undefined
       return index?.isWholeLog ? await this.#totals(folder, index, signal) : undefined
     }
     const data = await this.#readObject(`${folder}/${trailerName}`, signal)
@@ -368,6 +372,9 @@ class ObjectLogStore implements LogStore {
   }
 
   async #list(folder: string, signal: AbortSignal | undefined): Promise<Listed> {
+    const whole = wholeLogKey(folder)
+    if ((await this.#ost.stat(whole, signal)) !== undefined)
+      return { frames: [0], hasTrailer: false, keyOf: () => whole }
     const frames: number[] = []
     let hasTrailer = false
     for await (const { key } of this.#ost.list({ prefix: `${folder}/`, ...signalOption(signal) })) {
@@ -375,14 +382,14 @@ class ObjectLogStore implements LogStore {
       if (digits !== undefined) frames.push(Number(digits))
       else if (key === `${folder}/${trailerName}`) hasTrailer = true
     }
-    return { frames, hasTrailer }
+    return { frames, hasTrailer, keyOf: (firstByte) => frameKey(folder, firstByte) }
   }
 
   async *#readFrom(folder: string, fromByte: number, signal: AbortSignal | undefined): AsyncGenerator<LogChunk> {
     let offset = fromByte
     let vanished = 0
     search: while (true) {
-      const { frames } = await this.#list(folder, signal)
+      const { frames, keyOf } = await this.#list(folder, signal)
       const first = Math.max(
         0,
         frames.findLastIndex((firstByte) => firstByte <= offset),
@@ -390,7 +397,7 @@ class ObjectLogStore implements LogStore {
       for (const [at, firstByte] of frames.entries()) {
         if (at < first) continue
         if (firstByte > offset) throw missing(folder, offset)
-        const frame = await this.#readFrame(folder, firstByte, { next: frames[at + 1], signal })
+        const frame = await this.#readFrame(keyOf(firstByte), firstByte, { folder, next: frames[at + 1], signal })
         if (frame === undefined) {
           // Merged into the frame before since we looked, or the log is being deleted.
           if (++vanished > frames.length) throw missing(folder, offset)
@@ -408,13 +415,13 @@ class ObjectLogStore implements LogStore {
 
   async #firstByteOf(folder: string, start: LogStart, signal: AbortSignal | undefined): Promise<number> {
     if ('fromByte' in start) return start.fromByte
-    const { frames } = await this.#list(folder, signal)
+    const { frames, keyOf } = await this.#list(folder, signal)
     const last = frames.at(-1)
     if (last === undefined) return 0
     let line: number
     if ('fromLine' in start) line = start.fromLine
     else {
-      const end = await this.#readIndex(folder, last, signal)
+      const end = await this.#readIndex(keyOf(last), signal)
       line = Math.max(0, end.firstLine + end.newlines + (end.endsLine ? 0 : 1) - start.tailLines)
     }
     if (line === 0) return 0
@@ -422,11 +429,11 @@ class ObjectLogStore implements LogStore {
     let low = 0
     for (let high = frames.length - 1; low < high; ) {
       const middle = (low + high) >> 1
-      const index = await this.#readIndex(folder, frames[middle]!, signal)
+      const index = await this.#readIndex(keyOf(frames[middle]!), signal)
       if (index.firstLine + index.newlines >= line) high = middle
       else low = middle + 1
     }
-    const object = await this.#readObject(frameKey(folder, frames[low]!), signal)
+    const object = await this.#readObject(keyOf(frames[low]!), signal)
     if (object === undefined) return await this.#firstByteOf(folder, start, signal)
     const { index, bytes } = await decodeFrame(object)
     return index.firstByte + offsetOfLine(index, bytes, line)
@@ -439,15 +446,16 @@ class ObjectLogStore implements LogStore {
     signal: AbortSignal | undefined,
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const { frames, hasTrailer } = await this.#list(folder, signal)
+      const { frames, hasTrailer, keyOf } = await this.#list(folder, signal)
       const next = new Map(frames.map((firstByte, at) => [firstByte, frames[at + 1]]))
       try {
         return await act({
           frames,
           isComplete: hasTrailer,
-          readIndex: (firstByte) => this.#readKeptIndex(folder, firstByte, { next: next.get(firstByte), signal }),
+          readIndex: (firstByte) =>
+            this.#readKeptIndex(keyOf(firstByte), firstByte, { next: next.get(firstByte), signal }),
           readFrame: async (firstByte) => {
-            const frame = await this.#readKeptFrame(folder, firstByte, next.get(firstByte))
+            const frame = await this.#readKeptFrame(keyOf(firstByte), firstByte, next.get(firstByte))
             if (frame === undefined) throw missing(folder, firstByte)
             return frame
           },
@@ -460,64 +468,62 @@ class ObjectLogStore implements LogStore {
   }
 
   async #readKeptIndex(
-    folder: string,
+    key: string,
     firstByte: number,
     { next, signal }: { readonly next: number | undefined; readonly signal: AbortSignal | undefined },
   ): Promise<FrameIndex> {
-    const key = frameKey(folder, firstByte)
     const kept = this.#indexes.get(key)
     // One frame is replaced by a merged one, which ends elsewhere; of the last one it is not known where it ends.
     if (kept !== undefined && firstByte + kept.sizeBytes === next) return kept
-    const index = await this.#readIndex(folder, firstByte, signal)
+    const index = await this.#readIndex(key, signal)
     keepNewest(this.#indexes, key, index, indexesKept)
     return index
   }
 
-  async #readIndex(folder: string, firstByte: number, signal: AbortSignal | undefined): Promise<FrameIndex> {
+  async #readIndex(key: string, signal: AbortSignal | undefined): Promise<FrameIndex> {
     for (let end = indexReadBytes; ; ) {
       const options = { range: { start: 0, end }, ...signalOption(signal) }
-      const index = decodeFrameIndex(await collectBytes(this.#ost.read(frameKey(folder, firstByte), options)))
+      const index = decodeFrameIndex(await collectBytes(this.#ost.read(key, options)))
       if (!('neededBytes' in index)) return index
-      if (index.neededBytes <= end) throw new SlipwayError('log_corrupt', `a frame of log ${folder} is cut off`)
+      if (index.neededBytes <= end) throw new SlipwayError('log_corrupt', `the log frame ${key} is cut off`)
       end = index.neededBytes
     }
   }
 
   /** Of a log with several followers a frame is read once for all of them. */
   async #readFrame(
-    folder: string,
+    key: string,
     firstByte: number,
-    { next, signal }: { readonly next: number | undefined; readonly signal: AbortSignal | undefined },
+    {
+      folder,
+      next,
+      signal,
+    }: { readonly folder: string; readonly next: number | undefined; readonly signal: AbortSignal | undefined },
   ): Promise<DecodedFrame | undefined> {
     const log = this.#logs.get(folder)
-    if (log === undefined || log.followers < 2) return await this.#readFrameAlone(folder, firstByte, signal)
-    return await this.#readKeptFrame(folder, firstByte, next ?? log.position?.bytes)
+    if (log === undefined || log.followers < 2) return await this.#readFrameAlone(key, signal)
+    return await this.#readKeptFrame(key, firstByte, next ?? log.position?.bytes)
   }
 
   /** `end`: where it ends at least; of the last frame of a log that is not known, so it is read anew. */
   async #readKeptFrame(
-    folder: string,
+    key: string,
     firstByte: number,
     end = Number.POSITIVE_INFINITY,
   ): Promise<DecodedFrame | undefined> {
-    const key = frameKey(folder, firstByte)
     const keeping = this.#frames.get(key)
     const kept = keeping && (await keeping)
     // One that was merged since has the bytes of those behind it as well: what is kept ends too early then.
     if (kept !== undefined && firstByte + kept.index.sizeBytes >= end) return kept
     // For others, too: nobody's leaving breaks it off.
-    const reading = this.#readFrameAlone(folder, firstByte, undefined)
+    const reading = this.#readFrameAlone(key, undefined)
     keepNewest(this.#frames, key, reading, framesKept)
     reading.catch(() => this.#frames.delete(key))
     return await reading
   }
 
-  async #readFrameAlone(
-    folder: string,
-    firstByte: number,
-    signal: AbortSignal | undefined,
-  ): Promise<DecodedFrame | undefined> {
-    const object = await this.#readObject(frameKey(folder, firstByte), signal)
+  async #readFrameAlone(key: string, signal: AbortSignal | undefined): Promise<DecodedFrame | undefined> {
+    const object = await this.#readObject(key, signal)
     return object === undefined ? undefined : await decodeFrame(object)
   }
 
@@ -533,7 +539,7 @@ class ObjectLogStore implements LogStore {
   /** Slow logs have a frame every few seconds: neighbours that fit into one become one. Can be broken off anywhere. */
   async #mergeSmallFrames(folder: string, frames: readonly number[], signal: AbortSignal | undefined): Promise<void> {
     const last = frames.at(-1)!
-    const ends = [...frames.slice(1), last + (await this.#readIndex(folder, last, signal)).sizeBytes]
+    const ends = [...frames.slice(1), last + (await this.#readIndex(frameKey(folder, last), signal)).sizeBytes]
     for (let from = 0; from < frames.length; ) {
       let to = from + 1
       while (to < frames.length && ends[to]! - frames[from]! <= limits.logFrameBytes.value) to++
@@ -584,6 +590,8 @@ type Listed = {
   /** The first bytes of all frames, ascending. */
   readonly frames: readonly number[]
   readonly hasTrailer: boolean
+  /** The object that the frame with this first byte is. */
+  readonly keyOf: (firstByte: number) => string
 }
 
 /** What is remembered of a log that is written or followed. */
@@ -697,6 +705,10 @@ class OpenLog {
 
 function folderOf(key: LogKey): string {
   return `logs/${key.runTaskId}/${key.log}`
+}
+
+function wholeLogKey(folder: string): string {
+  return `${folder}.zst`
 }
 
 function frameKey(folder: string, firstByte: number): string {

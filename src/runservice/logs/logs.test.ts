@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createMasker } from '../../executor/masking/masker.ts'
+import { collectBytes } from '../../lib/bytes.ts'
 import { until } from '../../lib/until-fixture.ts'
 import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
 import { encodeFrame, indexFrame } from './frame.ts'
@@ -460,7 +461,21 @@ test('a log of one frame is one object, complete as soon as that is stored', asy
       expect(await other.finish(key)).toEqual(trailer)
       expect(await other.storeFrame(key, await aFrame(7, 'late'))).toMatchObject({ bytes: 7, complete: true })
     }
-    expect((await Array.fromAsync(ost.list())).map((info) => info.key)).toEqual(['logs/task/0/0000000000000000.zst'])
+    expect((await Array.fromAsync(ost.list())).map((info) => info.key)).toEqual(['logs/task/0.zst'])
+  })
+})
+
+test('a log of one frame that is named as one of several is read as well', async () => {
+  await withStore(async (store, ost) => {
+    await writeAll(store, 'one\ntwo')
+    await ost.put('logs/task/0/0000000000000000.zst', await collectBytes(ost.read('logs/task/0.zst')))
+    await ost.delete('logs/task/0.zst')
+    const other = createLogStore(ost)
+    expect(await other.position(key)).toMatchObject({ bytes: 7, complete: true })
+    expect(await other.trailer(key)).toMatchObject({ sizeBytes: 7, lines: 2 })
+    expect((await bytesOf(other.read(key, { fromByte: 0 }))).toString()).toBe('one\ntwo')
+    await other.delete(key)
+    expect(await Array.fromAsync(ost.list())).toEqual([])
   })
 })
 
