@@ -233,6 +233,18 @@ const steps: readonly Step[] = [
   ['bob', 'reconfigureProject', { params: ofForge }, 'forbidden'],
   ['ann', 'setProjectAccount', { params: ofForge }, { source: { repositoryPath: 'acme/web' } }],
   ['root', 'setProjectAccount', { params: ofForge }, 'linked_account_not_found'],
+  [
+    'ann',
+    'setProjectRepository',
+    { params: ofForge, body: { remoteSourceRef: 'forge', repositoryPath: 'acme/none' } },
+    'remote_repository_not_found',
+  ],
+  [
+    'ann',
+    'setProjectRepository',
+    { params: ofForge, body: { remoteSourceRef: 'forge', repositoryPath: 'acme/web' } },
+    { source: { repositoryPath: 'acme/web' } },
+  ],
   ['ann', 'deleteProject', { params: ofForge }],
 
   // Organizations

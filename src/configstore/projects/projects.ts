@@ -93,7 +93,9 @@ export function projectOperations(store: Store): Operations {
         if (JSON.stringify(next.source) !== JSON.stringify(row.source)) checkSource(tx, next.source)
         const isElsewhere = repositoryOf(next) !== repositoryOf(row)
         if (isElsewhere && setUpThere.some((name) => row[name] !== undefined)) cleanRemote(tx, row, now)
-        const written = without(next, [...emptyTexts(next), ...(isElsewhere ? setUpThere : [])])
+        // What is given with it is about the new one.
+        const before = isElsewhere ? setUpThere.filter((name) => settings[name] === undefined) : []
+        const written = without(next, [...emptyTexts(next), ...before])
         tx.put('project', row.id, written)
         return viewed(tx, written)
       })

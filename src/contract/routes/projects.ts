@@ -6,6 +6,7 @@ import { listOf, object, ProjectGroupRef, ProjectRef, paging, RemoteSourceRef, t
 import {
   NewProject,
   NewProjectGroup,
+  NextRepository,
   Project,
   ProjectChange,
   ProjectGroup,
@@ -157,6 +158,26 @@ export const projectRoutes = {
     params: projectParams,
     responses: { 200: Project },
     errors: ['project_not_found', 'project_invalid', 'owner_changed', ...ofProvider],
+  }),
+  setProjectRepository: defineRoute({
+    method: 'PUT',
+    path: '/projects/:projectRef/repository',
+    tag,
+    summary:
+      'The project goes on with another repository, here or at another provider, through the account of the caller: with a new deploy key and webhook there, and without those at the repository before.',
+    auth: 'required',
+    params: projectParams,
+    body: NextRepository,
+    responses: { 200: Project },
+    errors: [
+      'project_not_found',
+      'project_invalid',
+      'owner_changed',
+      'version_conflict',
+      'remote_source_not_found',
+      'remote_source_invalid',
+      ...ofProvider,
+    ],
   }),
   getProject: defineRoute({
     method: 'GET',

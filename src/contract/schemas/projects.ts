@@ -52,6 +52,14 @@ const FromRemote = object({
   repositoryPath: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: '`acme/web`' })),
 })
 
+/** Where a project goes on. */
+export const NextRepository = object({
+  remoteSourceRef: RemoteSourceRef,
+  repositoryId: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'This or the path.' })),
+  repositoryPath: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: '`acme/web`' })),
+  visibility: Type.Optional(Visibility),
+})
+
 /** What a project is set to. */
 const settings = {
   visibility: Visibility,

@@ -9,12 +9,13 @@ import type { RemoteRepository } from '../../gitsource/provider.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
+import { changeRepository, type NextRepository } from '../remote-projects/change-repository.ts'
 import { checkUsable, newDeployKey, notSetUp, setUpRemote } from '../remote-projects/remote-set-up.ts'
 import type { HandlerContext, HandlersOf } from '../routes/handler.ts'
 import { projectView } from '../views/stored.ts'
 import { accessOf, userOf, written } from './common.ts'
 
-type Ids = 'listRemoteRepositories' | 'reconfigureProject' | 'setProjectAccount'
+type Ids = 'listRemoteRepositories' | 'reconfigureProject' | 'setProjectAccount' | 'setProjectRepository'
 
 export type RemoteProjectsComponents = {
   readonly configstore: Configstore
@@ -63,6 +64,15 @@ export function remoteProjectHandlers(components: RemoteProjectsComponents): Han
         { isInside: true },
       )
     },
+
+    setProjectRepository: async ({ body: { visibility, ...from } }, context) => {
+      const project = await projectOf(context, configstore)
+      const signal = clock.timeout(setUpMs)
+      const next = await repositoryAt(from, context, components, signal)
+      const options = { publicUrl: context.from.publicUrl, ...(visibility === undefined ? {} : { visibility }) }
+      const changed = await changeRepository(project, next, options, components, signal)
+      return projectView(written(context, changed), { isInside: true })
+    },
   }
 }
 
@@ -89,17 +99,9 @@ export async function createProjectOfRemote(
   context: HandlerContext,
   components: RemoteProjectsComponents,
 ): Promise<Project & { readonly position: number }> {
-  const { configstore, providers, clock, logger } = components
-  const { repositoryId, repositoryPath } = from
-  if ((repositoryId === undefined) === (repositoryPath === undefined))
-    throw new SlipwayError('request_invalid', 'body.source: one of repositoryId and repositoryPath is needed')
-  const remote = await configstore.getRemoteSource({ remoteSource: from.remoteSourceRef }, context.call)
-  const account = await accountAt(remote, userOf(context), { configstore })
-  const at = { linkedAccountId: account.id, remoteSourceId: remote.id }
-  const provider = await providers.openAccountProvider(at)
+  const { configstore, clock, logger } = components
   const signal = clock.timeout(setUpMs)
-  const ref = repositoryId === undefined ? { path: repositoryPath ?? '' } : { id: repositoryId }
-  const repository = await provider.getRepository(ref, signal)
+  const { provider, repository, at } = await repositoryAt(from, context, components, signal)
   checkUsable(repository)
   const { defaultBranch, isPrivate } = repository
   const made = await configstore.createProject(
@@ -127,6 +129,23 @@ export async function createProjectOfRemote(
     }
     throw error
   }
+}
+
+/** As the caller sees it with its account there. Errors: those of provider and configstore, `linked_account_not_found`. */
+async function repositoryAt(
+  { remoteSourceRef, repositoryId, repositoryPath }: Omit<FromRemote, 'kind'>,
+  context: HandlerContext,
+  { configstore, providers }: RemoteProjectsComponents,
+  signal: AbortSignal,
+): Promise<NextRepository> {
+  if ((repositoryId === undefined) === (repositoryPath === undefined))
+    throw new SlipwayError('request_invalid', 'one of repositoryId and repositoryPath is needed')
+  const remote = await configstore.getRemoteSource({ remoteSource: remoteSourceRef }, context.call)
+  const account = await accountAt(remote, userOf(context), { configstore })
+  const at = { linkedAccountId: account.id, remoteSourceId: remote.id }
+  const provider = await providers.openAccountProvider(at)
+  const ref = repositoryId === undefined ? { path: repositoryPath ?? '' } : { id: repositoryId }
+  return { provider, repository: await provider.getRepository(ref, signal), at }
 }
 
 /** Errors: `linked_account_not_found`. */

@@ -86,6 +86,7 @@ const harmless: Partial<
   removeMember: { params: { userRef: 'member' } },
   createInvitation: { body: { userRef: 'other', role: 'member' } },
   createProject: { body: { name: '-', source: { kind: 'none' } } },
+  setProjectRepository: { body: { remoteSourceRef: 'none', repositoryPath: 'x/y' } },
   createProjectRuns: {
     body: { commitSha: '0'.repeat(40), definition: { fileName: 'config.yml', content: 'nonsense' } },
   },

@@ -97,6 +97,7 @@ export const permissions = {
   deleteProject: owners('project', 'admin'),
   reconfigureProject: owners('project', 'admin'),
   setProjectAccount: { ...owners('project', 'admin'), asUser: true },
+  setProjectRepository: { ...owners('project', 'admin'), asUser: true },
   getBadge: readers('project', 'anonymous'),
 
   listProjectSecrets: projectSecrets,

@@ -280,3 +280,117 @@ test('a new secret is that of the hook at the provider as well', async () => {
   expect(secret).not.toBe(before)
   expect([...found.hooks.values()].map((hook) => hook.secret)).toEqual([secret])
 })
+
+const repositoryOf = (answer: Answer) =>
+  (answer.body as { source: { repositoryPath: string; remoteSourceId: string } }).source
+
+test('a project goes on with another repository: a key and a hook of its own there, none where it was', async () => {
+  await using scene = await open()
+  const { gateway, token, found, create } = scene
+  const id = idOf(await create())
+  const before = await gateway.configstore.projectCredentials({ project: id })
+  const other = gateway.host.addRepository('acme/other', 'ann', { id: 'other', defaultBranch: 'main' })
+  const body = { remoteSourceRef: 'hub', repositoryPath: 'acme/other' }
+  const moved = await gateway.ask(`PUT ${project}/repository`, { token, body })
+  expect(moved).toMatchObject({ status: 200, body: { id, defaultBranch: 'main', isSourceBroken: false } })
+  expect(repositoryOf(moved).repositoryPath).toBe('acme/other')
+  expect(moved.body).not.toHaveProperty('sourceTrouble')
+  const after = await gateway.configstore.projectCredentials({ project: id })
+  expect([...other.hooks.values()]).toEqual([{ url: `${publicUrl}/webhooks/${id}`, secret: after.webhookSecret }])
+  expect([...other.keys.values()].map(({ title }) => title)).toEqual([`slipway ${id}`])
+  expect([after.webhookSecret === before.webhookSecret, after.deployKey === before.deployKey]).toEqual([false, false])
+  // The provider of before need not answer for it.
+  expect(found.hooks.size).toBe(1)
+  await clean(scene)
+  expect([hooksOf(scene), titlesOf(scene), other.hooks.size, other.keys.size]).toEqual([[], [], 1, 1])
+})
+
+test('a project goes to another provider with the account of the caller there', async () => {
+  await using scene = await open()
+  const { gateway, token, create } = scene
+  const { configstore } = gateway
+  const id = idOf(await create())
+  const forge = await configstore.createRemoteSource({
+    name: 'forge',
+    type: 'gitea',
+    apiUrl: 'https://forge.example',
+    authType: 'oauth2',
+    oauth2ClientId: 'id',
+    oauth2ClientSecret: 'secret',
+  })
+  const there = gateway.host.addRepository('team/web', 'ann', { id: 'there' })
+  const body = { remoteSourceRef: 'forge', repositoryId: 'there' }
+  const move = () => gateway.ask(`PUT ${project}/repository`, { token, body })
+  expect(await move()).toMatchObject({ status: 404, body: { code: 'linked_account_not_found' } })
+  const { accessToken, refreshToken, expiresAt } = gateway.host.giveTokens('ann')
+  await configstore.createLinkedAccount({
+    user: 'ann',
+    remoteSource: 'forge',
+    remoteUserId: 'id-of-ann',
+    remoteUserName: 'ann',
+    accessToken,
+    refreshToken,
+    accessTokenExpiresAt: expiresAt,
+  })
+  expect(repositoryOf(await move())).toMatchObject({ remoteSourceId: forge.id, repositoryPath: 'team/web' })
+  await clean(scene)
+  expect([hooksOf(scene), titlesOf(scene), there.hooks.size]).toEqual([[], [], 1])
+  // And back again, which leaves nothing at the second.
+  const back = { remoteSourceRef: 'hub', repositoryPath: 'acme/web' }
+  expect((await gateway.ask(`PUT ${project}/repository`, { token, body: back })).status).toBe(200)
+  await clean(scene)
+  expect([hooksOf(scene), there.hooks.size]).toEqual([[`${publicUrl}/webhooks/${id}`], 0])
+})
+
+test.each([
+  ['that is archived', 'ann', { isArchived: true }, 'provider_refused', 'is archived'],
+  ['that the account may not administer', 'nobody', {}, 'provider_refused', 'may not add webhooks'],
+  ['that is private, while everybody sees the project', 'ann', { isPrivate: true }, 'project_invalid', 'is private'],
+] as const)(
+  'a project does not go to a repository %s, and stays as it is',
+  async (_, administrator, changes, code, why) => {
+    await using scene = await open()
+    const { gateway, token, create } = scene
+    const id = idOf(await create())
+    const other = gateway.host.addRepository('acme/other', administrator, { id: 'other', ...changes })
+    const body = { remoteSourceRef: 'hub', repositoryPath: 'acme/other' }
+    expect((await gateway.ask(`PUT ${project}/repository`, { token, body })).body).toMatchObject({
+      code,
+      message: expect.stringContaining(why),
+    })
+    await clean(scene)
+    expect([hooksOf(scene), other.hooks.size]).toEqual([[`${publicUrl}/webhooks/${id}`], 0])
+    const { body: same } = await gateway.ask(`GET ${project}`, { token })
+    expect(same).toMatchObject({ isSourceBroken: false, source: { repositoryPath: 'acme/web' } })
+  },
+)
+
+test('a private repository is taken with the visibility that is said', async () => {
+  await using scene = await open()
+  const { gateway, token, create } = scene
+  await create()
+  gateway.host.addRepository('acme/other', 'ann', { id: 'other', isPrivate: true })
+  const body = { remoteSourceRef: 'hub', repositoryPath: 'acme/other', visibility: 'private' }
+  const moved = await gateway.ask(`PUT ${project}/repository`, { token, body })
+  expect(moved).toMatchObject({ status: 200, body: { visibility: 'private' } })
+})
+
+test('a move that the new provider does not complete says so, and reconfigure completes it', async () => {
+  await using scene = await open()
+  const { gateway, token, create } = scene
+  const id = idOf(await create())
+  const other = gateway.host.addRepository('acme/other', 'ann', { id: 'other' })
+  gateway.host.before = (asked) => {
+    if (asked === 'ensureHook') throw new SlipwayError('provider_refused', 'too many hooks')
+  }
+  const body = { remoteSourceRef: 'hub', repositoryPath: 'acme/other' }
+  expect((await gateway.ask(`PUT ${project}/repository`, { token, body })).status).toBe(409)
+  expect((await gateway.ask(`GET ${project}`, { token })).body).toMatchObject({ isSourceBroken: true })
+  gateway.host.before = () => {}
+  expect((await gateway.ask(`POST ${project}/reconfigure`, { token })).body).toMatchObject({ isSourceBroken: false })
+  await clean(scene)
+  expect([hooksOf(scene), [...other.hooks.values()].map(({ url }) => url)]).toEqual([
+    [],
+    [`${publicUrl}/webhooks/${id}`],
+  ])
+})

@@ -174,6 +174,22 @@ export function addProjectCommands(program: Command, add: AddRemote): void {
     },
   )
   add(
+    project
+      .command('set-repository <project> <source:path>')
+      .summary('the project goes on with another repository, with new key and webhook: github:acme/web')
+      .addOption(
+        new Option('--visibility <visibility>', 'needed when a public project gets a private repository').choices([
+          'public',
+          'private',
+        ]),
+      ),
+    async ({ client, io, format }, { visibility }: ProjectOptions, projectRef: string, from: string) => {
+      const { kind: _, ...repository } = repositoryOf(from, '<source:path>')
+      const body = { ...repository, ...(visibility === undefined ? {} : { visibility }) }
+      printItem(await client.call('setProjectRepository', { params: { projectRef }, body }), projectColumns, format, io)
+    },
+  )
+  add(
     project.command('delete <project>').summary('remove a project with its runs, logs and caches'),
     async ({ client }, _options, projectRef: string) => {
       await client.call('deleteProject', { params: { projectRef } })
@@ -282,10 +298,13 @@ function addGroupCommands(program: Command, add: AddRemote): void {
 }
 
 function fromRemote({ from }: ProjectOptions) {
-  if (from === undefined) return undefined
-  const [, remoteSourceRef, repositoryPath] = /^([^:]+):(.+)$/.exec(from) ?? []
+  return from === undefined ? undefined : repositoryOf(from, '--from')
+}
+
+function repositoryOf(text: string, what: string) {
+  const [, remoteSourceRef, repositoryPath] = /^([^:]+):(.+)$/.exec(text) ?? []
   if (remoteSourceRef === undefined || repositoryPath === undefined)
-    throw new SlipwayError('usage', `--from: a remote source and a repository are expected, like github:acme/web`)
+    throw new SlipwayError('usage', `${what}: a remote source and a repository are expected, like github:acme/web`)
   return { kind: 'remotesource' as const, remoteSourceRef, repositoryPath }
 }
 
