@@ -95,6 +95,11 @@ export const limits = {
   createdObjectBytes: limit(4 * GiB, 'bytes', 'A larger object can be put, but not created only if it does not exist.'),
   storageCallMs: limit(30 * seconds, 'milliseconds', 'An S3 server that does not answer in this time is asked again.'),
   storageAttempts: limit(8, 'count', 'A call to S3 that failed as often fails with `object_storage_unavailable`.'),
+  signedUrlMs: limit(
+    5 * minutes,
+    'milliseconds',
+    'A URL with which an executor reads or writes in the bucket is refused when it is older; it gets another one.',
+  ),
   temporaryFileAgeMs: limit(1 * days, 'milliseconds', 'Older temporary files are removed at start.'),
 
   // http

@@ -1,6 +1,8 @@
 // Object storage: files by key, the same contract on a posix directory and on S3. Every backend runs
 // object-storage-contract.ts.
 
+import type { DirectTransfers } from './direct-transfers.ts'
+
 /**
  * Keys: non-empty valid UTF-8 without NUL, at most 900 bytes, segments separated by single slashes, no empty, `.` or
  * `..` segment. Anything else is `object_key_invalid`. Keys are compared and listed by their UTF-8 bytes.
@@ -46,6 +48,8 @@ export type ListOptions = {
 export type ObjectData = Uint8Array | AsyncIterable<Uint8Array>
 
 export interface ObjectStorage extends AsyncDisposable {
+  /** Of a storage that lets others read and write objects themselves, by signed URLs. */
+  readonly direct?: DirectTransfers
   /** Writes or replaces; readers see the old object or the new one, never a part. */
   put(key: ObjectKey, data: ObjectData, options?: PutOptions): Promise<PutResult>
   /**

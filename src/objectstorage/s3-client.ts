@@ -10,7 +10,7 @@ import { type Clock, systemClock } from '../lib/clock.ts'
 import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import { silentLogger } from '../lib/log.ts'
-import type { S3Settings } from './s3-settings.ts'
+import type { S3Credentials, S3Settings } from './s3-settings.ts'
 
 export type Sdk = typeof import('@aws-sdk/client-s3')
 
@@ -50,14 +50,22 @@ export class S3Client implements Disposable {
   readonly sdk: Sdk
   readonly bucket: string
   readonly #client: SdkClient
+  /** Sends nothing: it tells which request would be sent, at the address where others reach the bucket. */
+  readonly #addressing: SdkClient
   readonly #settings: S3Settings
   readonly #clock: Clock
   readonly #random: () => number
 
-  private constructor(sdk: Sdk, client: SdkClient, settings: S3Settings, seams: S3Seams) {
+  private constructor(sdk: Sdk, config: S3ClientConfig, settings: S3Settings, seams: S3Seams) {
     this.sdk = sdk
     this.bucket = settings.bucket
-    this.#client = client
+    this.#client = new sdk.S3Client(config)
+    const { publicEndpoint } = settings
+    this.#addressing = new sdk.S3Client(publicEndpoint === undefined ? config : { ...config, endpoint: publicEndpoint })
+    this.#addressing.middlewareStack.add(
+      () => (args) => Promise.resolve({ response: {}, output: { $metadata: {}, request: args.request } as never }),
+      { step: 'build', priority: 'high' },
+    )
     this.#settings = settings
     this.#clock = seams.clock ?? systemClock
     this.#random = seams.random ?? Math.random
@@ -92,7 +100,7 @@ export class S3Client implements Disposable {
     }
     if (settings.endpoint !== undefined) config.endpoint = settings.endpoint
     if (settings.credentials !== undefined) config.credentials = settings.credentials
-    return new S3Client(sdk, new sdk.S3Client(config), settings, seams)
+    return new S3Client(sdk, config, settings, seams)
   }
 
   get clock(): Clock {
@@ -128,6 +136,27 @@ export class S3Client implements Disposable {
     await this.#clock.sleep(most * (0.5 + this.#random() / 2), signal)
   }
 
+  /** The address of the request that a command would be: where executors reach it, see `S3Settings.publicEndpoint`. */
+  async urlOf(send: (client: SdkClient) => Promise<unknown>): Promise<URL> {
+    const { request } = (await send(this.#addressing)) as { readonly request: AddressedRequest }
+    const { protocol, hostname, port, path, query } = request
+    const url = new URL(`${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`)
+    for (const [name, value] of Object.entries(query)) if (name !== 'x-id') url.searchParams.set(name, value)
+    return url
+  }
+
+  /** What requests are signed with. Errors: `object_storage_denied` when there are no credentials. */
+  async signer(): Promise<{ readonly credentials: S3Credentials; readonly region: string }> {
+    const { config } = this.#client
+    try {
+      const { accessKeyId, secretAccessKey, sessionToken } = await config.credentials()
+      const credentials = { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
+      return { credentials, region: await config.region() }
+    } catch (error) {
+      throw this.refused('sign a request', failureOf(error))
+    }
+  }
+
   unavailable(attempt: string, { error, status, name }: S3Failure): SlipwayError {
     const answer = status === undefined ? messageOf(error) : `${name} (${status})`
     const message = `${attempt}: ${this.#place()} does not answer as it should: ${answer}`
@@ -142,6 +171,7 @@ export class S3Client implements Disposable {
 
   [Symbol.dispose](): void {
     this.#client.destroy()
+    this.#addressing.destroy()
   }
 
   async #once<T>(options: CallOptions, send: (client: SdkClient, signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -168,6 +198,15 @@ export class S3Client implements Disposable {
   #place(): string {
     return placeOf(this.#settings)
   }
+}
+
+/** Of the SDK's request, what is its address. */
+type AddressedRequest = {
+  readonly protocol: string
+  readonly hostname: string
+  readonly port?: number
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
 }
 
 /** An answer that repeating does not change; caught in the storage, which knows what it means there. */

@@ -18,6 +18,10 @@ export type S3Settings = {
   readonly pathStyle?: boolean
   /** PEM file with certificate authorities that are trusted besides the usual ones. */
   readonly caFile?: string
+  /** Whether others get signed URLs for archives; default true. Without, everything passes through whoever has the keys. */
+  readonly signedUrls?: boolean
+  /** As `endpoint`, where others reach the bucket, when it is another address. Signed URLs lead there. */
+  readonly publicEndpoint?: string
   /** Where `create` puts data of more than 8 MiB until it is complete; by default the system's temporary directory. */
   readonly spoolFolder?: string
 }
@@ -34,22 +38,27 @@ export function checkS3Settings(settings: S3Settings): void {
   if (fault !== undefined) throw new SlipwayError('object_storage_config', `object storage: ${fault}`)
 }
 
-function faultOf({ endpoint, region, bucket, prefix = '' }: S3Settings): string | undefined {
+function faultOf({ endpoint, publicEndpoint, region, bucket, prefix = '' }: S3Settings): string | undefined {
   if (region === '') return 'region is empty'
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/.test(bucket))
     return `bucket ${JSON.stringify(bucket)} is not a name of a bucket`
-  if (endpoint !== undefined) {
-    const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
-    if (url === undefined || !['http:', 'https:'].includes(url.protocol))
-      return `endpoint ${JSON.stringify(endpoint)} is not a URL that begins with http:// or https://`
-    if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
-      return 'endpoint has more than a host, port and path'
-  }
+  const endpointFault = faultOfEndpoint('endpoint', endpoint) ?? faultOfEndpoint('publicEndpoint', publicEndpoint)
+  if (endpointFault !== undefined) return endpointFault
   if (prefix === '') return undefined
   const segments = prefix.split('/')
   if (segments.pop() !== '' || segments.some((segment) => ['', '.', '..'].includes(segment)) || !prefix.isWellFormed())
     return `prefix ${JSON.stringify(prefix)} is not of the form a/b/`
   if (Buffer.byteLength(prefix) > limits.objectPrefixBytes.value)
     return `prefix is longer than ${limits.objectPrefixBytes.value} bytes`
+  return undefined
+}
+
+function faultOfEndpoint(name: string, endpoint: string | undefined): string | undefined {
+  if (endpoint === undefined) return undefined
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol))
+    return `${name} ${JSON.stringify(endpoint)} is not a URL that begins with http:// or https://`
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+    return `${name} has more than a host, port and path`
   return undefined
 }

@@ -11,6 +11,7 @@ import type { GetObjectCommandOutput, ListObjectsV2CommandInput, ListObjectsV2Co
 import { compareUtf8 } from '../lib/compare-utf8.ts'
 import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
+import type { DirectTransfers } from './direct-transfers.ts'
 import { decodeFooter, footerBytes, objectCorrupt } from './object-footer.ts'
 import { checkObjectKey, isObjectKey } from './object-key.ts'
 import { chunksOf, DataMeter, SourceFailure } from './object-source.ts'
@@ -25,6 +26,7 @@ import type {
   ReadOptions,
 } from './object-storage.ts'
 import { failureOf, S3Client, S3Refused, type S3Seams, timeoutMsFor } from './s3-client.ts'
+import { decodeListed, S3DirectTransfers } from './s3-direct.ts'
 import { checkS3Settings, type S3Settings } from './s3-settings.ts'
 import { type SpooledData, spool } from './s3-spool.ts'
 import { S3Upload, writeIdField, writeIdOf } from './s3-upload.ts'
@@ -39,10 +41,11 @@ const askFirstBytes = 1024 * 1024
  */
 export async function openS3ObjectStorage(settings: S3Settings, seams: S3Seams = {}): Promise<ObjectStorage> {
   checkS3Settings(settings)
-  const storage = new S3ObjectStorage(await S3Client.open(settings, seams), settings)
+  const client = await S3Client.open(settings, seams)
+  const storage = new S3ObjectStorage(client, settings)
   try {
     await storage.check()
-    await storage.removeOldUploads()
+    await storage.transfers.removeOldUploads(client.clock.now() - limits.temporaryFileAgeMs.value)
   } catch (error) {
     await storage[Symbol.asyncDispose]()
     throw error
@@ -51,6 +54,8 @@ export async function openS3ObjectStorage(settings: S3Settings, seams: S3Seams =
 }
 
 class S3ObjectStorage implements ObjectStorage {
+  readonly direct?: DirectTransfers
+  readonly transfers: S3DirectTransfers
   readonly #client: S3Client
   readonly #root: string
   readonly #spoolFolder: string | undefined
@@ -59,6 +64,8 @@ class S3ObjectStorage implements ObjectStorage {
     this.#client = client
     this.#root = `${settings.prefix ?? ''}data/`
     this.#spoolFolder = settings.spoolFolder
+    this.transfers = new S3DirectTransfers(client, this.#root, (key) => this.#pathOf(key))
+    if (settings.signedUrls !== false) this.direct = this.transfers
   }
 
   async put(key: ObjectKey, data: ObjectData, options: PutOptions = {}): Promise<PutResult> {
@@ -168,27 +175,6 @@ class S3ObjectStorage implements ObjectStorage {
   async check(): Promise<void> {
     const input = { Bucket: this.#client.bucket, Prefix: this.#root, MaxKeys: 1 }
     await this.#listPage(input, { attempt: 'open object storage' })
-  }
-
-  async removeOldUploads(): Promise<void> {
-    const { AbortMultipartUploadCommand, ListMultipartUploadsCommand } = this.#client.sdk
-    const { bucket: Bucket } = this.#client
-    const attempt = 'remove uploads that were never ended'
-    const oldest = this.#client.clock.now() - limits.temporaryFileAgeMs.value
-    const listing = new ListMultipartUploadsCommand({ Bucket, Prefix: this.#root, EncodingType: 'url' })
-    try {
-      const { Uploads = [] } = await this.#client.call({ attempt }, (client, abortSignal) =>
-        client.send(listing, { abortSignal }),
-      )
-      for (const { Key = '', UploadId, Initiated } of Uploads) {
-        if (Initiated === undefined || Initiated.getTime() > oldest) continue
-        const command = new AbortMultipartUploadCommand({ Bucket, Key: decodeListed(Key), UploadId })
-        await this.#client.call({ attempt }, (client, abortSignal) => client.send(command, { abortSignal }))
-      }
-    } catch (error) {
-      // Somebody else has removed it, or the server or our rights do not allow it: they cost room, nothing else.
-      if (!(error instanceof S3Refused)) throw error
-    }
   }
 
   async #createFrom(
@@ -427,9 +413,6 @@ async function* verified(key: ObjectKey, sizeBytes: number, stored: AsyncIterabl
     throw objectCorrupt(key, 'does not have its checksum')
   if (held !== undefined) yield held
 }
-
-/** In answers, S3 writes a space as a plus, as forms do; Ceph as %20. */
-const decodeListed = (text: string) => decodeURIComponent(text.replaceAll('+', '%20'))
 
 function infoOf(key: ObjectKey, storedBytes = 0, modified: Date | undefined): ObjectInfo {
   return { key, sizeBytes: Math.max(0, storedBytes - footerBytes), modifiedAt: modified?.getTime() ?? 0 }
