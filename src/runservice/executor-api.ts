@@ -2,6 +2,7 @@
 // over HTTP the same calls are routes. Down: orders, as a stream. Up: plain calls.
 
 import type { GitAccessOptions } from '../lib/git-access.ts'
+import type { SignedRequest } from '../objectstorage/direct-transfers.ts'
 import type { Arch, ArchiveContent, Container, Step } from '../pipeline/run-config.ts'
 import type { UploadedArchive, UploadPart } from './archives/uploads.ts'
 import type { Reason } from './reasons.ts'
@@ -190,9 +191,14 @@ export interface RegisteringExecutorApi extends ExecutorApi {
     signal: AbortSignal,
   ): Promise<AsyncIterable<SentOrder>>
 
-  beginUpload(executorTaskId: string): Promise<BegunUpload>
+  /** With a purpose it may become one whose parts go to the bucket directly. */
+  beginUpload(executorTaskId: string, purpose?: UploadPurpose): Promise<BegunUpload>
   /** Stores a part; the same again changes nothing. Errors: `service_unavailable` for another SHA-256: send it again. */
   putPart(executorTaskId: string, part: UploadPart): Promise<void>
+  /** Where a part of a direct upload is to be sent. Errors: `upload_not_found`, `limit_exceeded`. */
+  signPart(executorTaskId: string, part: DirectPartRequest): Promise<SignedPart>
+  /** As `signPart` for an executor that cannot reach the bucket: stores it there. The id the upload has from now on. */
+  relayPart(executorTaskId: string, part: DirectPartRequest & { readonly data: Uint8Array }): Promise<string>
   /** As `saveArchive`, of what was uploaded. Errors: `upload_not_found`, `object_corrupt`. */
   completeArchive(executorTaskId: string, step: number, upload: UploadedArchive): Promise<StoredArchive>
   /** As `saveCache`. */
@@ -211,6 +217,10 @@ export interface RegisteringExecutorApi extends ExecutorApi {
     fromByte: number,
     signal?: AbortSignal,
   ): AsyncIterable<Uint8Array>
+  /** Where an archive can be read, or undefined when only we can read it. Errors: as `readArchiveFrom`. */
+  signArchiveRead(executorTaskId: string, object: string): Promise<SignedRequest | undefined>
+  /** As `signArchiveRead`, of a cache. */
+  signCacheRead(executorTaskId: string, object: string): Promise<SignedRequest | undefined>
 }
 
 /** A message, and the position of the database it was made at. */
@@ -220,6 +230,28 @@ export type BegunUpload = {
   readonly uploadId: string
   /** All parts but the last have so many bytes. */
   readonly partBytes: number
+  /** Its parts go to the bucket, by `signPart`; after the content comes the footer of stored objects. */
+  readonly isDirect?: boolean
+}
+
+export type UploadPurpose =
+  | { readonly kind: 'workspace'; readonly step: number }
+  | { readonly kind: 'cache'; readonly key: string }
+
+export type DirectPartRequest = {
+  readonly uploadId: string
+  /** From 0. */
+  readonly index: number
+  readonly isLast: boolean
+  readonly sizeBytes: number
+  /** Lower case hex. */
+  readonly sha256: string
+}
+
+export type SignedPart = {
+  /** Of the upload, from now on. */
+  readonly uploadId: string
+  readonly request: SignedRequest
 }
 
 /** What an executor's registration came to. */

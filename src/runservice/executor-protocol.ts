@@ -11,13 +11,16 @@
 //   POST /executor/v1/tasks/:id/logs/:log/frames          a frame -> LogPosition
 //   POST /executor/v1/tasks/:id/logs/:log/live?firstByte= bytes of the open frame
 //   POST /executor/v1/tasks/:id/logs/:log/finish
-//   POST /executor/v1/tasks/:id/uploads                   -> {uploadId, partBytes}
+//   POST /executor/v1/tasks/:id/uploads                   {purpose?} -> {uploadId, partBytes, isDirect?}
 //   PUT  /executor/v1/tasks/:id/uploads/:upload/:part     a part; header x-slipway-sha256
+//   POST /executor/v1/tasks/:id/direct/sign               DirectPartRequest -> SignedPart: the part goes to the bucket
+//   PUT  /executor/v1/tasks/:id/direct/relay?...          a part of such an upload, through us; header x-slipway-sha256
 //   POST /executor/v1/tasks/:id/archives/:step            UploadedArchive -> StoredArchive
-//   GET  /executor/v1/tasks/:id/archives?object=&from=    bytes from an offset on
+//   GET  /executor/v1/tasks/:id/archives?object=&from=    bytes from an offset on; with direct=true perhaps, as JSON,
+//                                                         the SignedRequest that gets them from the bucket
 //   GET  /executor/v1/tasks/:id/caches?key=&exactOnly=    -> {found?}
 //   POST /executor/v1/tasks/:id/caches?key=               UploadedArchive -> {answer}
-//   GET  /executor/v1/tasks/:id/caches/data?object=&from= bytes from an offset on
+//   GET  /executor/v1/tasks/:id/caches/data?object=&from= as archives
 
 export const executorPrefix = '/executor/v1'
 

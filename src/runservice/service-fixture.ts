@@ -97,6 +97,8 @@ export type InstallationOptions = {
   readonly storeId?: string
   readonly logger?: Logger
   readonly cloneSource?: CloneSource
+  /** Where objects are, instead of a directory; closed with the installation. */
+  readonly ost?: ObjectStorage
   /** Records that stay in the log of changes. */
   readonly recordsKept?: number
   /** Given, executors can be lost. */
@@ -114,7 +116,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
   const clock = options.clock ?? handClock()
   await using undo = new AsyncDisposableStack()
   const dir = options.dir ?? aDirectory(undo)
-  const ost = undo.use(await openPosixObjectStorage({ root: join(dir, 'objects'), clock }))
+  const ost = undo.use(options.ost ?? (await openPosixObjectStorage({ root: join(dir, 'objects'), clock })))
   const snapshots = { records: 1e9, ms: 1e12 }
   const database = undo.use(
     await openDatabase<RunserviceSchema>({

@@ -460,6 +460,7 @@ class LocalRunservice implements RunserviceHost {
     if (retention.workspacesMs !== 0) await cleanArchives({ database, ost }, now - retention.workspacesMs, signal)
     await cleanOrphanedArchives({ database, ost }, now - orphanAgeMs, signal)
     await new Uploads(ost).clean(now - orphanAgeMs, signal)
+    await ost.direct?.removeOldUploads(now - orphanAgeMs, signal)
     await this.#executors.clean(now - removedTokenAgeMs)
     await cleanLeftFound(database)
     if (retention.eventsMs !== 0) await cleanEvents(database, now - retention.eventsMs, signal)

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { S3Settings } from '../../src/objectstorage/s3-settings.ts'
 import type { Runservice } from '../../src/runservice/api.ts'
 import { createRemoteRunservice } from '../../src/runservice/remote.ts'
 import { cleanEnvironment, slipwayFile } from '../cli/command.ts'
@@ -19,6 +20,8 @@ export type Cluster = AsyncDisposable & {
   readonly url: string
   readonly directory: string
   readonly servers: readonly TestServer[]
+  /** Bytes that came and went through the address in front. */
+  readonly passedBytes: number
   /** Where the address in front leads; open connections are cut. */
   lead(server: TestServer): void
   /** An executor with a new token; not started. */
@@ -31,8 +34,8 @@ export type TestServer = {
   readonly runservice: Runservice
 }
 
-/** `servers` many, on one installation; several share a log in a bucket. */
-export async function startCluster(servers = 1): Promise<Cluster> {
+/** `servers` many, on one installation; several share a log in a bucket. Objects are in a directory, or in the S3 bucket that is given. */
+export async function startCluster(servers = 1, s3?: S3Settings): Promise<Cluster> {
   await using undo = new AsyncDisposableStack()
   const directory = temporaryDirectory('cluster')
   undo.defer(() => {
@@ -47,7 +50,7 @@ export async function startCluster(servers = 1): Promise<Cluster> {
     const options = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4']
     const args = [...options, serverFile, join(directory.path, 'server'), String(port)]
     const server = new ServerProcess(
-      { program: process.execPath, args: [...args, log, token] },
+      { program: process.execPath, args: [...args, log, token, ...(s3 === undefined ? [] : [JSON.stringify(s3)])] },
       async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok,
     )
     undo.defer(() => server.kill())
@@ -62,6 +65,9 @@ export async function startCluster(servers = 1): Promise<Cluster> {
     url,
     directory: directory.path,
     servers: started,
+    get passedBytes() {
+      return proxy.passedBytes
+    },
     lead: (server) => proxy.recover(server.port),
     executor: async (name, options = []) => {
       const made = await started[0]!.runservice.createExecutorToken({ name })

@@ -1,5 +1,6 @@
 // A small server for tests: a runservice, alone or one of several on one installation, with what executors and other services
-// reach. Arguments: directory, port, log (`embedded` or `bucket`), token of the services.
+// reach. Arguments: directory, port, log (`embedded` or `bucket`), token of the services, and where objects are, as JSON (S3Settings);
+// by default in the directory.
 
 import { join } from 'node:path'
 import { openInstallationDatabases } from '../../src/datamanager/installation-databases.ts'
@@ -8,13 +9,15 @@ import { systemClock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
 import { newUuid } from '../../src/lib/uuid.ts'
 import { openPosixObjectStorage } from '../../src/objectstorage/posix.ts'
+import { openS3ObjectStorage } from '../../src/objectstorage/s3.ts'
+import type { S3Settings } from '../../src/objectstorage/s3-settings.ts'
 import { Caches } from '../../src/runservice/archives/caches.ts'
 import { mountExecutorRoutes } from '../../src/runservice/executors/executor-routes.ts'
 import { serveRunservice } from '../../src/runservice/remote.ts'
 import { type RunserviceSchema, runserviceRowTypes } from '../../src/runservice/row-types.ts'
 import { createRunservice } from '../../src/runservice/service.ts'
 
-const [directory = '', port = '', log = '', token = ''] = process.argv.slice(2)
+const [directory = '', port = '', log = '', token = '', bucket] = process.argv.slice(2)
 const clock = systemClock
 const write =
   (level: string): Logger['info'] =>
@@ -24,7 +27,11 @@ const logger: Logger = { debug: () => {}, info: () => {}, warn: write('warn'), e
 
 const url = `http://127.0.0.1:${port}`
 await using owned = new AsyncDisposableStack()
-const storage = owned.use(await openPosixObjectStorage({ root: join(directory, 'objects'), clock }))
+const storage = owned.use(
+  bucket === undefined
+    ? await openPosixObjectStorage({ root: join(directory, 'objects'), clock })
+    : await openS3ObjectStorage(JSON.parse(bucket) as S3Settings),
+)
 const instanceId = newUuid()
 const databases = owned.use(
   await openInstallationDatabases({

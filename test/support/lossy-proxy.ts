@@ -10,6 +10,8 @@ export type LossyProxy = AsyncDisposable & {
   recover(port?: number): void
   /** Bytes of answers that were swallowed since `loseAnswers`. */
   readonly lostBytes: number
+  /** Bytes that were passed on, both ways together. */
+  readonly passedBytes: number
 }
 
 /** Forwards to a port of the loopback interface. */
@@ -18,6 +20,7 @@ export async function startLossyProxy(targetPort: number): Promise<LossyProxy> {
   let target = targetPort
   let isLosing = false
   let lostBytes = 0
+  let passedBytes = 0
   const server = createServer((client) => {
     const upstream = connectTo(target, '127.0.0.1')
     for (const socket of [client, upstream]) {
@@ -29,10 +32,14 @@ export async function startLossyProxy(targetPort: number): Promise<LossyProxy> {
         upstream.destroy()
       })
     }
-    client.on('data', (chunk) => upstream.write(chunk))
+    const pass = (to: Socket, chunk: Buffer) => {
+      passedBytes += chunk.length
+      to.write(chunk)
+    }
+    client.on('data', (chunk) => pass(upstream, chunk))
     upstream.on('data', (chunk) => {
       if (isLosing) lostBytes += chunk.length
-      else client.write(chunk)
+      else pass(client, chunk)
     })
   })
   const destroyAll = () => {
@@ -54,6 +61,9 @@ export async function startLossyProxy(targetPort: number): Promise<LossyProxy> {
     },
     get lostBytes() {
       return lostBytes
+    },
+    get passedBytes() {
+      return passedBytes
     },
     async [Symbol.asyncDispose]() {
       destroyAll()

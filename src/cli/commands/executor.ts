@@ -16,6 +16,7 @@ start on the same data directory goes on with them. It needs no port: it connect
     .option('--url <url>', 'of the server')
     .option('--token-file <file>', 'the token of this executor, from an administrator of the server')
     .option('--ca-file <file>', 'certificate authorities that are trusted besides the usual ones')
+    .option('--bucket-ca-file <file>', 'the same, for the bucket of the server (default: that of --ca-file)')
     .option('--data <dir>', 'the data directory')
     .addOption(new Option('--driver <driver>', 'how pods are made (default: auto)').choices(['auto', 'docker', 'host']))
     .option('--tasks <number>', 'tasks at once (default: the number of processors)', parseCount)

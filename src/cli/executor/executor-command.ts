@@ -13,6 +13,7 @@ export type ExecutorOptions = {
   readonly url?: string
   readonly tokenFile?: string
   readonly caFile?: string
+  readonly bucketCaFile?: string
   readonly data?: string
   readonly driver?: string
   readonly tasks?: number
@@ -36,6 +37,7 @@ export async function executorCommand(options: ExecutorOptions, io: Io, version:
       allowUnsandboxed,
       tokenFile: path(options.tokenFile),
       caFile: path(options.caFile),
+      bucketCaFile: path(options.bucketCaFile),
       dataDir: path(options.data),
       labels: label === undefined ? undefined : { ...label },
     },

@@ -166,7 +166,8 @@ function parseUrl(text: string): URL {
   return url
 }
 
-function authoritiesOf({ caFile }: ConnectionSettings): { readonly ca?: string[] } {
+/** Those of a file, for TLS, besides the usual ones. Errors: `config_invalid` when it cannot be read. */
+export function authoritiesOf({ caFile }: Pick<ConnectionSettings, 'caFile'>): { readonly ca?: string[] } {
   if (caFile === undefined) return {}
   try {
     return { ca: [...rootCertificates, readFileSync(caFile, 'utf8')] }

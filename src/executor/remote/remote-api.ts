@@ -3,13 +3,11 @@
 // Reports and logs are tried once, because their callers try again and know what is newest by then. Archives and caches are tried
 // until they are stored, read, or given up: what a pod packs can be read only once.
 
-import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../lib/clock.ts'
 import { type ErrorCode, errorCodes, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type {
-  BegunUpload,
   ExecutorApi,
   ExecutorHello,
   FoundCache,
@@ -22,6 +20,8 @@ import type {
   TaskReport,
 } from '../../runservice/executor-api.ts'
 import { aliveEveryMs, executorPrefix, silenceMsMax } from '../../runservice/executor-protocol.ts'
+import { ArchiveTransfers } from './archive-transfers.ts'
+import { BucketConnection } from './bucket-connection.ts'
 import { parseEvents, type ServerSentEvent } from './event-stream.ts'
 import { type CallOptions, type ConnectionSettings, HttpConnection } from './http-connection.ts'
 import { LiveSender } from './live-sender.ts'
@@ -33,20 +33,41 @@ export type RemoteApiComponents = {
   readonly random?: () => number
 }
 
-const retryMsMin = 100
-const retryMsMax = 10_000
-/** Part and frame uploads over slow lines. */
+/** Frames over slow lines. */
 const uploadMsMax = 120_000
+
+export type RemoteApiSettings = ConnectionSettings & {
+  /** Whether archives may go to the bucket of the server directly, if it offers that; default true. */
+  readonly signedUrls?: boolean
+  /** PEM; authorities of the bucket besides those that Node.js trusts. */
+  readonly bucketCaFile?: string
+}
 
 export class RemoteExecutorApi implements ExecutorApi, Disposable {
   readonly #connection: HttpConnection
   readonly #components: RemoteApiComponents
   readonly #live: LiveSender
+  readonly #bucket: BucketConnection | undefined
+  readonly #transfers: ArchiveTransfers
 
   /** Errors: `config_invalid`. */
-  constructor(settings: ConnectionSettings, components: RemoteApiComponents) {
+  constructor(settings: RemoteApiSettings, components: RemoteApiComponents) {
+    const { signedUrls = true, bucketCaFile } = settings
     this.#connection = new HttpConnection({ ...settings, url: settings.url.replace(/\/+$/, '') })
     this.#components = components
+    this.#bucket = signedUrls
+      ? new BucketConnection(bucketCaFile === undefined ? {} : { caFile: bucketCaFile })
+      : undefined
+    this.#transfers = new ArchiveTransfers({
+      server: {
+        call: (method, path, options) => this.#call(method, path, options),
+        open: (method, path, options) => this.#open(method, path, options),
+      },
+      bucket: this.#bucket,
+      clock: components.clock,
+      logger: components.logger,
+      random: components.random ?? Math.random,
+    })
     this.#live = new LiveSender(async ({ executorTaskId, log }, firstByte, bytes) => {
       await this.#call('POST', `${taskPath(executorTaskId)}/logs/${log}/live`, { query: { firstByte }, bytes })
     }, components.clock)
@@ -112,13 +133,17 @@ export class RemoteExecutorApi implements ExecutorApi, Disposable {
     data: AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<StoredArchive> {
-    const uploaded = await this.#upload(executorTaskId, data, signal)
+    const uploaded = await this.#transfers.upload(taskPath(executorTaskId), { kind: 'workspace', step }, data, signal)
     const options = { json: uploaded, signal }
-    return (await this.#persist('POST', `${taskPath(executorTaskId)}/archives/${step}`, options)) as StoredArchive
+    return (await this.#transfers.persist(
+      'POST',
+      `${taskPath(executorTaskId)}/archives/${step}`,
+      options,
+    )) as StoredArchive
   }
 
   readArchive(executorTaskId: string, archive: StoredArchive, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    return this.#download(`${taskPath(executorTaskId)}/archives`, archive, signal)
+    return this.#transfers.download(`${taskPath(executorTaskId)}/archives`, archive, signal)
   }
 
   async findCache(
@@ -128,12 +153,12 @@ export class RemoteExecutorApi implements ExecutorApi, Disposable {
     signal?: AbortSignal,
   ): Promise<FoundCache | undefined> {
     const options = { query: { key, exactOnly }, signal }
-    const answer = await this.#persist('GET', `${taskPath(executorTaskId)}/caches`, options)
+    const answer = await this.#transfers.persist('GET', `${taskPath(executorTaskId)}/caches`, options)
     return (answer as { readonly found?: FoundCache }).found
   }
 
   readCache(executorTaskId: string, cache: FoundCache, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    return this.#download(`${taskPath(executorTaskId)}/caches/data`, cache, signal)
+    return this.#transfers.download(`${taskPath(executorTaskId)}/caches/data`, cache, signal)
   }
 
   async saveCache(
@@ -142,94 +167,16 @@ export class RemoteExecutorApi implements ExecutorApi, Disposable {
     data: AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<'stored' | 'exists'> {
-    const uploaded = await this.#upload(executorTaskId, data, signal)
+    const uploaded = await this.#transfers.upload(taskPath(executorTaskId), { kind: 'cache', key }, data, signal)
     const options = { query: { key }, json: uploaded, signal }
-    const answer = await this.#persist('POST', `${taskPath(executorTaskId)}/caches`, options)
+    const answer = await this.#transfers.persist('POST', `${taskPath(executorTaskId)}/caches`, options)
     return (answer as { readonly answer: 'stored' | 'exists' }).answer
   }
 
   [Symbol.dispose](): void {
     this.#live[Symbol.dispose]()
+    this.#bucket?.[Symbol.dispose]()
     this.#connection[Symbol.dispose]()
-  }
-
-  /** Parts one after another; the next one is packed while one is on its way. */
-  async #upload(executorTaskId: string, data: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined) {
-    const path = `${taskPath(executorTaskId)}/uploads`
-    const { uploadId, partBytes } = (await this.#persist('POST', path, { signal })) as BegunUpload
-    const hash = createHash('sha256')
-    let [parts, sizeBytes] = [0, 0]
-    let sending: Promise<unknown> = Promise.resolve()
-    try {
-      for await (const part of partsOf(data, partBytes)) {
-        hash.update(part)
-        sizeBytes += part.length
-        await sending
-        sending = this.#persist('PUT', `${path}/${uploadId}/${parts++}`, {
-          bytes: part,
-          headers: { 'x-slipway-sha256': createHash('sha256').update(part).digest('hex') },
-          signal,
-          timeoutMs: uploadMsMax,
-        })
-        sending.catch(() => undefined) // Heard of above, or below.
-      }
-    } finally {
-      await sending
-    }
-    return { uploadId, parts, sizeBytes, sha256: hash.digest('hex') }
-  }
-
-  /** The bytes of an archive, verified; a connection that breaks is taken up again where it broke. */
-  async *#download(
-    path: string,
-    { object, sizeBytes, sha256 }: StoredArchive,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    const hash = createHash('sha256')
-    let from = 0
-    for (let attempt = 0; from < sizeBytes || attempt === 0; attempt++) {
-      const response = await this.#again(() => this.#open('GET', path, { query: { object, from }, signal }), signal)
-      try {
-        for await (const chunk of response as AsyncIterable<Uint8Array>) {
-          hash.update(chunk)
-          from += chunk.length
-          attempt = 0
-          yield chunk
-        }
-        if (from < sizeBytes) throw corrupt(object)
-      } catch (error) {
-        signal?.throwIfAborted()
-        if (isSlipwayError(error)) throw error
-        this.#components.logger.warn('download cut', { path, from, error })
-        await this.#pause(attempt, signal)
-      } finally {
-        response.destroy()
-      }
-    }
-    if (from !== sizeBytes || hash.digest('hex') !== sha256) throw corrupt(object)
-  }
-
-  async #persist(method: string, path: string, options: CallOptions): Promise<unknown> {
-    return await this.#again(() => this.#call(method, path, options), options.signal)
-  }
-
-  /** Until it is answered by more than "not now". */
-  async #again<T>(act: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await act()
-      } catch (error) {
-        signal?.throwIfAborted()
-        if (!isSlipwayError(error) || error.kind !== 'unavailable') throw error
-        this.#components.logger.warn('server not available', { error })
-        await this.#pause(attempt, signal)
-      }
-    }
-  }
-
-  async #pause(attempt: number, signal: AbortSignal | undefined): Promise<void> {
-    const { clock, random = Math.random } = this.#components
-    await clock.sleep(Math.min(retryMsMin * 2 ** attempt, retryMsMax) * (0.5 + random() / 2), signal)
   }
 
   /** The events of a stream that is not silent for too long. */
@@ -269,25 +216,6 @@ function taskPath(executorTaskId: string): string {
   return `/tasks/${encodeURIComponent(executorTaskId)}`
 }
 
-/** Chunks of any size as parts of one. */
-async function* partsOf(data: AsyncIterable<Uint8Array>, partBytes: number): AsyncGenerator<Buffer> {
-  let part: Uint8Array[] = []
-  let size = 0
-  for await (let chunk of data) {
-    while (size + chunk.length >= partBytes) {
-      const taken = partBytes - size
-      yield Buffer.concat([...part, chunk.subarray(0, taken)])
-      chunk = chunk.subarray(taken)
-      part = []
-      size = 0
-    }
-    if (chunk.length === 0) continue
-    part.push(Buffer.from(chunk)) // A reader may use its buffer again.
-    size += chunk.length
-  }
-  if (size > 0) yield Buffer.concat(part)
-}
-
 function errorOfEvent({ data }: ServerSentEvent): SlipwayError {
   const { code, message } = JSON.parse(data) as { readonly code: string; readonly message: string }
   return Object.hasOwn(errorCodes, code)
@@ -297,8 +225,4 @@ function errorOfEvent({ data }: ServerSentEvent): SlipwayError {
 
 function cut(cause: unknown): SlipwayError {
   return new SlipwayError('service_unavailable', 'the stream of orders was cut', { cause })
-}
-
-function corrupt(object: string): SlipwayError {
-  return new SlipwayError('object_corrupt', `${object} is not what was stored`)
 }

@@ -2,10 +2,10 @@
 
 import { openHttpServer } from '../../http/http-server.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { silentLogger } from '../../lib/log.ts'
+import { type Logger, silentLogger } from '../../lib/log.ts'
 import { mountExecutorRoutes } from '../../runservice/executors/executor-routes.ts'
 import { type Installation, type InstallationOptions, openInstallation } from '../../runservice/service-fixture.ts'
-import { RemoteExecutorApi } from './remote-api.ts'
+import { type RemoteApiSettings, RemoteExecutorApi } from './remote-api.ts'
 
 export type ServedInstallation = Installation & {
   readonly url: string
@@ -14,6 +14,7 @@ export type ServedInstallation = Installation & {
   client(
     name: string,
     url?: string,
+    more?: Partial<RemoteApiSettings> & { readonly logger?: Logger },
   ): Promise<{ readonly id: string; readonly token: string; readonly api: RemoteExecutorApi }>
 }
 
@@ -35,9 +36,9 @@ export async function serveInstallation(options: InstallationOptions = {}): Prom
     ...installation,
     url: server.url,
     port: server.port,
-    client: async (name, url = server.url) => {
+    client: async (name, url = server.url, { logger = silentLogger, ...more } = {}) => {
       const { token, executorId } = await runservice.createExecutorToken({ name })
-      const api = owned.use(new RemoteExecutorApi({ url, token }, { clock: systemClock, logger: silentLogger }))
+      const api = owned.use(new RemoteExecutorApi({ url, token, ...more }, { clock: systemClock, logger }))
       return { id: executorId, token, api }
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -11,7 +11,7 @@ import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import type { ObjectStorage, ReadOptions } from '../../objectstorage/object-storage.ts'
 import { escapeSegment } from '../../pipeline/group.ts'
-import type { FoundCache } from '../executor-api.ts'
+import type { FoundCache, StoredArchive } from '../executor-api.ts'
 
 export class Caches {
   readonly #ost: ObjectStorage
@@ -37,11 +37,21 @@ export class Caches {
     return found
   }
 
-  /** Streams a cache that was found in one of these groups, verified when it is whole; `object_not_found` for any other object. */
+  /** Streams a cache that was found in one of these groups, verified when it is whole. Errors: those of `checkGroup`. */
   read(groups: readonly string[], object: string, options: ReadOptions = {}): AsyncIterable<Uint8Array> {
+    this.checkGroup(groups, object)
+    return this.#ost.read(object, options)
+  }
+
+  /** `object_not_found` for any object that is no cache of one of these groups. */
+  checkGroup(groups: readonly string[], object: string): void {
     if (!groups.some((group) => object.startsWith(`${folder(group)}data/`)))
       throw new SlipwayError('object_not_found', `there is no cache ${object} in ${groups.join(', ')}`)
-    return this.#ost.read(object, options)
+  }
+
+  /** Where the data of a cache of this group is written. */
+  objectOf(group: string, uuid: string): string {
+    return `${folder(group)}data/${uuid}.tar.zst`
   }
 
   /** `exists` when somebody was first with the key; then what was written is removed again. */
@@ -51,12 +61,19 @@ export class Caches {
     data: AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<'stored' | 'exists'> {
-    const object = `${folder(group)}data/${newUuid(this.#clock.now())}.tar.zst`
+    const object = this.objectOf(group, newUuid(this.#clock.now()))
     const options = signal === undefined ? {} : { signal }
     // Persisted, though it could be made again: an entry that survives a power cut without its data would fail every
     // restore, and nobody could save the key anew.
     const { sizeBytes, sha256 } = await this.#ost.put(object, data, options)
+    return await this.enter(group, key, { object, sizeBytes, sha256 }, signal)
+  }
+
+  /** As `save`, of data that is stored already, at `objectOf`. */
+  async enter(group: string, key: string, stored: StoredArchive, signal?: AbortSignal): Promise<'stored' | 'exists'> {
+    const { object, sizeBytes, sha256 } = stored
     const entry: StoredCache = { format: 1, key, object, sizeBytes, sha256, savedAt: this.#clock.now() }
+    const options = signal === undefined ? {} : { signal }
     try {
       await this.#ost.create(`${folder(group)}${escapeSegment(key)}.json`, Buffer.from(JSON.stringify(entry)), options)
       return 'stored'

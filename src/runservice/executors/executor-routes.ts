@@ -15,6 +15,7 @@ import type { RunserviceHost } from '../api.ts'
 import type { ExecutorHello, LogName, RegisteringExecutorApi, TaskReport } from '../executor-api.ts'
 import { commentEveryMs, completingMs, executorPrefix } from '../executor-protocol.ts'
 import {
+  BeginUploadSchema,
   CacheQuery,
   HelloSchema,
   LiveQuery,
@@ -22,7 +23,9 @@ import {
   ObjectQuery,
   OrdersQuery,
   PartParams,
+  RelayQuery,
   ReportSchema,
+  SignPartSchema,
   StepParams,
   TaskParams,
   UploadedArchiveSchema,
@@ -118,23 +121,32 @@ class ExecutorRoutes {
   }
 
   #addArchives(): void {
-    this.#route('POST', '/tasks/:id/uploads', { params: TaskParams }, ({ executor, params }) =>
-      executor.beginUpload(params.id),
+    const beginning = { params: TaskParams, body: BeginUploadSchema }
+    this.#route('POST', '/tasks/:id/uploads', beginning, ({ executor, params, body }) =>
+      executor.beginUpload(params.id, body?.purpose),
     )
     this.#route('PUT', '/tasks/:id/uploads/:upload/:part', { params: PartParams }, async (call) => {
       const { executor, params, request } = call
-      const sha256 = request.headers['x-slipway-sha256']
-      if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256))
-        throw new SlipwayError('request_invalid', 'a part needs its SHA-256 in the header x-slipway-sha256')
-      const data = await bytesOf(request, limits.uploadPartBytes.value)
-      await executor.putPart(params.id, { uploadId: params.upload, index: params.part, data, sha256 })
+      const part = { uploadId: params.upload, index: params.part, ...(await partOf(request)) }
+      await executor.putPart(params.id, part)
+    })
+    this.#route('POST', '/tasks/:id/direct/sign', { params: TaskParams, body: SignPartSchema }, (call) =>
+      call.executor.signPart(call.params.id, call.body),
+    )
+    this.#route('PUT', '/tasks/:id/direct/relay', { params: TaskParams, querystring: RelayQuery }, async (call) => {
+      const { executor, params, query, request } = call
+      const part = await partOf(request)
+      const uploadId = await executor.relayPart(params.id, { ...query, ...part, sizeBytes: part.data.length })
+      return { uploadId }
     })
     const completing = { params: StepParams, body: UploadedArchiveSchema }
     this.#route('POST', '/tasks/:id/archives/:step', completing, ({ executor, params, body }) =>
       this.#completed(body.uploadId, () => executor.completeArchive(params.id, params.step, body)),
     )
-    this.#route('GET', '/tasks/:id/archives', { params: TaskParams, querystring: ObjectQuery }, (call) => {
+    this.#route('GET', '/tasks/:id/archives', { params: TaskParams, querystring: ObjectQuery }, async (call) => {
       const { executor, params, query, reply } = call
+      const signed = query.direct === true ? await executor.signArchiveRead(params.id, query.object) : undefined
+      if (signed !== undefined) return signed
       const signal = requestSignal(reply)
       return this.#bytes(reply, executor.readArchiveFrom(params.id, query.object, query.from ?? 0, signal), signal)
     })
@@ -150,8 +162,10 @@ class ExecutorRoutes {
     this.#route('POST', caches, saving, async ({ executor, params, query, body }) => ({
       answer: await this.#completed(body.uploadId, () => executor.completeCache(params.id, query.key, body)),
     }))
-    this.#route('GET', `${caches}/data`, { params: TaskParams, querystring: ObjectQuery }, (call) => {
+    this.#route('GET', `${caches}/data`, { params: TaskParams, querystring: ObjectQuery }, async (call) => {
       const { executor, params, query, reply } = call
+      const signed = query.direct === true ? await executor.signCacheRead(params.id, query.object) : undefined
+      if (signed !== undefined) return signed
       const signal = requestSignal(reply)
       return this.#bytes(reply, executor.readCacheFrom(params.id, query.object, query.from ?? 0, signal), signal)
     })
@@ -279,6 +293,14 @@ class ExecutorRoutes {
 
 function logNameOf(text: string): LogName {
   return text === 'setup' ? 'setup' : Number(text)
+}
+
+/** A part of an upload, as it says it is. */
+async function partOf(request: FastifyRequest): Promise<{ readonly data: Buffer; readonly sha256: string }> {
+  const sha256 = request.headers['x-slipway-sha256']
+  if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256))
+    throw new SlipwayError('request_invalid', 'a part needs its SHA-256 in the header x-slipway-sha256')
+  return { data: await bytesOf(request, limits.uploadPartBytes.value), sha256 }
 }
 
 /** The body, whole. Errors: `request_too_large`, `request_invalid` when there is none. */

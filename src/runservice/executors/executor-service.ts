@@ -2,17 +2,16 @@
 
 import type { Database } from '../../datamanager/database.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { invariant, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
-import { limits } from '../../lib/limits.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
-import { newUuid } from '../../lib/uuid.ts'
+import type { SignedRequest } from '../../objectstorage/direct-transfers.ts'
 import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
-import { archivePrefix, archiveRowId, findArchive } from '../archives/archives.ts'
-import { type CacheGroups, cacheGroupsOf, fullCacheKey } from '../archives/cache-key.ts'
 import type { Caches } from '../archives/caches.ts'
-import { type UploadedArchive, type UploadPart, Uploads } from '../archives/uploads.ts'
+import { ExecutorArchives } from '../archives/executor-archives.ts'
+import type { UploadedArchive, UploadPart } from '../archives/uploads.ts'
 import type {
   BegunUpload,
+  DirectPartRequest,
   ExecutorHello,
   FoundCache,
   LogName,
@@ -23,8 +22,10 @@ import type {
   Registration,
   ReportAnswer,
   SentOrder,
+  SignedPart,
   StoredArchive,
   TaskReport,
+  UploadPurpose,
 } from '../executor-api.ts'
 import type { LogKey, LogStore } from '../logs/log-store.ts'
 import { makeOrder, type OrderContext } from '../orders/make-order.ts'
@@ -60,14 +61,15 @@ export class ExecutorService implements RegisteringExecutorApi {
   readonly #writing = new Map<string, string>()
 
   readonly #token: ExecutorTokenRow | undefined
-  readonly #uploads: Uploads
+  readonly #archives: ExecutorArchives
 
   /** `token` is what the executor showed; without one it is in this process. */
   constructor(executorId: string, components: ExecutorServiceComponents, token?: ExecutorTokenRow) {
     this.executorId = executorId
     this.#components = components
     this.#token = token
-    this.#uploads = new Uploads(components.ost)
+    const orderOf = (executorTaskId: string) => this.#order(executorTaskId)
+    this.#archives = new ExecutorArchives({ ...components, orderOf })
   }
 
   async *connect(hello: ExecutorHello, signal: AbortSignal): AsyncIterable<OrderMessage> {
@@ -241,36 +243,17 @@ export class ExecutorService implements RegisteringExecutorApi {
     if (isDeleted) await logs.delete(key)
   }
 
-  async saveArchive(
+  saveArchive(
     executorTaskId: string,
     step: number,
     data: AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<StoredArchive> {
-    const { database, ost, clock } = this.#components
-    const order = this.#order(executorTaskId)
-    const id = archiveRowId({ runTaskId: order.runTaskId, step })
-    const now = clock.now()
-    const prefix = archivePrefix({ runTaskId: order.runTaskId, step })
-    const object = `${prefix}${newUuid(now)}.tar.zst`
-    const { sizeBytes, sha256 } = await ost.put(object, data, signal === undefined ? {} : { signal })
-    const stored: StoredArchive = { object, sizeBytes, sha256 }
-    const { result } = await database.do((tx) => {
-      const first = tx.get('archive', id)
-      if (first !== undefined) return first
-      // Its run may have been deleted while the archive was on its way.
-      if (tx.get('executortask', executorTaskId) === undefined) throw this.#gone(executorTaskId)
-      tx.put('archive', id, { ...stored, runTaskId: order.runTaskId, step, createdAt: now, lastUsedAt: now })
-      return undefined
-    })
-    // Ours if we lost, and what an attempt left that was killed before its row was written.
-    for await (const { key } of ost.list({ prefix })) if (key !== (result ?? stored).object) await ost.delete(key)
-    if (result === undefined) return stored
-    return { object: result.object, sizeBytes: result.sizeBytes, sha256: result.sha256 }
+    return this.#archives.save(executorTaskId, step, data, signal)
   }
 
-  readArchive(executorTaskId: string, archive: StoredArchive, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    return this.#readArchive(executorTaskId, archive.object, undefined, signal)
+  readArchive(executorTaskId: string, { object }: StoredArchive, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#archives.read(executorTaskId, object, { signal })
   }
 
   readArchiveFrom(
@@ -279,100 +262,52 @@ export class ExecutorService implements RegisteringExecutorApi {
     fromByte: number,
     signal?: AbortSignal,
   ): AsyncIterable<Uint8Array> {
-    return this.#readArchive(executorTaskId, object, fromByte, signal)
+    return this.#archives.read(executorTaskId, object, { fromByte, signal })
   }
 
-  async *#readArchive(
-    executorTaskId: string,
-    object: string,
-    fromByte: number | undefined,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    const { database, ost, clock } = this.#components
-    const { runId } = this.#order(executorTaskId)
-    const row = database.view((tx) => findArchive(tx, object))
-    const isOfRun = row && database.view((tx) => tx.get('runtask', runTaskRowId(runId, row.runTaskId)) !== undefined)
-    if (row === undefined || !isOfRun)
-      throw new SlipwayError('object_not_found', `${executorTaskId} has no archive ${object}`)
-    const now = clock.now()
-    // Retention counts in days: a use is not written more often than necessary.
-    if (now - row.lastUsedAt >= useWrittenMs) {
-      await database.do((tx) => {
-        const current = tx.get('archive', archiveRowId(row))
-        if (current !== undefined) tx.put('archive', archiveRowId(row), { ...current, lastUsedAt: now })
-      })
-    }
-    yield* ost.read(row.object, {
-      ...(signal === undefined ? {} : { signal }),
-      ...(fromByte === undefined ? {} : { range: { start: fromByte } }),
-    })
+  signArchiveRead(executorTaskId: string, object: string): Promise<SignedRequest | undefined> {
+    return this.#archives.signRead(executorTaskId, object)
   }
 
-  async beginUpload(executorTaskId: string): Promise<BegunUpload> {
-    this.#order(executorTaskId)
-    return { uploadId: newUuid(this.#components.clock.now()), partBytes: limits.uploadPartBytes.value }
+  beginUpload(executorTaskId: string, purpose?: UploadPurpose): Promise<BegunUpload> {
+    return this.#archives.begin(executorTaskId, purpose)
   }
 
-  async putPart(executorTaskId: string, part: UploadPart): Promise<void> {
-    this.#order(executorTaskId)
-    try {
-      await this.#uploads.putPart(executorTaskId, part)
-    } catch (error) {
-      if (!isSlipwayError(error, 'object_corrupt')) throw error
-      // Not what was stored is damaged, but what arrived: it is sent again.
-      throw new SlipwayError('service_unavailable', `part ${part.index} of an upload arrived damaged`, { cause: error })
-    }
+  putPart(executorTaskId: string, part: UploadPart): Promise<void> {
+    return this.#archives.putPart(executorTaskId, part)
   }
 
-  async completeArchive(executorTaskId: string, step: number, upload: UploadedArchive): Promise<StoredArchive> {
-    const { database } = this.#components
-    const { runTaskId } = this.#order(executorTaskId)
-    // The answer to the first attempt may have been lost, and its parts are gone.
-    const first = database.view((tx) => tx.get('archive', archiveRowId({ runTaskId, step })))
-    const stored = first ?? (await this.saveArchive(executorTaskId, step, this.#uploads.read(executorTaskId, upload)))
-    await this.#uploads.delete(executorTaskId, upload)
-    return { object: stored.object, sizeBytes: stored.sizeBytes, sha256: stored.sha256 }
+  signPart(executorTaskId: string, part: DirectPartRequest): Promise<SignedPart> {
+    return this.#archives.signPart(executorTaskId, part)
   }
 
-  async completeCache(executorTaskId: string, key: string, upload: UploadedArchive): Promise<'stored' | 'exists'> {
-    const { caches } = this.#components
-    const { own, project } = this.#cacheGroups(executorTaskId)
-    const found = await caches.find(own, fullCacheKey(project, key), { exactOnly: true })
-    const answer =
-      found === undefined
-        ? await this.saveCache(executorTaskId, key, this.#uploads.read(executorTaskId, upload))
-        : 'exists'
-    await this.#uploads.delete(executorTaskId, upload)
-    return answer
+  relayPart(executorTaskId: string, part: DirectPartRequest & { readonly data: Uint8Array }): Promise<string> {
+    return this.#archives.relayPart(executorTaskId, part)
   }
 
-  async findCache(
+  completeArchive(executorTaskId: string, step: number, upload: UploadedArchive): Promise<StoredArchive> {
+    return this.#archives.complete(executorTaskId, step, upload)
+  }
+
+  completeCache(executorTaskId: string, key: string, upload: UploadedArchive): Promise<'stored' | 'exists'> {
+    return this.#archives.completeCache(executorTaskId, key, upload)
+  }
+
+  findCache(
     executorTaskId: string,
     key: string,
     options: { readonly exactOnly: boolean },
     signal?: AbortSignal,
   ): Promise<FoundCache | undefined> {
-    const { caches } = this.#components
-    const { own, project } = this.#cacheGroups(executorTaskId)
-    const full = fullCacheKey(project, key)
-    const groups = own === project ? [project] : [own, project]
-    const findIn = async (exactOnly: boolean) => {
-      for (const group of groups) {
-        const found = await caches.find(group, full, { exactOnly }, signal)
-        if (found !== undefined) return found
-      }
-      return undefined
-    }
-    const exact = groups.length > 1 || options.exactOnly ? await findIn(true) : undefined
-    return exact ?? (options.exactOnly ? undefined : await findIn(false))
+    return this.#archives.findCache(executorTaskId, key, options, signal)
   }
 
   async *readCache(
     executorTaskId: string,
-    cache: FoundCache,
+    { object }: FoundCache,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* this.#readCache(executorTaskId, cache.object, undefined, signal)
+    yield* this.#archives.readCache(executorTaskId, object, { signal })
   }
 
   async *readCacheFrom(
@@ -381,30 +316,20 @@ export class ExecutorService implements RegisteringExecutorApi {
     fromByte: number,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* this.#readCache(executorTaskId, object, fromByte, signal)
+    yield* this.#archives.readCache(executorTaskId, object, { fromByte, signal })
   }
 
-  #readCache(
-    executorTaskId: string,
-    object: string,
-    fromByte: number | undefined,
-    signal: AbortSignal | undefined,
-  ): AsyncIterable<Uint8Array> {
-    const { own, project } = this.#cacheGroups(executorTaskId)
-    return this.#components.caches.read([own, project], object, {
-      ...(signal === undefined ? {} : { signal }),
-      ...(fromByte === undefined ? {} : { range: { start: fromByte } }),
-    })
+  signCacheRead(executorTaskId: string, object: string): Promise<SignedRequest | undefined> {
+    return this.#archives.signCacheRead(executorTaskId, object)
   }
 
-  async saveCache(
+  saveCache(
     executorTaskId: string,
     key: string,
     data: AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<'stored' | 'exists'> {
-    const { own, project } = this.#cacheGroups(executorTaskId)
-    return await this.#components.caches.save(own, fullCacheKey(project, key), data, signal)
+    return this.#archives.saveCache(executorTaskId, key, data, signal)
   }
 
   async *#messagesFor(order: ExecutorTask, connection: Connection): AsyncIterable<OrderMessage> {
@@ -496,13 +421,6 @@ export class ExecutorService implements RegisteringExecutorApi {
   #gone(executorTaskId: string): SlipwayError {
     return new SlipwayError('executor_task_gone', `executor ${this.executorId} has no task ${executorTaskId}`)
   }
-
-  #cacheGroups(executorTaskId: string): CacheGroups {
-    const { runConfigId } = this.#order(executorTaskId)
-    const config = this.#components.database.view((tx) => tx.get('runconfig', runConfigId))
-    invariant(config !== undefined, `run config ${runConfigId} is missing`)
-    return cacheGroupsOf(config)
-  }
 }
 
 type Connection = {
@@ -513,9 +431,6 @@ type Connection = {
   readonly subscription: FeedSubscription
   readonly preparation: OrderPreparation
 }
-
-/** A use of an archive is written once in this time. */
-const useWrittenMs = 60 * 60 * 1000
 
 function affectedBy(task: RunTask): Affected {
   return { runId: task.runId, changedTasks: [task.id] }

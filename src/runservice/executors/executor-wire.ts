@@ -47,12 +47,33 @@ export const ReportSchema = Type.Object({
   keptPod: Type.Optional(Type.String({ maxLength: 10_000 })),
 })
 
+/** A UUID, or one of a direct upload: with what it is for and the bucket's own, which may be long. */
+const UploadId = Type.String({ pattern: '^[A-Za-z0-9_.-]{36,16000}$' })
+const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
+
 export const UploadedArchiveSchema = Type.Object({
-  uploadId: Type.String({ pattern: '^[0-9a-f-]{36}$' }),
+  uploadId: UploadId,
   parts: Count,
   sizeBytes: Count,
-  sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  sha256: Sha256,
 })
+
+/** An executor of an earlier version says nothing. */
+export const BeginUploadSchema = Type.Union([
+  Type.Null(),
+  Type.Object({
+    purpose: Type.Optional(
+      Type.Union([
+        Type.Object({ kind: Type.Literal('workspace'), step: Count }),
+        Type.Object({ kind: Type.Literal('cache'), key: Type.String({ maxLength: 10_000 }) }),
+      ]),
+    ),
+  }),
+])
+
+const part = { uploadId: UploadId, index: Count, isLast: Type.Boolean() }
+export const SignPartSchema = Type.Object({ ...part, sizeBytes: Type.Integer({ minimum: 1 }), sha256: Sha256 })
+export const RelayQuery = Type.Object(part)
 
 export const OrdersQuery = Type.Object({ connection: Type.Integer({ minimum: 1 }), position: Count })
 export const LogParams = Type.Object({ id: Text, log: Type.String({ pattern: '^(setup|[0-9]{1,6})$' }) })
@@ -64,7 +85,11 @@ export const PartParams = Type.Object({
   part: Count,
 })
 export const LiveQuery = Type.Object({ firstByte: Count })
-export const ObjectQuery = Type.Object({ object: Text, from: Type.Optional(Count) })
+export const ObjectQuery = Type.Object({
+  object: Text,
+  from: Type.Optional(Count),
+  direct: Type.Optional(Type.Boolean()),
+})
 export const CacheQuery = Type.Object({
   key: Type.String({ maxLength: 10_000 }),
   exactOnly: Type.Optional(Type.Boolean()),

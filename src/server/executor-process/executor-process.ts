@@ -38,7 +38,7 @@ export async function runExecutorProcess(
   components: ExecutorProcessComponents,
   signal: AbortSignal,
 ): Promise<void> {
-  const { dataDir, url, token, caFile } = settings
+  const { dataDir, url, token, caFile, signedUrls, bucketCaFile } = settings
   const { clock, logger, version, environment } = components
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   await using owned = new AsyncDisposableStack()
@@ -47,7 +47,16 @@ export async function runExecutorProcess(
     throw new SlipwayError('executor_running', `another executor works in ${dataDir}: give each its own data directory`)
   owned.use(lock)
   const api = owned.use(
-    new RemoteExecutorApi({ url, token, ...(caFile === undefined ? {} : { caFile }) }, { clock, logger }),
+    new RemoteExecutorApi(
+      {
+        url,
+        token,
+        signedUrls,
+        ...(caFile === undefined ? {} : { caFile }),
+        ...(bucketCaFile === undefined ? {} : { bucketCaFile }),
+      },
+      { clock, logger },
+    ),
   )
   const id = await askWhoWeAre(api, { settings, components, signal })
   if (id === undefined) return

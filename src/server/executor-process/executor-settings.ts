@@ -24,6 +24,13 @@ export const executorSettingsSchema = section('Settings of `slipway executor`.',
   url: optional(text('Of the server: `https://ci.example.org`.')),
   tokenFile: optional(text('File with the token of this executor; nobody else should be able to read it.')),
   caFile: optional(text('PEM file with certificate authorities that are trusted besides the usual ones.')),
+  signedUrls: optional(
+    Type.Boolean({
+      description: 'Archives go straight to the bucket of the server, if it has one; false: through the server.',
+      default: true,
+    }),
+  ),
+  bucketCaFile: optional(text('As `caFile`, for the bucket. Default: `caFile`.')),
   dataDir: optional(
     text('Pods, mirrors and what it remembers. Default: `slipway-executor` in the data directory of the user.'),
   ),
@@ -54,6 +61,8 @@ export type ExecutorProcessSettings = {
   readonly token: string
   readonly tokenFile: string
   readonly caFile: string | undefined
+  readonly signedUrls: boolean
+  readonly bucketCaFile: string | undefined
   readonly dataDir: string
   readonly driver: 'auto' | 'docker' | 'host'
   readonly tasks: number
@@ -93,6 +102,8 @@ function complete(said: Said, environment: SettingsSources['environment']): Exec
     token: readToken(tokenFile),
     tokenFile,
     caFile: said.caFile,
+    signedUrls: said.signedUrls ?? true,
+    bucketCaFile: said.bucketCaFile ?? said.caFile,
     dataDir: resolve(said.dataDir ?? defaultDataDir(environment)),
     driver: said.driver ?? 'auto',
     tasks: said.tasks ?? availableParallelism(),

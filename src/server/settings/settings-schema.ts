@@ -67,6 +67,13 @@ const objectStorage = Type.Union(
         }),
       ),
       caFile: optional(text('PEM file with certificate authorities that are trusted besides the usual ones.')),
+      signedUrls: optional(
+        flag(
+          'Executors elsewhere read and write archives in the bucket itself; false: all of it through the server.',
+          true,
+        ),
+      ),
+      publicEndpoint: optional(text('As `endpoint`, where executors reach the bucket. Default: `endpoint`.')),
     }),
   ],
   { description: 'Where snapshots, logs, workspaces and caches are.' },
