@@ -74,7 +74,7 @@ const proofs: Partial<Record<keyof typeof limits, Proof>> = {
   createdObjectBytes: ['objectstorage/s3-failures.test.ts', 'of more than one PUT may carry is refused'],
   storageCallMs: ['objectstorage/s3-failures.test.ts', 'gets no answer'],
   storageAttempts: ['objectstorage/s3-failures.test.ts', 'gives up after a bounded number of attempts'],
-  signedUrlMs: ['src/objectstorage/s3-direct.test.ts', 'a URL is refused when it is old'],
+  signedUrlMs: ['objectstorage/s3-direct.test.ts', 'a URL is refused when it is old'],
   temporaryFileAgeMs: ['objectstorage/posix.test.ts', 'removes temporary files older than a day'],
   requestBodyBytes: ['http/http-server.test.ts', 'a body that is %s is refused'],
   requestHeaderBytes: ['http/http-server.test.ts', 'headers that are too long are refused'],
