@@ -44,7 +44,8 @@ export function crashSuite(driver: DriverName, { randomCount }: { readonly rando
   })
 
   describe('killed at random, again and again, an installation goes on to the same end and leaves nothing:', () => {
-    const seed = Number(process.env.SLIPWAY_CRASH_SEED ?? Date.now() % 1_000_000)
+    // The same hundred each time; `node test/crash/main.ts --random 100 --driver host` plays others.
+    const seed = Number(process.env.SLIPWAY_CRASH_SEED ?? 20_261_122)
     const cases = Array.from({ length: randomCount }, (_, index) => index)
     test.each(cases)(`node test/crash/main.ts --driver ${driver} --seed ${seed} --case %i`, async (index) => {
       const scenario = randomScenario(seed, index, driver, undisturbed)

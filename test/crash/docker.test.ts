@@ -1,3 +1,3 @@
 import { crashSuite } from './crash-suite.ts'
 
-crashSuite('docker', { randomCount: 4 })
+crashSuite('docker', { randomCount: 20 })

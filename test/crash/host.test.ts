@@ -1,3 +1,3 @@
 import { crashSuite } from './crash-suite.ts'
 
-crashSuite('host', { randomCount: 12 })
+crashSuite('host', { randomCount: 80 })
