@@ -17,6 +17,7 @@ import { SlipwayError } from '../lib/errors.ts'
 import type { Logger } from '../lib/log.ts'
 import { type NotificationService, notificationMethods } from '../notification/api.ts'
 import { type NotificationSchema, notificationRowTypes } from '../notification/row-types.ts'
+import type { RepositoriesOfProjects } from '../notification/send/commit-status.ts'
 import { openNotification } from '../notification/service.ts'
 import type { Runservice } from '../runservice/api.ts'
 import { createRemoteRunservice, serveRunservice } from '../runservice/remote.ts'
@@ -29,6 +30,7 @@ import type { Figures } from './metrics/figures.ts'
 import { type GatewaySchema, gatewayRowTypes } from './rows.ts'
 import type { DirectRuns } from './runs/direct-runs.ts'
 import type { ProjectSources } from './runs/project-sources.ts'
+import { recordAnswers } from './seen-answers-fixture.ts'
 import type { GatewaySettings } from './settings.ts'
 
 export const adminToken = 'the-token-of-the-administrator'
@@ -80,6 +82,8 @@ export type TestGatewayOptions = {
   readonly notification?: boolean
   /** The gateway reaches the services as those of another process. */
   readonly areServicesRemote?: boolean
+  /** What it answers counts as seen. Default true; not where it is chance. */
+  readonly isRecorded?: boolean
 }
 
 /** Disposing stops it and removes everything. */
@@ -97,6 +101,7 @@ export async function openTestGateway(options: TestGatewayOptions = {}): Promise
   const configstore = options.configstore?.(world.configstore) ?? world.configstore
   const maintenance = new FakeMaintenance()
   const app = createHttpApp({ logger, trustProxy: false })
+  if (options.isRecorded !== false) recordAnswers(app)
   const settings: GatewaySettings = {
     version: '1.2.3',
     adminToken,
@@ -179,6 +184,9 @@ async function aNotification(
     }),
   )
   const tryLock = async () => ({ lost: new AbortController().signal, [Symbol.asyncDispose]: async () => {} })
+  const repositories: RepositoriesOfProjects = {
+    use: async (project, act, signal) => await act(await providers.openProviderOfProject(project, signal)),
+  }
   return undo.use(
     await openNotification(
       {
@@ -188,7 +196,7 @@ async function aNotification(
         version: '1.2.3',
         sealing: { storeId: 'notification', keys: world.keys },
       },
-      { database, configstore, runservice, providers, tryLock, clock, logger },
+      { database, configstore, runservice, repositories, tryLock, clock, logger },
     ),
   )
 }

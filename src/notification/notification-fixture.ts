@@ -350,7 +350,9 @@ export async function openNotificationWorld(options: WorldOptions = {}): Promise
         database,
         runservice: runs.runservice,
         configstore: projects.configstore,
-        providers: provider.access,
+        repositories: {
+          use: async (project, act, signal) => await act(await provider.access.openProviderOfProject(project, signal)),
+        },
         tryLock: async () => ({ lost: new AbortController().signal, [Symbol.asyncDispose]: async () => {} }),
         clock,
         logger,

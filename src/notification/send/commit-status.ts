@@ -1,14 +1,20 @@
 // A commit status at the provider of a project.
 
 import type { Configstore } from '../../configstore/api.ts'
-import type { ProviderAccess } from '../../configstore/provider-access.ts'
+import type { OpenedProvider } from '../../configstore/provider-access.ts'
+import type { Project } from '../../configstore/types.ts'
 import { type ErrorCode, isSlipwayError } from '../../lib/errors.ts'
 import type { SendResult } from '../notifications.ts'
 import type { StatusContent } from '../types.ts'
 
+export interface RepositoriesOfProjects {
+  /** Does it at the provider of the project, perhaps twice. Errors: those of provider and configstore. */
+  use<T>(project: Project, act: (opened: OpenedProvider) => Promise<T>, signal: AbortSignal): Promise<T>
+}
+
 export type CommitStatusComponents = {
   readonly configstore: Pick<Configstore, 'getProject'>
-  readonly providers: Pick<ProviderAccess, 'openProviderOfProject'>
+  readonly repositories: RepositoriesOfProjects
 }
 
 /** What the same request would be answered with again; what is wrong is for people to change, then it can be sent again. */
@@ -28,16 +34,18 @@ const final: readonly ErrorCode[] = [
 export async function sendCommitStatus(
   projectId: string,
   status: StatusContent,
-  { configstore, providers }: CommitStatusComponents,
+  { configstore, repositories }: CommitStatusComponents,
   signal: AbortSignal,
 ): Promise<SendResult> {
   try {
     const project = await configstore.getProject({ project: projectId })
-    const { provider, repository } = await providers.openProviderOfProject(project, signal)
-    if (repository.isArchived)
-      return { kind: 'failed', isFinal: true, message: `the repository ${repository.path} is archived` }
-    await provider.setCommitStatus(repository, status, signal)
-    return { kind: 'sent', message: `set in ${repository.path}` }
+    const set = async ({ provider, repository }: OpenedProvider): Promise<SendResult> => {
+      if (repository.isArchived)
+        return { kind: 'failed', isFinal: true, message: `the repository ${repository.path} is archived` }
+      await provider.setCommitStatus(repository, status, signal)
+      return { kind: 'sent', message: `set in ${repository.path}` }
+    }
+    return await repositories.use(project, set, signal)
   } catch (error) {
     if (signal.aborted) throw signal.reason
     if (isSlipwayError(error, ...final)) return { kind: 'failed', isFinal: true, message: error.message }

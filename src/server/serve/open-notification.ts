@@ -1,7 +1,6 @@
 // Notification in this process, or the way to that of others.
 
 import type { Configstore } from '../../configstore/api.ts'
-import type { ProviderAccess } from '../../configstore/provider-access.ts'
 import { createRpcClient } from '../../http/rpc/rpc-client.ts'
 import { serveRpc } from '../../http/rpc/rpc-server.ts'
 import { type NotificationService, notificationMethods } from '../../notification/api.ts'
@@ -12,6 +11,7 @@ import type { Runservice } from '../../runservice/api.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
 import { isShared } from '../settings/read-settings.ts'
 import type { Installation, Mount } from './open-server.ts'
+import type { RecentRepositories } from './recent-repositories.ts'
 import { unlessInMaintenance } from './unless-in-maintenance.ts'
 
 const prefix = '/internal/notification'
@@ -19,14 +19,14 @@ const prefix = '/internal/notification'
 export type NotificationParts = {
   readonly configstore: Configstore
   readonly runservice: Runservice
-  readonly providers: Pick<ProviderAccess, 'openProviderOfProject'>
+  readonly repositories: RecentRepositories
 }
 
 /** Disposing closes what was opened here. Undefined when the installation has none that is known of. */
 export async function openNotificationComponent(
   installation: Installation,
   mounts: Mount[],
-  { configstore, runservice, providers }: NotificationParts,
+  { configstore, runservice, repositories }: NotificationParts,
 ): Promise<NotificationService | undefined> {
   const { settings, keys, databases, clock, logger, version, figures } = installation
   if (!settings.components.has('notification')) {
@@ -54,7 +54,7 @@ export async function openNotificationComponent(
         database,
         configstore,
         runservice,
-        providers,
+        repositories,
         tryLock: (signal) => databases.coordination.tryLock('run-events', signal),
         clock,
         logger,

@@ -32,6 +32,7 @@ import { openGitserverComponent } from './open-gitserver.ts'
 import { openNotificationComponent } from './open-notification.ts'
 import { openProviders } from './open-providers.ts'
 import { openRunserviceComponent } from './open-runservice.ts'
+import { RecentRepositories } from './recent-repositories.ts'
 
 export type ServerComponents = {
   readonly clock: Clock
@@ -130,17 +131,30 @@ export async function openServer(settings: Settings, components: ServerComponent
       ? await openGitserverComponent(installation, mounts, { configstore, runservice: runs.runservice })
       : undefined
   if (gitserver !== undefined) undo.use(gitserver)
+  // Runs are made and told of in one process as a rule: what the provider said for the one serves the other.
+  const repositories = providers && new RecentRepositories({ providers, clock })
   const notification =
-    configstore !== undefined && providers !== undefined && runs !== undefined && needs('notification', 'gateway')
-      ? await openNotificationComponent(installation, mounts, { configstore, providers, runservice: runs.runservice })
+    configstore !== undefined && repositories !== undefined && runs !== undefined && needs('notification', 'gateway')
+      ? await openNotificationComponent(installation, mounts, {
+          configstore,
+          repositories,
+          runservice: runs.runservice,
+        })
       : undefined
   if (notification !== undefined) undo.use(notification)
   const setupToken = firstAdministratorToken(keys.sealing[0], databases.installation)
-  if (needs('gateway') && configstore !== undefined && providers !== undefined && runs !== undefined)
+  if (
+    needs('gateway') &&
+    configstore !== undefined &&
+    providers !== undefined &&
+    repositories !== undefined &&
+    runs !== undefined
+  )
     undo.use(
       await openGatewayComponent(installation, mounts, {
         configstore,
         providers,
+        repositories,
         runservice: runs.runservice,
         notification,
         gitserver,

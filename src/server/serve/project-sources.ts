@@ -11,12 +11,12 @@ import type { Clock } from '../../lib/clock.ts'
 import { ignoring } from '../../lib/errno.ts'
 import { tryFileLock } from '../../lib/file-lock.ts'
 import { repositoryOf } from './project-repository.ts'
-import { RecentRepositories } from './recent-repositories.ts'
-import { openRemoteRepository, type RemoteComponents } from './remote-repository.ts'
+import type { RecentRepositories } from './recent-repositories.ts'
+import { openRemoteRepository } from './remote-repository.ts'
 
 export type ProjectSourcesComponents = {
   readonly configstore: Pick<Configstore, 'projectCredentials' | 'getRemoteSource'>
-  readonly providers: RemoteComponents['providers']
+  readonly repositories: RecentRepositories
   readonly clock: Clock
 }
 
@@ -25,9 +25,8 @@ const cacheAgeMs = 7 * 24 * 60 * 60 * 1000
 
 export function projectSources(
   { directory }: { readonly directory: string },
-  { configstore, providers, clock }: ProjectSourcesComponents,
+  { configstore, repositories, clock }: ProjectSourcesComponents,
 ): ProjectSources {
-  const repositories = new RecentRepositories({ providers, clock })
   return {
     open: async (project, signal) => {
       if (project.source.kind === 'remotesource')

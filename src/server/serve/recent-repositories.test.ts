@@ -115,3 +115,30 @@ test('a provider that does not answer is not asked more than before', async () =
   await expect(source.listRefs(signal)).rejects.toMatchObject({ code: 'provider_unavailable' })
   expect(scene.asked).toBe(1)
 })
+
+test('what is done at the provider is done with what was known, and once more when something is not found', async () => {
+  const scene = aScene()
+  await scene.repositories.open(scene.project, signal)
+  const paths: string[] = []
+  const use = (act: (path: string) => void) =>
+    scene.repositories.use(
+      scene.project,
+      async ({ repository: { path } }) => {
+        paths.push(path)
+        act(path)
+      },
+      signal,
+    )
+  await use(() => {})
+  expect([paths, scene.asked]).toEqual([['acme/web'], 1])
+  scene.host.rename(scene.id, 'acme/site')
+  await use((path) => {
+    if (path === 'acme/web') throw new SlipwayError('remote_repository_not_found', 'gone')
+  })
+  expect([paths, scene.asked]).toEqual([['acme/web', 'acme/web', 'acme/site'], 2])
+  const refused = use(() => {
+    throw new SlipwayError('provider_refused', 'no')
+  })
+  await expect(refused).rejects.toMatchObject({ code: 'provider_refused' })
+  expect(scene.asked).toBe(2)
+})

@@ -38,6 +38,18 @@ export class RecentRepositories {
     return { ...known.opened, source: this.#askingAgain(project, known.opened) }
   }
 
+  /** `act` with it; once more, asked for anew, when it does not find something. Errors: those of `openProviderOfProject` and of `act`. */
+  async use<T>(project: Project, act: (opened: OpenedProvider) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const known = this.#known.get(keyOf(project))
+    if (known === undefined || !this.#isRecent(known.askedAt)) return await act(await this.#ask(project, signal))
+    try {
+      return await act(known.opened)
+    } catch (error) {
+      if (!isSlipwayError(error) || error.kind !== 'notfound') throw error
+      return await act(await this.#ask(project, signal))
+    }
+  }
+
   #isRecent(askedAt: number): boolean {
     const age = this.#clock.now() - askedAt
     return age >= 0 && age < recentMs
