@@ -16,6 +16,15 @@ const scripts = {
     'echo "##[group]Test"; echo "fatal: no such test"; echo "##[endgroup]"',
     'printf "\\033[31mred\\nstill red\\033[0m\\n10%%\\r50%%\\r100%%\\n"',
   ].join('; '),
+  large: [
+    'seq -f "%.0f: a line of quite a long log" 400000',
+    'echo "::group::At last"; seq -f "late %.0f" 20; echo "::endgroup::"',
+  ].join('; '),
+  nested: [
+    'echo "::group::Build"; echo compiling',
+    'echo "::group::Link"; seq -f "object %.0f" 30; echo "::endgroup::"',
+    'echo built; echo "::endgroup::"; echo after',
+  ].join('; '),
   shell: 'set -x; echo one; echo two',
 } as const
 
@@ -135,6 +144,29 @@ test('groups begin folded, are opened by hand, and by what leads into them', { t
     await page.locator('.log-line[data-current]').getByText('package 17').waitFor()
     await page.getByRole('button', { name: 'First error' }).click()
     await inSight(page, 'fatal: no such test').waitFor()
+  })
+})
+
+test('groups are inside of others, and folded with them', { timeout: 60_000 }, async () => {
+  await ui.withPage(async (page) => {
+    await page.goto(paths.get('nested')!)
+    await inSight(page, 'after').waitFor()
+    await page.getByRole('button', { name: 'Unfold 35 lines' }).click()
+    await inSight(page, 'built').waitFor()
+    expect(await inSight(page, 'object 7').count()).toBe(0)
+    await page.getByRole('button', { name: 'Unfold 31 lines' }).click()
+    await inSight(page, 'object 7').waitFor()
+    await page.getByRole('button', { name: 'Fold 35 lines' }).click()
+    await inSight(page, 'object 7').waitFor({ state: 'detached' })
+    await page.getByLabel('Search the log').fill('object 12')
+    await page.locator('.log-line[data-current]').getByText('object 12').waitFor()
+  })
+})
+
+test('parts of a log far larger than a page are found wherever they are', { timeout: 120_000 }, async () => {
+  await withLog('large', async (page) => {
+    await page.getByRole('button', { name: 'Unfold 21 lines' }).click()
+    await inSight(page, 'late 7').waitFor()
   })
 })
 

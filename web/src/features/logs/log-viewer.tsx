@@ -54,7 +54,7 @@ function OpenedLog({ opened, label, startedAt, lines: chosenText, onLines, addre
   const content = useRef<HTMLDivElement>(null)
   const input = useRef<HTMLInputElement>(null)
 
-  const groups = useLogGroups(address, growing, sizeBytes)
+  const groups = useLogGroups(address, growing)
   const folds = useFolds(groups, isComplete)
   const layout = useMemo(() => new RowLayout(lineCount, folds.hidden), [lineCount, folds.hidden])
   const rows = useRows(scroller, content, {
@@ -131,7 +131,7 @@ function OpenedLog({ opened, label, startedAt, lines: chosenText, onLines, addre
       className="log"
       {...(isWrapped ? { 'data-wrap': '' } : {})}
       {...(times === 'none' ? {} : { 'data-times': '' })}
-      {...(groups.length === 0 ? {} : { 'data-groups': '' })}
+      {...(groups.length === 0 ? {} : { 'data-groups': Math.min(deepestShown, folds.depth) })}
     >
       <LogTools
         address={address}
@@ -223,6 +223,9 @@ function OpenedLog({ opened, label, startedAt, lines: chosenText, onLines, addre
   )
 }
 
+/** Deeper ones stand there, too. */
+const deepestShown = 4
+
 type OpenedProps = Props & { readonly opened: OpenLog }
 
 function Fold({
@@ -241,6 +244,7 @@ function Fold({
     <button
       type="button"
       className="log-fold"
+      data-depth={Math.min(head.depth, deepestShown)}
       aria-expanded={open}
       aria-label={`${open ? 'Fold' : 'Unfold'} ${count} ${count === 1 ? 'line' : 'lines'}`}
       title={`${count} ${count === 1 ? 'line' : 'lines'}`}
@@ -304,6 +308,7 @@ function useFolds(groups: readonly LogGroup[], isComplete: boolean) {
   const isAllFolded = groups.length > 0 && groups.every((group) => !isOpen(group))
   return {
     hidden,
+    depth: useMemo(() => groups.reduce((deepest, { depth }) => Math.max(deepest, depth), 0), [groups]),
     key: hidden.length === 0 ? 0 : `${hidden.length} ${hidden[0]!.first} ${hidden.at(-1)!.first}`,
     isOpen,
     isAllFolded,
