@@ -46,6 +46,7 @@ export const networkFaults: readonly string[] = [
     (possible[fault as Fault] ?? []).map((call) => `${fault} of ${call}`),
   ),
   ...['request lost', 'answer lost, request late', 'request repeated late', 'damaged answer', 'stalled', 'stopped'],
+  'stopped for a minute',
 ]
 
 /** Calls that are made seldom fail more often. */
@@ -57,6 +58,7 @@ const rarity: Partial<Record<StoreCall, number>> = {
   head: 2,
   collect: 12,
 }
+const manifestRarity = 2
 const faultRate = 0.04
 const delayMsMax = 3
 const lateMsMax = 60
@@ -64,6 +66,9 @@ const stallMsMax = 2500
 /** Long enough for the others to make snapshots and to collect what was newest before. */
 const stoppedMsMin = 3000
 const stoppedMsMax = 15_000
+/** One of ten stands still for so long: longer than anybody waits for an answer. */
+const longStopMs = 60_000
+const longStopShare = 0.1
 /** How often of all times that it could: where the most may happen meanwhile, often. */
 const stoppedShare: Partial<Record<StoreCall, number>> = { append: 0.6, create: 0.6, stat: 0.6 }
 const stoppedShareElse = 0.05
@@ -148,7 +153,7 @@ export class FaultyNetwork {
         checkLife(life)
         break
       case 'stopped':
-        life.stoppedUntil = clock.now() + stoppedMsMin + random.below(stoppedMsMax - stoppedMsMin)
+        life.stoppedUntil = clock.now() + this.#stopMs()
         this.quietAt = Math.max(this.quietAt, life.stoppedUntil)
         break
       case 'disk full':
@@ -171,6 +176,13 @@ export class FaultyNetwork {
     return answer
   }
 
+  #stopMs(): number {
+    const { random, coverage } = this.#parts
+    if (!random.chance(longStopShare)) return stoppedMsMin + random.below(stoppedMsMax - stoppedMsMin)
+    coverage.reached('stopped for a minute')
+    return longStopMs
+  }
+
   async #whileStopped(life: Life, signal: AbortSignal | undefined): Promise<void> {
     const { clock } = this.#parts
     if (life.stoppedUntil > clock.now()) await clock.sleep(life.stoppedUntil - clock.now(), signal)
@@ -187,7 +199,8 @@ export class FaultyNetwork {
     const { random, onCall, mayLie } = this.#parts
     if (onCall(call)) return random.pick(['crash before', 'crash after'])
     // A start makes many calls, and must succeed now and then.
-    const rate = this.rate * faultRate * (rarity[call] ?? 1) * (life.number === undefined ? 0.3 : 1)
+    const rare = (rarity[call] ?? 1) * (key.includes('/snapshot/') ? manifestRarity : 1)
+    const rate = this.rate * faultRate * rare * (life.number === undefined ? 0.3 : 1)
     if (!random.chance(rate)) return undefined
     const fault = random.pick(faults)
     if (possible[fault] && !possible[fault].includes(call)) return undefined

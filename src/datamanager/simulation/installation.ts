@@ -88,6 +88,13 @@ export type Tally = {
   collections: number
 }
 
+/** Crashes that leave something half done, by what the instance was about. */
+export const crashMoments: Readonly<Record<string, RegExp>> = {
+  'failure: crash while the files of a snapshot are written': /put .*\/data\//,
+  'failure: crash between the files of a snapshot and its manifest': /before create .*\/snapshot\//,
+  'failure: crash while old files and records are collected': /delete|after create .*\/low\/|collect/,
+}
+
 export class Installation {
   readonly kind: 'server' | 'bucket'
   readonly random: Prng
@@ -139,7 +146,10 @@ export class Installation {
       clock: this.clock,
       coverage,
       mayLie: this.mayLie,
-      die: (life) => this.die(life as Life), // it gets only those made here
+      die: (life, when) => {
+        for (const [name, pattern] of Object.entries(crashMoments)) if (pattern.test(when)) coverage.reached(name)
+        this.die(life as Life) // it gets only those made here
+      },
       onCall: (call) => this.#onCall(call),
       onFault: () => this.tally.faults++,
     })

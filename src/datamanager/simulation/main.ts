@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util'
 import { errorMessage } from '../../lib/errors.ts'
 import { embeddedCoverage } from './embedded.ts'
+import { failureTable } from './failures.ts'
 import { runSeeds, type SimulationKind, simulationKinds } from './run-seeds.ts'
 import { coldCoverage, sharedCoverage } from './shared.ts'
 
@@ -41,7 +42,7 @@ for (const kind of kinds) {
     process.stderr.write(`${errorMessage(error)}\n`)
     process.exitCode = 1
   }
-  process.stdout.write(`${kind}, ${count} seeds from ${from}:\n${coverage.toString()}\n`)
+  process.stdout.write(`${kind}, ${count} seeds from ${from}:\n${coverage.toString()}\n${failureTable(coverage)}\n`)
   if (count >= completeSeeds && coverage.missing.length > 0) {
     process.stderr.write(`never reached: ${coverage.missing.join(', ')}\n`)
     process.exitCode = 1

@@ -11,7 +11,16 @@ import { Coverage } from './coverage.ts'
 import { endings, endingsOf, importInterruptions } from './endings.ts'
 import { networkFaults } from './faulty-network.ts'
 import { checkChanges, checkHistory, SimulationFailure } from './history.ts'
-import { Installation, type Member, overtaken, restarts, storageFaults, type Tally, timersMax } from './installation.ts'
+import {
+  crashMoments,
+  Installation,
+  type Member,
+  overtaken,
+  restarts,
+  storageFaults,
+  type Tally,
+  timersMax,
+} from './installation.ts'
 import { LostAnswer } from './memory-log.ts'
 import { anOrderWithDeals } from './workload.ts'
 
@@ -33,6 +42,7 @@ export function sharedCoverage(): Coverage {
     ...recoveryBranches.map((branch) => `recovery: ${branch}`),
     ...recoveries.map((message) => `said: ${message}`),
     ...['records of the log', 'shipped records', 'data files', 'manifests'].map((what) => `collected: ${what}`),
+    ...Object.keys(crashMoments),
     'failure: a stalled writer woke up',
     'failure: a manifest came after its files had been collected',
     overtaken,

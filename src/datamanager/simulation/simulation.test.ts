@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { Coverage } from './coverage.ts'
 import { embeddedCoverage } from './embedded.ts'
+import { failureTable } from './failures.ts'
 import { runSeeds, type SimulationKind } from './run-seeds.ts'
 import { coldCoverage, sharedCoverage } from './shared.ts'
 
@@ -17,7 +18,7 @@ async function runUntilCovered(kind: SimulationKind, coverage: Coverage): Promis
   await runSeeds(kind, { from: 1, count, coverage })
   for (; coverage.missing.length > 0 && count < most; count += 10)
     await runSeeds(kind, { from: count + 1, count: 10, coverage })
-  process.stdout.write(`${kind}, ${count} seeds:\n${coverage.toString()}\n`)
+  process.stdout.write(`${kind}, ${count} seeds:\n${coverage.toString()}\n${failureTable(coverage)}\n`)
   expect(coverage.missing).toEqual([])
 }
 
