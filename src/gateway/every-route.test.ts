@@ -260,8 +260,13 @@ const steps: readonly Step[] = [
   ],
   ['ann', 'listOrganizations', {}, { items: [{ name: 'acme' }] }],
   ['root', 'listOrganizations', {}, { items: [{ name: 'acme' }, { name: 'other' }] }],
-  ['bob', 'listCurrentUserOrganizations', {}, { items: [{ organization: { name: 'other' }, role: 'owner' }] }],
-  ['eve', 'getOrganization', { params: acme }, { name: 'acme' }],
+  [
+    'bob',
+    'listCurrentUserOrganizations',
+    {},
+    { items: [{ organization: { name: 'other', may: { change: true, create: true } }, role: 'owner' }] },
+  ],
+  ['eve', 'getOrganization', { params: acme }, { name: 'acme', may: { change: false, create: false } }],
   [
     'ann',
     'updateOrganization',
@@ -321,7 +326,8 @@ const steps: readonly Step[] = [
   ['ann', 'createProjectGroup', { body: { name: 'own' } }, { path: 'user/ann/own' }],
   ['ann', 'createProjectGroup', { body: { name: 'x', parentRef: 'x/y' } }, 'ref_invalid'],
   ['ann', 'createProjectGroup', { body: { name: 'x', parentRef: 'org/none' } }, 'parent_group_not_found'],
-  ['bob', 'getProjectGroup', { params: team }, { path: 'org/acme/team' }],
+  ['bob', 'getProjectGroup', { params: team }, { path: 'org/acme/team', may: { change: false, create: false } }],
+  ['ann', 'getProjectGroup', { params: team }, { may: { change: true, create: true } }],
   [
     'ann',
     'updateProjectGroup',

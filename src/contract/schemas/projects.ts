@@ -16,7 +16,20 @@ const place = {
   owner: Owner,
 }
 
-export const ProjectGroup = object({ ...stored, ...place }, 'ProjectGroup')
+export const ProjectGroup = object(
+  {
+    ...stored,
+    ...place,
+    /** Told of one group, not in lists. */
+    may: Type.Optional(
+      object({
+        change: Type.Boolean({ description: 'The caller may change its settings, secrets and variables.' }),
+        create: Type.Boolean({ description: 'The caller may make projects and groups in it.' }),
+      }),
+    ),
+  },
+  'ProjectGroup',
+)
 
 /** Where the commits of a project come from. */
 const source = {

@@ -3,6 +3,7 @@
 import type { Configstore } from '../../configstore/api.ts'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { isAdministrator } from '../auth/caller.ts'
+import { mayWithOrganization } from '../permissions/may.ts'
 import type { HandlersOf } from '../routes/handler.ts'
 import type { GatewaySettings } from '../settings.ts'
 import { pageOptions, pageView } from '../views/pages.ts'
@@ -51,8 +52,10 @@ export function organizationHandlers({ settings, configstore }: OrganizationHand
       return organizationView(written(context, made))
     },
 
-    getOrganization: async (_, context) =>
-      organizationView(await configstore.getOrganization({ organization: accessOf(context).id }, context.call)),
+    getOrganization: async (_, context) => ({
+      ...organizationView(await configstore.getOrganization({ organization: accessOf(context).id }, context.call)),
+      may: mayWithOrganization(context),
+    }),
 
     updateOrganization: async ({ body }, context) => {
       const input = { organization: accessOf(context).id, ...defined(body), ...guardOf(context) }

@@ -1,7 +1,7 @@
 // Project groups and projects. The permission was asked for an id: everything here goes by it.
 
 import type { Move } from '../../configstore/api.ts'
-import { mayWithProject } from '../permissions/may.ts'
+import { mayWithGroup, mayWithProject } from '../permissions/may.ts'
 import type { HandlerContext, HandlersOf } from '../routes/handler.ts'
 import { pageOptions, pageView } from '../views/pages.ts'
 import { projectGroupView, projectView } from '../views/stored.ts'
@@ -30,8 +30,10 @@ export function projectHandlers(components: RemoteProjectsComponents): HandlersO
       return projectGroupView(written(context, await configstore.createProjectGroup(input, context.call)))
     },
 
-    getProjectGroup: async (_, context) =>
-      projectGroupView(await configstore.getProjectGroup({ group: accessOf(context).id }, context.call)),
+    getProjectGroup: async (_, context) => ({
+      ...projectGroupView(await configstore.getProjectGroup({ group: accessOf(context).id }, context.call)),
+      may: mayWithGroup(context),
+    }),
 
     updateProjectGroup: async ({ body }, context) => {
       const { parentRef: _, ...changes } = body

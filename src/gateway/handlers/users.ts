@@ -5,6 +5,7 @@ import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { isAdministrator } from '../auth/caller.ts'
 import type { LoginGuard } from '../auth/login-guard.ts'
 import type { Sessions } from '../auth/sessions.ts'
+import { mayWithOrganization } from '../permissions/may.ts'
 import type { HandlersOf } from '../routes/handler.ts'
 import { pageOptions, pageView } from '../views/pages.ts'
 import {
@@ -49,7 +50,18 @@ export function userHandlers({ configstore, sessions, loginGuard }: UserHandlers
     listCurrentUserOrganizations: async ({ query }, context) =>
       pageView(
         await configstore.listUserOrganizations({ ...pageOptions(query), user: userOf(context).id }, context.call),
-        ({ organization, role }) => ({ organization: organizationView(organization), role }),
+        ({ organization, role }) => {
+          const { id, visibility: globalVisibility } = organization
+          const access = {
+            type: 'organization',
+            id,
+            globalVisibility,
+            role,
+            membersCanPerformRunActions: false,
+          } as const
+          const may = mayWithOrganization({ caller: context.caller, access })
+          return { organization: { ...organizationView(organization), may }, role }
+        },
       ),
 
     listCurrentUserInvitations: async ({ query }, context) =>

@@ -11,7 +11,6 @@ import { SelectField, TextField } from '../../ui/field.tsx'
 import { Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
-import { useMayChangeGroup } from '../projects/owned-tree.ts'
 
 const roles = [
   ['member', 'Member'],
@@ -27,7 +26,7 @@ export function OrganizationPage() {
     queryKey: ['organization', orgRef],
     queryFn: () => call('getOrganization', { params }),
   })
-  const mayChange = useMayChangeGroup(organization.data === undefined ? undefined : `org/${organization.data.name}`)
+  const mayChange = organization.data?.may?.change
   const members = useQuery({
     queryKey: ['members', orgRef],
     queryFn: () => call('listMembers', { params, query: { limit: 100 } }),

@@ -6,7 +6,6 @@ import { LinkButton } from '../../ui/button.tsx'
 import { Loaded } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { GroupContent } from './group-content.tsx'
-import { useMayChangeGroup } from './owned-tree.ts'
 import { groupQuery } from './queries.ts'
 
 const sections = [
@@ -19,7 +18,7 @@ export function GroupPage() {
   const { group: address } = useParams({ from: '/inside/groups/$group' })
   const path = pathOfAddress(address)
   const group = useQuery(groupQuery(path))
-  const mayChange = useMayChangeGroup(group.data?.path)
+  const may = group.data?.may
   const name = path.split('/').at(-1)
   usePageTitle(name)
   return (
@@ -27,7 +26,7 @@ export function GroupPage() {
       above={<PathCrumbs path={path} />}
       title={name}
       actions={
-        mayChange === true ? (
+        may?.create === true ? (
           <>
             <LinkButton to="/new-group" search={{ in: path }}>
               New group
@@ -39,7 +38,7 @@ export function GroupPage() {
         ) : null
       }
     >
-      <GroupTabs group={address} mayChange={mayChange} />
+      <GroupTabs group={address} mayChange={may?.change} />
       <Loaded query={group} what="this group">
         {() => (
           <Panel isPadded={false}>

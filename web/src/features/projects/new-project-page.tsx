@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { type FormEvent, useState } from 'react'
 import { call } from '../../api/client.ts'
-import { useIsAdmin, useUserName } from '../../api/session.ts'
+import { useUserName } from '../../api/session.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
@@ -20,13 +20,12 @@ const minuteMs = 60_000
 /** The group one came from, and owners one may make something in. */
 export function useParents(given: string | undefined): readonly (readonly [string, string])[] {
   const userName = useUserName()
-  const isAdmin = useIsAdmin()
   const organizations = useQuery(myOrganizationsQuery)
   const paths = [
     ...(given === undefined ? [] : [given]),
     `user/${userName}`,
     ...(organizations.data ?? [])
-      .filter(({ role }) => isAdmin || role === 'owner')
+      .filter(({ organization }) => organization.may?.create === true)
       .map(({ organization }) => `org/${organization.name}`),
   ]
   return [...new Set(paths)].map((path) => [path, path] as const)

@@ -8,12 +8,11 @@ import { addressOfPath, pathOfAddress } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/dialogs.tsx'
 import { CheckField } from '../../ui/field.tsx'
-import { Empty, Loaded, Loading, Problem } from '../../ui/load-state.tsx'
+import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { GroupTabs } from '../projects/group-page.tsx'
 import { NameField } from '../projects/name-field.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
-import { useMayChangeGroup } from '../projects/owned-tree.ts'
 import { groupQuery } from '../projects/queries.ts'
 import { SecretsSection } from './secrets-section.tsx'
 import { VariablesSection } from './variables-section.tsx'
@@ -22,7 +21,7 @@ export function GroupSettingsPage() {
   const { group: address, section } = useParams({ from: '/inside/groups/$group/settings/$section' })
   const path = pathOfAddress(address)
   const group = useQuery(groupQuery(path))
-  const mayChange = useMayChangeGroup(group.data?.path)
+  const mayChange = group.data?.may?.change
   usePageTitle('Settings', path.split('/').at(-1))
   return (
     <Page above={<PathCrumbs path={path} />} title={path.split('/').at(-1)}>
@@ -32,8 +31,7 @@ export function GroupSettingsPage() {
           const place = { kind: 'group', ref: data.id, path: data.path, isReadOnly: mayChange !== true } as const
           if (section === 'secrets') return <SecretsSection place={place} />
           if (section === 'variables') return <VariablesSection place={place} />
-          if (mayChange === undefined) return <Loading what="this group" />
-          if (!mayChange) return <Empty title="Only its owners change this group" />
+          if (mayChange !== true) return <Empty title="Only its owners change this group" />
           return <General key={data.version} group={data} />
         }}
       </Loaded>
