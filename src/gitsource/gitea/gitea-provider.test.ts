@@ -164,28 +164,6 @@ for (const flavour of [giteaFlavour, forgejoFlavour]) {
       ])
     })
 
-    test('tags of something else than a commit are none, and those of others are listed all the same', async () => {
-      await using world = await open()
-      const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })
-      const repository = await world.provider.getRepository({ path: 'acme/web' }, signal)
-      const main = made.git('rev-parse', 'main')
-      await made.tag('v1', { isAnnotated: true })
-      for (const [name, at] of [
-        ['a-file', 'main:a'],
-        ['a-folder', 'main^{tree}'],
-      ] as const) {
-        made.git('tag', name, at)
-        made.git('tag', '--annotate', '--message', 'x', `${name}-annotated`, at)
-      }
-      const source = world.provider.openSource(repository)
-      expect(await source.listRefs(signal)).toEqual([
-        { name: 'refs/heads/main', commitSha: main },
-        { name: 'refs/tags/v1', commitSha: main },
-      ])
-      for (const name of ['a-file', 'a-folder', 'a-file-annotated'])
-        expect(await source.findRef(`refs/tags/${name}`, signal)).toBeUndefined()
-    })
-
     test('a key that somebody gave another title is ours all the same', async () => {
       await using world = await open()
       const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })

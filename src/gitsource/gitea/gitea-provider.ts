@@ -2,7 +2,7 @@
 
 import { isSlipwayError, SlipwayError, unreachable } from '../../lib/errors.ts'
 import { cutText } from '../cut-text.ts'
-import { isSameKey } from '../deploy-keys.ts'
+import { knownKey, planDeployKey } from '../deploy-keys.ts'
 import type { GitSource } from '../git-source.ts'
 import type {
   CommitStatus,
@@ -100,15 +100,9 @@ export class GiteaProvider implements Provider {
 
   async ensureDeployKey(repository: RemoteRepository, key: DeployKey, signal: AbortSignal): Promise<string> {
     const path = `${await this.#pathOf(repository, signal)}/keys`
-    let right: string | undefined
-    for (const known of await this.#all(path, signal)) {
-      const isSame = isSameKey(textOf(known, 'key'), key.publicKey)
-      const isTitled = at(known, 'title') === key.title
-      // One that is right stays: adding the same key again breaks the files of keys of some servers.
-      if (right === undefined && isSame && isTitled && flagOf(known, 'read_only')) right = idOf(known, 'id')
-      // A repository has a key only once, whatever its title.
-      else if (isSame || isTitled) await this.#remove(`${path}/${pathSegment(idOf(known, 'id'))}`, signal)
-    }
+    const known = (await this.#all(path, signal)).map((one) => knownKey(one, flagOf(one, 'read_only')))
+    const { right, wrong } = planDeployKey(known, key)
+    for (const id of wrong) await this.#remove(`${path}/${pathSegment(id)}`, signal)
     if (right !== undefined) return right
     const body = { title: key.title, key: key.publicKey, read_only: true }
     return idOf(await this.#http.json(inRepository({ method: 'POST', path, body }), signal), 'id')

@@ -2,6 +2,7 @@
 
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
+import { readFileText, readNamedFiles } from '../definition-files.ts'
 import type { Commit, GitSource, Ref, SourceFile } from '../git-source.ts'
 import { flagOf, optionalTextOf, shaOf, textOf } from '../provider-fields.ts'
 import { type ProviderHttp, pathSegments } from '../provider-http.ts'
@@ -71,14 +72,16 @@ export class GiteaSource implements GitSource {
     signal: AbortSignal,
   ): Promise<readonly SourceFile[]> {
     if (!isCommitSha(sha)) throw noCommit(sha)
-    const files: SourceFile[] = []
-    for (const entry of await this.#listFolder(sha, ref, folder, signal)) {
-      const name = textOf(entry, 'name')
-      if (at(entry, 'type') !== 'file' || !names.includes(name)) continue
-      const path = `${folder}/${name}`
-      files.push({ path, text: await this.#readFile(sha, path, signal) })
-    }
-    return files
+    const entries = await this.#listFolder(sha, ref, folder, signal)
+    return await readNamedFiles(
+      { folder, names },
+      entries,
+      (entry) => at(entry, 'type') === 'file',
+      async (_, file) => {
+        const path = `${await this.#repositoryPath(signal)}/raw/${pathSegments(file)}`
+        return await readFileText(this.#http, { path, query: { ref: sha }, file }, signal)
+      },
+    )
   }
 
   async #listFolder(
@@ -97,18 +100,6 @@ export class GiteaSource implements GitSource {
     // The same answer when only the folder is missing.
     await this.getCommit(sha, ref, signal)
     return []
-  }
-
-  async #readFile(sha: string, file: string, signal: AbortSignal): Promise<string> {
-    const bytesMax = limits.definitionBytes.value
-    const path = `${await this.#repositoryPath(signal)}/raw/${pathSegments(file)}`
-    try {
-      const request = { method: 'GET', path, query: { ref: sha }, accept: '*/*', bytesMax } as const
-      return (await this.#http.request(request, signal)).body.toString('utf8')
-    } catch (error) {
-      if (!isSlipwayError(error, 'limit_exceeded')) throw error
-      throw new SlipwayError('limit_exceeded', `${file} has more than ${bytesMax} bytes (definitionBytes)`)
-    }
   }
 
   async #findCommit(sha: string, signal: AbortSignal): Promise<unknown> {

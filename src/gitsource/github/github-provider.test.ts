@@ -4,10 +4,11 @@ import { expect, test } from 'vitest'
 import { githubFlavour, githubWithExpiry } from '../../../test/providers/github-server.ts'
 import { ProviderServer } from '../../../test/providers/provider-server.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { publicKey } from '../contract/provider-world-fixture.ts'
 import { openOAuth2 } from '../oauth2.ts'
 import { openProvider } from '../open-provider.ts'
 import { ProviderConnections } from '../provider-connections.ts'
-import { providerContract, publicKey } from '../provider-contract.ts'
+import { providerContract } from '../provider-contract.ts'
 
 providerContract({
   openServer: () => ProviderServer.open(githubWithExpiry),

@@ -2,7 +2,7 @@
 
 import { SlipwayError } from '../../lib/errors.ts'
 import { cutText } from '../cut-text.ts'
-import { isSameKey } from '../deploy-keys.ts'
+import { knownKey, planDeployKey } from '../deploy-keys.ts'
 import type { GitSource } from '../git-source.ts'
 import type {
   CommitStatus,
@@ -97,13 +97,10 @@ export class GithubProvider implements Provider {
   }
 
   async ensureDeployKey(repository: RemoteRepository, key: DeployKey, signal: AbortSignal): Promise<string> {
-    const keys = await this.#keys(repository, signal)
-    // GitHub takes a key once, so one of another title is the right one as well.
-    const right = keys.find((known) => isSameKey(textOf(known, 'key'), key.publicKey) && flagOf(known, 'read_only'))
-    for (const known of keys)
-      if (known !== right && (textOf(known, 'title') === key.title || isSameKey(textOf(known, 'key'), key.publicKey)))
-        await this.#remove(repository, `/keys/${pathSegment(idOf(known, 'id'))}`, signal)
-    if (right !== undefined) return idOf(right, 'id')
+    const known = (await this.#keys(repository, signal)).map((one) => knownKey(one, flagOf(one, 'read_only')))
+    const { right, wrong } = planDeployKey(known, key, { mayHaveAnyTitle: true })
+    for (const id of wrong) await this.#remove(repository, `/keys/${pathSegment(id)}`, signal)
+    if (right !== undefined) return right
     const body = { title: key.title, key: key.publicKey.trim(), read_only: true }
     return idOf(await this.#http.json({ method: 'POST', ...below404(repository, '/keys'), body }, signal), 'id')
   }

@@ -183,27 +183,6 @@ describe('GitLab', () => {
     })
   })
 
-  test('tags of something else than a commit are none, and those of others are listed all the same', async () => {
-    await using world = await open()
-    const [made, repository] = await world.repository('acme/web')
-    const main = made.git('rev-parse', 'main')
-    await made.tag('v1', { isAnnotated: true })
-    for (const [name, at] of [
-      ['a-file', 'main:a'],
-      ['a-folder', 'main^{tree}'],
-    ] as const) {
-      made.git('tag', name, at)
-      made.git('tag', '--annotate', '--message', 'x', `${name}-annotated`, at)
-    }
-    const source = world.provider.openSource(repository)
-    expect(await source.listRefs(signal)).toEqual([
-      { name: 'refs/heads/main', commitSha: main },
-      { name: 'refs/tags/v1', commitSha: main },
-    ])
-    for (const name of ['a-file', 'a-folder', 'a-file-annotated'])
-      expect(await source.findRef(`refs/tags/${name}`, signal)).toBeUndefined()
-  })
-
   test('what its hooks say: the newest commit of a push, the commit of an annotated tag, and what happened', async () => {
     await using world = await open()
     const [made, repository] = await world.repository('acme/web')

@@ -2,7 +2,7 @@
 // so a rename or a move into another group changes nothing.
 
 import { SlipwayError } from '../../lib/errors.ts'
-import { isSameKey } from '../deploy-keys.ts'
+import { knownKey, planDeployKey } from '../deploy-keys.ts'
 import type { GitSource } from '../git-source.ts'
 import type {
   CommitStatus,
@@ -104,14 +104,9 @@ export class GitlabProvider implements Provider {
 
   async ensureDeployKey(repository: RemoteRepository, key: DeployKey, signal: AbortSignal): Promise<string> {
     const path = `${projectPath(repository.id)}/deploy_keys`
-    let right: string | undefined
-    for (const known of await this.#all(path, signal)) {
-      const isSame = isSameKey(textOf(known, 'key'), key.publicKey)
-      const isTitled = at(known, 'title') === key.title
-      if (right === undefined && isSame && isTitled && !flagOf(known, 'can_push')) right = idOf(known, 'id')
-      // GitLab has a key only once, and would answer with the one of the other title.
-      else if (isSame || isTitled) await this.#remove(`${path}/${pathSegment(idOf(known, 'id'))}`, signal)
-    }
+    const known = (await this.#all(path, signal)).map((one) => knownKey(one, !flagOf(one, 'can_push')))
+    const { right, wrong } = planDeployKey(known, key)
+    for (const id of wrong) await this.#remove(`${path}/${pathSegment(id)}`, signal)
     if (right !== undefined) return right
     const body = { title: key.title, key: key.publicKey, can_push: false }
     return idOf(await this.#http.json(inRepository({ method: 'POST', path, body }), signal), 'id')

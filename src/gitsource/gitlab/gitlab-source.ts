@@ -2,6 +2,7 @@
 
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
+import { readFileText, readNamedFiles } from '../definition-files.ts'
 import type { Commit, GitSource, Ref, SourceFile } from '../git-source.ts'
 import { flagOf, optionalTextOf, shaOf, textOf } from '../provider-fields.ts'
 import { type ProviderHttp, pathSegment } from '../provider-http.ts'
@@ -82,14 +83,16 @@ export class GitlabSource implements GitSource {
     signal: AbortSignal,
   ): Promise<readonly SourceFile[]> {
     if (!isCommitSha(sha)) throw noCommit(sha)
-    const files: SourceFile[] = []
-    for (const entry of await this.#listFolder(sha, ref, folder, signal)) {
-      const name = textOf(entry, 'name')
-      if (at(entry, 'type') !== 'blob' || at(entry, 'mode') === '120000' || !names.includes(name)) continue
-      const path = `${folder}/${name}`
-      files.push({ path, text: await this.#readBlob(shaOf(entry, 'id'), path, signal) })
-    }
-    return files
+    const entries = await this.#listFolder(sha, ref, folder, signal)
+    return await readNamedFiles(
+      { folder, names },
+      entries,
+      (entry) => at(entry, 'type') === 'blob' && at(entry, 'mode') !== '120000',
+      async (entry, file) => {
+        const path = `${this.#repository}/blobs/${shaOf(entry, 'id')}/raw`
+        return await readFileText(this.#http, { path, file }, signal)
+      },
+    )
   }
 
   async #listFolder(
@@ -108,18 +111,6 @@ export class GitlabSource implements GitSource {
       // The same answer when only the folder is missing.
       await this.getCommit(sha, ref, signal)
       return []
-    }
-  }
-
-  async #readBlob(id: string, path: string, signal: AbortSignal): Promise<string> {
-    const bytesMax = limits.definitionBytes.value
-    const blob = `${this.#repository}/blobs/${id}/raw`
-    try {
-      const answer = await this.#http.request({ method: 'GET', path: blob, accept: '*/*', bytesMax }, signal)
-      return answer.body.toString('utf8')
-    } catch (error) {
-      if (!isSlipwayError(error, 'limit_exceeded')) throw error
-      throw new SlipwayError('limit_exceeded', `${path} has more than ${bytesMax} bytes (definitionBytes)`)
     }
   }
 

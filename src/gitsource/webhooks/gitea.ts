@@ -1,20 +1,8 @@
 // Webhooks of Gitea (docs.gitea.com, "Webhooks") and of Forgejo (forgejo.org/docs, "Webhooks"), which are alike.
 
 import type { PullRequestAction } from '../repository-event.ts'
-import {
-  at,
-  below,
-  branchOrTag,
-  commitAt,
-  idAt,
-  invalid,
-  isZero,
-  itemsAt,
-  linksOf,
-  numberAt,
-  refAt,
-  textAt,
-} from './payload.ts'
+import { at, below, branchOrTag, commitAt, idAt, isZero, itemsAt, linksOf, refAt, textAt } from './payload.ts'
+import { parsePullRequest } from './pull-request.ts'
 import type { ParsedWebhook } from './webhook.ts'
 
 const actions: Readonly<Record<string, PullRequestAction>> = {
@@ -36,7 +24,7 @@ export function parseGitea(event: string, payload: unknown): ParsedWebhook {
     // Older servers say what happened in the name of the event, too.
     case 'pull_request_sync':
     case 'pull_request_label':
-      return { ...repository, ...parsePullRequest(payload) }
+      return { ...repository, ...parsePullRequest(payload, actions, senderOf(payload)) }
     default:
       return { ...repository, kind: 'ignored', why: `events of type ${JSON.stringify(event)} start nothing` }
   }
@@ -68,39 +56,6 @@ function parsePush(payload: unknown): ParsedWebhook {
         ...(named.kind === 'branch'
           ? { compare: textAt(payload, 'compare_url'), branch: below(web, 'src/branch', named.branch) }
           : { tag: below(web, 'src/tag', named.tag) }),
-      }),
-    },
-  }
-}
-
-function parsePullRequest(payload: unknown): ParsedWebhook {
-  const name = textAt(payload, 'action') ?? ''
-  // Not the id, which counts over all repositories.
-  const pullRequestId = numberAt(payload, 'pull_request', 'number')
-  const ref = `refs/pull/${pullRequestId}/head`
-  const action = Object.hasOwn(actions, name) ? actions[name] : undefined
-  if (action === undefined) return { kind: 'ignored', ref, why: `a pull request that is ${name} starts nothing` }
-  if (action !== 'closed' && textAt(payload, 'pull_request', 'state') !== 'open')
-    return { kind: 'ignored', ref, why: 'the pull request is not open' }
-  const commitSha = commitAt(payload, 'pull_request', 'head', 'sha')
-  if (commitSha === undefined) throw invalid('pull_request.head.sha is missing')
-  const base = idAt(payload, 'pull_request', 'base', 'repo', 'id')
-  const head = idAt(payload, 'pull_request', 'head', 'repo', 'id')
-  return {
-    kind: 'event',
-    event: {
-      kind: 'pull_request',
-      action,
-      ref,
-      commitSha,
-      message: textAt(payload, 'pull_request', 'title') ?? `Pull request ${pullRequestId}`,
-      sender: senderOf(payload),
-      pullRequestId,
-      targetBranch: textAt(payload, 'pull_request', 'base', 'ref') ?? '',
-      isFork: head === undefined || head !== base,
-      links: linksOf({
-        commit: below(textAt(payload, 'repository', 'html_url'), 'commit', commitSha),
-        pullRequest: textAt(payload, 'pull_request', 'html_url'),
       }),
     },
   }
