@@ -103,7 +103,7 @@ func hasMarker(environment []byte, marker string) bool {
 // those that init or a supervisor has adopted and that carry no marker at all: they have changed session and environment.
 func processesOf(sp *spool, takesOrphans bool) []process {
 	mainPid, mainStart := 0, ""
-	if text, err := os.ReadFile(sp.file("pid")); err == nil {
+	if text, err := os.ReadFile(sp.file("started")); err == nil {
 		fmt.Sscanf(string(text), "%d %s", &mainPid, &mainStart)
 	}
 	marker := sp.marker()

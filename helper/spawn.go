@@ -7,10 +7,8 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // spawnOrder is a line from the executor. Exactly one of the numbers is set: the sandbox it is about.
@@ -21,7 +19,6 @@ type spawnOrder struct {
 
 	Argv       []string `json:"argv"`
 	Errors     string   `json:"errors"`
-	Info       string   `json:"info"`
 	PrivateDir string   `json:"privateDir"`
 	// Tasks are files of control groups of version 1 in which a thread puts itself.
 	Tasks []string `json:"tasks"`
@@ -47,10 +44,10 @@ type spawner struct {
 	starting map[int64]*startingSandbox
 }
 
-// startingSandbox is our side of one that is not ready. Without a byte from userns bubblewrap can make nothing, and it
-// ends when that is closed; the helper prints a line to ready.
+// startingSandbox is our side of one that is not ready. Bubblewrap tells info the processes it made. Without a byte from
+// userns it can make nothing, and it ends when that is closed; the helper prints a line to ready.
 type startingSandbox struct {
-	userns, ready *os.File
+	info, userns, ready *os.File
 }
 
 func runSpawn() int {
@@ -101,11 +98,12 @@ func (s *spawner) start(order *spawnOrder) {
 		defer closeAll(files)
 		monitor, ended, err := s.spawn(order, files)
 		if err != nil {
+			sandbox.info.Close()
 			s.forget(id)
 			s.tell(spawnNews{Ended: id, Message: err.Error()})
 			return
 		}
-		go s.watch(order, monitor, ended)
+		go s.watch(id, monitor, sandbox.info, ended)
 	})
 }
 
@@ -132,7 +130,7 @@ func openSandboxFiles(order *spawnOrder) (files []*os.File, sandbox *startingSan
 	sandbox = &startingSandbox{}
 	defer func() {
 		if err != nil {
-			closeAll(append(files, sandbox.userns, sandbox.ready))
+			closeAll(append(files, sandbox.info, sandbox.userns, sandbox.ready))
 		}
 	}()
 	open := func(file *os.File, openErr error) {
@@ -140,24 +138,45 @@ func openSandboxFiles(order *spawnOrder) (files []*os.File, sandbox *startingSan
 			err = openErr
 		}
 	}
+	infoOut, infoIn, err := openInfoPipe()
+	if err != nil {
+		return files, sandbox, err
+	}
+	sandbox.info = infoOut
 	readyOut, readyIn, err := os.Pipe()
 	if err != nil {
+		infoIn.Close()
 		return files, sandbox, err
 	}
 	sandbox.ready = readyOut
 	usernsOut, usernsIn, err := os.Pipe()
 	if err != nil {
-		readyIn.Close()
+		closeAll([]*os.File{infoIn, readyIn})
 		return files, sandbox, err
 	}
 	sandbox.userns = usernsIn
 	open(os.Open("/dev/null"))
 	open(readyIn, nil)
 	open(os.OpenFile(order.Errors, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600))
-	open(os.OpenFile(order.Info, os.O_RDWR|os.O_TRUNC|os.O_CREATE, 0o600))
+	open(infoIn, nil)
 	open(usernsOut, nil)
 	open(os.OpenFile(order.PrivateDir, os.O_RDONLY|syscall.O_DIRECTORY, 0))
 	return files, sandbox, err
+}
+
+// openInfoPipe makes a pipe whose writer reads as well: were we killed before reading, bubblewrap would else be killed
+// by the pipe and leave its child waiting for ever.
+func openInfoPipe() (out, in *os.File, err error) {
+	out, writer, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer writer.Close()
+	if in, err = os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", writer.Fd()), os.O_RDWR, 0); err != nil {
+		out.Close()
+		return nil, nil, err
+	}
+	return out, in, nil
 }
 
 func closeAll(files []*os.File) {
@@ -182,19 +201,11 @@ func (s *spawner) spawn(order *spawnOrder, files []*os.File) (int, <-chan syscal
 }
 
 // watch tells what becomes of a sandbox, until its monitor has ended.
-func (s *spawner) watch(order *spawnOrder, monitor int, ended <-chan syscall.WaitStatus) {
-	id := order.Start
-	for {
-		if init := readSandboxInfo(order.Info); init != 0 {
-			s.tell(spawnNews{Created: id, Monitor: monitor, Init: init})
-			break
-		}
-		select {
-		case status := <-ended:
-			s.tellEnd(id, status)
-			return
-		case <-time.After(infoInterval):
-		}
+func (s *spawner) watch(id int64, monitor int, info *os.File, ended <-chan syscall.WaitStatus) {
+	defer info.Close()
+	// Without the whole of it bubblewrap has ended.
+	if init := readSandboxInfo(info); init != 0 {
+		s.tell(spawnNews{Created: id, Monitor: monitor, Init: init})
 	}
 	s.tellEnd(id, <-ended)
 }
@@ -208,21 +219,12 @@ func (s *spawner) tellEnd(id int64, status syscall.WaitStatus) {
 	s.tell(spawnNews{Ended: id, Message: message})
 }
 
-// infoInterval is how often bubblewrap's file is looked at, which is there after a millisecond or two. Closing an inotify
-// descriptor takes longer than that.
-const infoInterval = 100 * time.Microsecond
-
-// readSandboxInfo returns the first process of the sandbox, 0 while bubblewrap has not told it. A file and not a pipe: if we
-// were killed before reading it, a pipe would kill bubblewrap and leave its child waiting for ever.
-func readSandboxInfo(path string) int {
-	text, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(text), "}") {
-		return 0
-	}
+// readSandboxInfo returns the first process of the sandbox, 0 when bubblewrap does not tell it.
+func readSandboxInfo(from io.Reader) int {
 	var info struct {
 		ChildPid int `json:"child-pid"`
 	}
-	if json.Unmarshal(text, &info) != nil {
+	if json.NewDecoder(from).Decode(&info) != nil {
 		return 0
 	}
 	return info.ChildPid

@@ -15,11 +15,10 @@ import (
 
 // A spool is a directory of files through which a step, its supervisor and any number of followers meet:
 //
-//	lock      held (flock) by the supervisor while it lives, and by the one who is about to start it
-//	marker    value of SLIPWAY_STEP in the step's processes
+//	lock      held (flock) by the supervisor while it lives, and by the one who is about to start it; in it the value of
+//	          SLIPWAY_STEP in the step's processes, as making a file costs more than everything else here
 //	out       the output
-//	started   made just before the step's main process
-//	pid       "pid starttime" of the main process
+//	started   made just before the step's main process; then in it "pid starttime" of that
 //	released  offset before which `out` may be forgotten, 8 bytes big-endian
 //	killed    made by kill: a step that starts later dies at once
 //	exit      the exit as JSON, made by rename
@@ -67,7 +66,7 @@ func (sp *spool) claim() (*spoolHandles, error) {
 		return nil, nil
 	}
 	marker := filepath.Base(sp.path) + "-" + randomHex(8)
-	err = os.WriteFile(sp.file("marker"), []byte(marker), 0o600)
+	_, err = lock.WriteAt([]byte(marker), 0)
 	var out *os.File
 	if err == nil {
 		out, err = os.OpenFile(sp.file("out"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -125,7 +124,7 @@ func (sp *spool) isSupervised() bool {
 }
 
 func (sp *spool) marker() string {
-	marker, _ := os.ReadFile(sp.file("marker"))
+	marker, _ := os.ReadFile(sp.file("lock"))
 	return string(marker)
 }
 

@@ -173,7 +173,7 @@ func (s *supervisor) runStep() *exitStatus {
 		}
 		return refused(explainExec(err, s.req.Argv[0]))
 	}
-	_ = os.WriteFile(s.sp.file("pid"), []byte(fmt.Sprintf("%d %s", pid, startTimeOf(pid))), 0o600)
+	_ = os.WriteFile(s.sp.file("started"), []byte(fmt.Sprintf("%d %s", pid, startTimeOf(pid))), 0o600)
 	if s.sp.has("killed") {
 		killStep(s.sp, syscall.SIGKILL, s.isOnly)
 	}

@@ -43,8 +43,6 @@ export type PodDirectory = {
   readonly temporaryDir: string
   /** What bubblewrap and the helper print when they fail. */
   readonly errorsFile: string
-  /** What bubblewrap tells about the processes it made. */
-  readonly infoFile: string
 }
 
 /** A pod whose helper listens. */
@@ -63,7 +61,6 @@ export function podDirectory(podsDir: string, id: PodId): PodDirectory {
     homeDir: join(path, 'home'),
     temporaryDir: join(path, 'tmp'),
     errorsFile: join(path, 'errors'),
-    infoFile: join(path, 'info'),
   }
 }
 

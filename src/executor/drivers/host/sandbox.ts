@@ -41,7 +41,6 @@ export async function startSandbox(start: SandboxStart): Promise<SandboxRecord> 
   const spawning = start.spawner.start({
     argv: start.command,
     errors: directory.errorsFile,
-    info: directory.infoFile,
     privateDir: directory.privateDir,
     tasks: start.controlGroupTasks,
   })

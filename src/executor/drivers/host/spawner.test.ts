@@ -29,7 +29,7 @@ function start(
   script = sandbox,
   { tasks = [] as readonly string[], program = '/bin/sh' } = {},
 ): Spawning {
-  const files = { errors: join(dir, 'errors'), info: join(dir, 'info'), privateDir: dir }
+  const files = { errors: join(dir, 'errors'), privateDir: dir }
   return spawner.start({ argv: [program, '-c', script], ...files, tasks })
 }
 

@@ -12,7 +12,6 @@ export type SpawnOrder = {
   readonly argv: readonly [string, ...string[]]
   /** Files of the sandbox's descriptors, in places as `sandboxDescriptors` says. */
   readonly errors: string
-  readonly info: string
   readonly privateDir: string
   /** Files of control groups in which the process that starts it puts itself first. */
   readonly tasks: readonly string[]
