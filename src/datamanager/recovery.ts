@@ -23,6 +23,7 @@ export const recoveryBranches = [
 /** Those that only a database with families has. */
 export const coldBranches = [
   'apply: rows of a cold family',
+  'apply: rows were moved since our record was evaluated',
   'open: cold families were collected, it was restored',
 ] as const
 

@@ -1,6 +1,6 @@
-// Group commit: takes the closures that wait, evaluates each in a savepoint, makes one record of what they wrote, commits
-// it and answers. What "commits" means is a strategy: `commitLocally` appends to the log table in the transaction of the
-// evaluation (one fsync), `RemoteCommit` rolls back, appends to a log elsewhere and applies the record from there.
+// Group commit: takes the closures that wait, evaluates one after the other, makes one record of what they wrote, commits
+// it and answers. What "commits" means is a strategy: `LocalCommit` writes rows and record in the transaction of the
+// evaluation (one fsync), `RemoteCommit` rolls back, appends to a log elsewhere and then applies what was evaluated.
 //
 // Every answer, errors of closures included, waits for the commit of its batch, since a closure has seen what those
 // before it in the batch wrote.
@@ -11,7 +11,8 @@ import type { EncodedRecord, RecordHash } from './change-log.ts'
 import { type ColdRows, type LoadFamilies, Thawing } from './cold/thawed.ts'
 import type { Committed, DoOptions, Position, Schema, Transaction } from './database.ts'
 import { OutcomeUnknownError } from './outcome-unknown.ts'
-import { EvaluateAgain, type ReadModel } from './read-model/read-model.ts'
+import type { Batch } from './read-model/batch.ts'
+import type { ReadModel } from './read-model/read-model.ts'
 import { sqliteError } from './read-model/sqlite.ts'
 import { encodeRecord, encodeTransaction } from './record.ts'
 
@@ -31,6 +32,8 @@ export type WriterComponents = {
 export type EvaluatedBatch = {
   readonly record: EncodedRecord | undefined
   readonly prev: RecordHash
+  /** What the record changes, as ReadModel.write takes it. */
+  readonly batch: Batch
 }
 
 export type CommitOutcome =
@@ -72,8 +75,6 @@ type Outcome =
   | { readonly kind: 'cold'; readonly cold: ColdRows }
 type Evaluated = { readonly queued: Queued; readonly outcome: Outcome }
 
-/** After a closure that failed when it had written already, others like it may follow. */
-const carefulBatchesMax = 16
 /** Transaction ids are forgotten in passing, every so many records. */
 const forgetEveryRecords = 256
 
@@ -86,8 +87,6 @@ export class Writer {
   #running: Promise<void> | undefined
   #closed: SlipwayError | undefined
   #idle = Promise.withResolvers<void>()
-  /** So many batches are evaluated with a savepoint for each closure. */
-  #carefulBatches = 0
   /** Bytes of operations per closure, averaged over the recent ones: what those that wait will probably need. */
   #meanBytes = 0
 
@@ -207,21 +206,20 @@ export class Writer {
   /** Fills `evaluated`; undefined when nothing is left to commit, and then no transaction is open. */
   #evaluate(evaluated: Evaluated[]): EvaluatedBatch | undefined {
     const { model, newId } = this.#components
-    const position = model.position + 1
+    let begun: Batch | undefined
     const lines: string[] = []
     let taken = 0
     let bytes = 0
     let current: Queued | undefined
-    model.usesSavepoints = this.#carefulBatches > 0
-    if (this.#carefulBatches > 0) this.#carefulBatches--
     try {
-      model.begin()
+      const batch = model.beginBatch()
+      begun = batch
       while (evaluated.length < limits.batchTransactions.value && bytes < limits.batchBytes.value) {
         current = this.#queue[taken]
         if (!current) break
         taken++
         if (current.state === 'settled' || this.#thawing.has(current)) continue
-        const { outcome, line } = this.#evaluateOne(current, position, lines.length > 0)
+        const { outcome, line } = this.#evaluateOne(current, batch, lines.length > 0)
         if (outcome.kind === 'cold') {
           void this.#thaw(current, outcome.cold)
           continue
@@ -233,15 +231,9 @@ export class Writer {
         evaluated.push({ queued: current, outcome })
       }
       this.#queue.splice(0, taken)
-      if (position % forgetEveryRecords === 0 && lines.length > 0)
-        model.forget(this.#components.now() - limits.transactionResultMs.value)
+      if (batch.position % forgetEveryRecords === 0 && lines.length > 0)
+        batch.forgetBefore = this.#components.now() - limits.transactionResultMs.value
     } catch (error) {
-      if (error instanceof EvaluateAgain) {
-        model.rollback()
-        this.#carefulBatches = carefulBatchesMax
-        for (const { queued } of evaluated.splice(0)) queued.state = 'queued'
-        return this.#evaluate(evaluated)
-      }
       // SQLite failed below a closure: nothing of this batch stays.
       this.#queue.splice(0, taken)
       model.rollback()
@@ -251,13 +243,14 @@ export class Writer {
       else for (const queued of this.#queue.splice(0)) this.#reject(queued, failure)
       return undefined
     }
-    if (evaluated.length === 0) {
+    if (evaluated.length === 0 || !begun) {
       model.rollback()
       return undefined
     }
-    const place = { ...model.identity, position, prev: model.hash }
+    const place = { ...model.identity, position: begun.position, prev: model.hash }
     const format = this.#components.recordFormat?.()
-    return { record: lines.length === 0 ? undefined : encodeRecord(place, newId(), lines, format), prev: place.prev }
+    const record = lines.length === 0 ? undefined : encodeRecord(place, newId(), lines, format)
+    return { record, prev: place.prev, batch: begun }
   }
 
   /** Reads what the closure needs, while others go on; then it is the next. */
@@ -284,7 +277,7 @@ export class Writer {
 
   #evaluateOne(
     queued: Queued,
-    position: Position,
+    { position, remembered }: Batch,
     isAfterChange: boolean,
   ): { readonly outcome: Outcome; readonly line: string | undefined } {
     const { model, now } = this.#components
@@ -298,15 +291,11 @@ export class Writer {
       }
     }
     let resultText: string | undefined
-    const evaluation = model.evaluate(
-      (tx) => {
-        const result = queued.closure(tx)
-        if (transactionId !== undefined) resultText = encodeResult(result, queued.isIdGiven)
-        return result
-      },
-      position,
-      queued.isMaintenance,
-    )
+    const evaluation = model.evaluate((tx) => {
+      const result = queued.closure(tx)
+      if (transactionId !== undefined) resultText = encodeResult(result, queued.isIdGiven)
+      return result
+    }, queued.isMaintenance)
     if (evaluation.kind !== 'returned') return { outcome: evaluation, line: undefined }
     const { result, operations } = evaluation
     if (operations.length === 0)
@@ -314,7 +303,7 @@ export class Writer {
         outcome: { kind: 'returned', result, position: isAfterChange ? position : position - 1 },
         line: undefined,
       }
-    if (transactionId !== undefined) model.remember(transactionId, position, at, resultText)
+    if (transactionId !== undefined) remembered.set(transactionId, { position, at, result: resultText ?? null })
     const line = encodeTransaction({ transactionId, at, result: resultText, operations })
     return { outcome: { kind: 'returned', result, position }, line }
   }

@@ -2,8 +2,9 @@
 
 import type { Clock } from '../../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
-import type { ChangeLog, EncodedRecord } from '../change-log.ts'
+import type { ChangeLog, EncodedRecord, RecordHash } from '../change-log.ts'
 import { ColdRows, type LoadFamilies, Thawing } from '../cold/thawed.ts'
+import type { Batch } from '../read-model/batch.ts'
 import type { ReadModel } from '../read-model/read-model.ts'
 import { decodeRecord } from '../record.ts'
 import type { OnBranch } from '../recovery.ts'
@@ -25,6 +26,9 @@ export type FollowerComponents = {
   /** Hears when the log and this database contradict each other: nothing may be served any more. */
   readonly onFailure: (error: SlipwayError) => void
 }
+
+/** What a record of this instance was made of. */
+export type OwnBatch = { readonly prev: RecordHash; readonly batch: Batch }
 
 export class Follower {
   readonly #components: FollowerComponents
@@ -58,9 +62,9 @@ export class Follower {
   }
 
   /** Applies a record whose append has succeeded. Until that is done, this database is behind. */
-  async applyOwn(record: EncodedRecord, signal: AbortSignal): Promise<void> {
+  async applyOwn(record: EncodedRecord, own: OwnBatch, signal: AbortSignal): Promise<void> {
     try {
-      await this.apply(record, signal)
+      await this.apply(record, signal, own)
     } catch (error) {
       if (this.#components.model.position < record.position) this.#isBehind = true
       throw error
@@ -71,12 +75,12 @@ export class Follower {
    * Applies the next record, unless somebody does so meanwhile. What it changes of cold families is read first. When SQLite
    * fails, this database is behind until it succeeds.
    */
-  async apply(record: EncodedRecord, signal: AbortSignal): Promise<void> {
+  async apply(record: EncodedRecord, signal: AbortSignal, own?: OwnBatch): Promise<void> {
     const { model, loadFamilies, onBranch } = this.#components
     using thawing = new Thawing(loadFamilies, model.thawed)
     while (model.position < record.position) {
       try {
-        this.#apply(record)
+        this.#apply(record, own)
       } catch (error) {
         if (!(error instanceof ColdRows)) throw error
         onBranch('apply: rows of a cold family')
@@ -85,12 +89,14 @@ export class Follower {
     }
   }
 
-  #apply(record: EncodedRecord): void {
+  #apply(record: EncodedRecord, own: OwnBatch | undefined): void {
     const { model, onBranch } = this.#components
     this.#checkedNow(() => {
-      const decoded = decodeRecord(record)
       try {
-        model.apply(decoded)
+        if (!own || !model.applyBatch(record, own.prev, own.batch)) {
+          if (own) onBranch('apply: rows were moved since our record was evaluated')
+          model.apply(decodeRecord(record))
+        }
         this.#isBehind = false
       } catch (error) {
         if (!isContradiction(error) && !(error instanceof ColdRows)) {

@@ -30,13 +30,14 @@ export class LocalCommit implements CommitStrategy {
     this.#options = options
   }
 
-  commit({ record, prev }: EvaluatedBatch): CommitOutcome {
+  commit({ record, prev, batch }: EvaluatedBatch): CommitOutcome {
     const { model, log, onFailure, consumed, recordsKept = limits.recordsKept.value } = this.#options
     if (!record) {
       model.rollback()
       return { kind: 'committed' }
     }
     try {
+      model.write(batch)
       const isNext = model.storageCalls('append', () => log.appendWithin(record, prev))
       if (!isNext)
         throw new SlipwayError(

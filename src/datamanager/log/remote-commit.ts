@@ -80,11 +80,11 @@ export class RemoteCommit implements CommitStrategy {
     return clock.sleep(random() * pauseMs, closing)
   }
 
-  async commit({ record, prev }: EvaluatedBatch): Promise<CommitOutcome> {
+  async commit(batch: EvaluatedBatch): Promise<CommitOutcome> {
     const { model } = this.#components
     model.rollback()
     try {
-      return record ? await this.#commitRecord(record, prev) : await this.#confirmHead()
+      return batch.record ? await this.#commitRecord(batch.record, batch) : await this.#confirmHead()
     } catch (cause) {
       if (isContradiction(cause)) this.#components.onFailure(cause)
       return { kind: 'unknown', cause }
@@ -93,7 +93,7 @@ export class RemoteCommit implements CommitStrategy {
     }
   }
 
-  async #commitRecord(record: EncodedRecord, prev: RecordHash): Promise<CommitOutcome> {
+  async #commitRecord(record: EncodedRecord, { prev, batch }: EvaluatedBatch): Promise<CommitOutcome> {
     const { model, follower, clock, random, closing } = this.#components
     const startedAt = clock.now()
     const winner = await this.#append(record, prev)
@@ -105,7 +105,7 @@ export class RemoteCommit implements CommitStrategy {
     }
     if (model.position < record.position) {
       try {
-        await follower.applyOwn(record, closing)
+        await follower.applyOwn(record, { prev, batch }, closing)
       } catch (error) {
         // The record is durable and counts; this instance serves nothing until it has applied it.
         if (isContradiction(error)) throw error

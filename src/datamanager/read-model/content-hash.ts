@@ -20,7 +20,7 @@ export function hashNumber(bytes: Uint8Array): bigint {
 /** `sum` with the row of hash `added` and without that of `removed`. */
 export function moveSum(sum: bigint, added: Uint8Array | undefined, removed: Uint8Array | undefined): bigint {
   const change = (added ? hashNumber(added) : 0n) - (removed ? hashNumber(removed) : 0n)
-  return (((sum + change) % modulus) + modulus) % modulus
+  return reduced(sum + change)
 }
 
 export function encodeSum(sum: bigint): string {
@@ -29,4 +29,56 @@ export function encodeSum(sum: bigint): string {
 
 export function decodeSum(hex: string): bigint {
   return BigInt(`0x${hex}`)
+}
+
+/** Words of 32 bits, of which a double holds the sum of so many exactly. */
+const wordsExact = 2 ** 20
+
+/** A sum that rows come to and leave often: in words of 32 bits, which are carried when it is asked for. */
+export class ContentSum {
+  #carried: bigint
+  /** From the highest on. */
+  readonly #words = new Float64Array(8)
+  #changes = 0
+
+  constructor(sum: bigint) {
+    this.#carried = sum
+  }
+
+  add(rowHash: Uint8Array): void {
+    this.#move(rowHash, 1)
+  }
+
+  remove(rowHash: Uint8Array): void {
+    this.#move(rowHash, -1)
+  }
+
+  reset(sum: bigint): void {
+    this.#carried = sum
+    this.#words.fill(0)
+    this.#changes = 0
+  }
+
+  get value(): bigint {
+    if (this.#changes === 0) return this.#carried
+    let change = 0n
+    for (const word of this.#words) change = (change << 32n) + BigInt(word)
+    this.reset(reduced(this.#carried + change))
+    return this.#carried
+  }
+
+  #move(bytes: Uint8Array, sign: 1 | -1): void {
+    if (this.#changes === wordsExact) void this.value
+    this.#changes++
+    const words = this.#words
+    for (let word = 0; word < 8; word++) {
+      const at = word * 4
+      const value = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
+      words[word] = words[word]! + sign * (value >>> 0)
+    }
+  }
+}
+
+function reduced(sum: bigint): bigint {
+  return ((sum % modulus) + modulus) % modulus
 }

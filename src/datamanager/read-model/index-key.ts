@@ -12,6 +12,7 @@ const zeroEscape = 0xff
 
 /** The bytes of `key` in the index `index` (1 to 65535). A longer key that begins with these values begins with these bytes. */
 export function encodeIndexKey(index: number, key: IndexKey, id?: string): Buffer {
+  checkIndexKey(key)
   let length = 2
   for (const value of key) length += typeof value === 'number' ? 9 : 2 + value.length * 3
   if (id !== undefined) length += 2 + id.length * 3
@@ -23,6 +24,13 @@ export function encodeIndexKey(index: number, key: IndexKey, id?: string): Buffe
   return buffer.subarray(0, end)
 }
 
+/** Errors: `invariant` for what encodeIndexKey does not take. */
+export function checkIndexKey(key: IndexKey): void {
+  for (const value of key)
+    if (typeof value === 'number') invariant(!Number.isNaN(value), 'an index key must not be NaN')
+    else invariant(typeof value === 'string', 'an index key is made of strings and numbers')
+}
+
 /** The first bytes after all keys that begin with `prefix`: no tag is 0xff, so nothing that continues it reaches this. */
 export function afterPrefix(prefix: Uint8Array): Buffer {
   return Buffer.concat([prefix, afterAnyTag])
@@ -32,7 +40,6 @@ const afterAnyTag = Buffer.from([0xff])
 
 /** IEEE 754, big endian, the sign bit flipped for positive and all bits for negative numbers. */
 function writeNumber(buffer: Buffer, at: number, value: number): number {
-  invariant(!Number.isNaN(value), 'an index key must not be NaN')
   buffer[at] = numberTag
   const end = buffer.writeDoubleBE(value === 0 ? 0 : value, at + 1)
   if (value < 0) for (let byte = at + 1; byte < end; byte++) buffer[byte] = ~buffer[byte]! & 0xff
@@ -41,7 +48,6 @@ function writeNumber(buffer: Buffer, at: number, value: number): number {
 }
 
 function writeString(buffer: Buffer, at: number, value: string): number {
-  invariant(typeof value === 'string', 'an index key is made of strings and numbers')
   buffer[at] = stringTag
   let end = at + 1
   if (value.includes('\0')) {

@@ -1,5 +1,6 @@
-// All rows of one database at one position of its log, in SQLite. Rows change only by operations: `evaluate` runs a closure
-// and collects what it wrote, `apply` repeats what a record says; both go through the same two functions, put and delete.
+// All rows of one database at one position of its log, in SQLite. `evaluate` runs a closure over them and keeps what it writes
+// in a Batch; rows change when a record is applied: one of this instance as the batch that was prepared (`write`), another one
+// as its operations say (`apply`). Both end in the same function, which changes one row.
 //
 // Invariant: rows, index entries, content hash, transaction ids and position move in one SQLite transaction, and no SQLite
 // transaction of this class is open when a method returns to an `await`: callers pair begin with commit or rollback
@@ -9,14 +10,14 @@ import type { DatabaseSync } from 'node:sqlite'
 import { isDeepStrictEqual } from 'node:util'
 import { invariant, SlipwayError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
-import { limits } from '../../lib/limits.ts'
-import { genesisHash, type RecordHash } from '../change-log.ts'
+import { type EncodedRecord, genesisHash, type RecordHash } from '../change-log.ts'
 import { type ColdFamily, Entries } from '../cold/entries.ts'
 import type { FamilyIndex, RowSpan } from '../cold/family-file.ts'
 import { isUuid } from '../cold/stored-entry.ts'
 import { ColdRows, ThawedFamilies } from '../cold/thawed.ts'
-import type { Maintenance, Position, RowTypes, Schema, Transaction } from '../database.ts'
-import { type DecodedRecord, encodeDelete, encodePut, type RecordedTransaction } from '../record.ts'
+import type { FamilyEntry, ListRowsOptions, Maintenance, Position, RowTypes, Schema, Transaction } from '../database.ts'
+import type { DecodedRecord, RecordedTransaction } from '../record.ts'
+import { Batch, keysOf, type PreparedEntry, type Remembered, type RowChange, type RowState } from './batch.ts'
 import {
   type Catalog,
   type DeclaredFamily,
@@ -26,13 +27,12 @@ import {
   internType,
   loadCatalog,
 } from './catalog.ts'
-import { decodeSum, emptyContentHash, encodeSum, hashNumber, moveSum, rowHash } from './content-hash.ts'
-import { encodeIndexKey } from './index-key.ts'
+import { ContentSum, decodeSum, emptyContentHash, encodeSum, hashNumber, moveSum, rowHash } from './content-hash.ts'
+import { checkIndexKey, encodeIndexKey } from './index-key.ts'
 import { Rows, RowsReader, Statements } from './rows.ts'
+import { RowsWriter } from './rows-writer.ts'
 import { type Identity, openReadConnection, openWriteConnection, sqliteCode, sqliteError } from './sqlite.ts'
 
-/** An id longer than this is a mistake of ours. */
-const rowIdCharactersMax = 512
 /** Rows per index that are compared with the index function at open, to notice that something it calls has changed. */
 const indexSampleRows = 32
 
@@ -60,14 +60,15 @@ export const maintenanceId = 'state'
 
 type State = { position: Position; hash: RecordHash; sum: bigint; maintenance: Maintenance | undefined }
 type StoredRow = { number: number; body: string; hash: Uint8Array }
+/** A row where it is just now. */
+type Found = { readonly state: RowState | undefined; readonly isCold: boolean }
 type FamilyStoredRow = StoredRow & { readonly id: string; readonly changed_at: number }
+const forgetTransactions = 'DELETE FROM transaction_id WHERE at < ?'
 const insertRow = 'INSERT INTO stored_row (type, id, body, changed_at, hash) VALUES (?, ?, ?, ?, ?)'
-
-export type Remembered = { readonly position: Position; readonly at: number; readonly result: string | null }
 
 /** What one closure did. */
 export type Evaluation<T> =
-  | { readonly kind: 'returned'; readonly result: T; readonly operations: readonly string[]; readonly bytes: number }
+  | { readonly kind: 'returned'; readonly result: T; readonly operations: readonly string[] }
   | { readonly kind: 'threw'; readonly error: unknown }
   /** Nothing of it stays; it has to run again when these are read. */
   | { readonly kind: 'cold'; readonly cold: ColdRows }
@@ -81,11 +82,6 @@ export class ReadModel implements Disposable {
   readonly connection: DatabaseSync
   readonly readConnection: DatabaseSync
   readonly storageCalls: StorageCalls
-  /**
-   * Whether a closure that fails after it has written is undone alone. Without, which is faster, evaluating one throws
-   * EvaluateAgain.
-   */
-  usesSavepoints = true
   /** Called after the position has moved. */
   onApplied: () => void = () => {}
   /** While set, gets type and id, with a zero byte between, of every row that changes, also when that is rolled back. */
@@ -99,18 +95,30 @@ export class ReadModel implements Disposable {
   readonly #readRows: Rows
   readonly #statements: Statements
   readonly #readStatements: Statements
+  /** Its sum is that of `#sum` when no transaction is open. */
   #state: State
+  readonly #sum: ContentSum
   /** The state that is committed, while a transaction is open. */
   #committed: State | undefined
+  /** What is evaluated just now. */
+  #batch: Batch | undefined
+  /** So many changes of the batch are of the closures before this one. */
+  #batchBefore = 0
+  /** While changes of the closure that is evaluated are written behind a savepoint: the state before. */
+  #saved: Pick<State, 'sum' | 'maintenance'> | undefined
+  /** Counts the moves of rows: numbers that were looked up before are not to be used after. */
+  #layout = 0
+  readonly #isDerived: boolean
   /** The first error of SQLite in the open transaction: a closure may have swallowed it, the transaction is lost. */
   #broken: unknown
   /** In the open transaction the row that was looked up last, unless any was changed since: who reads a row often writes it. */
-  #lookedUp: { readonly type: number; readonly id: string; readonly row: StoredRow | undefined } | undefined
+  #lookedUp: { readonly type: number; readonly id: string; readonly row: RowState | undefined } | undefined
 
   private constructor(connection: DatabaseSync, readConnection: DatabaseSync, options: ReadModelOptions) {
     this.connection = connection
     this.readConnection = readConnection
     this.storageCalls = options.storageCalls ?? plainCalls
+    this.#isDerived = options.isDerived ?? false
     this.#statements = new Statements(connection)
     this.#readStatements = new Statements(readConnection)
     this.#run('BEGIN IMMEDIATE')
@@ -141,6 +149,7 @@ export class ReadModel implements Disposable {
       sum: decodeSum(meta.content_hash),
       maintenance: parseMaintenance(maintenance?.body),
     }
+    this.#sum = new ContentSum(this.#state.sum)
   }
 
   /** Opens or makes the file. Errors: `database_foreign`, `database_too_new`, `database_corrupt`, `disk_full`. */
@@ -215,18 +224,24 @@ export class ReadModel implements Disposable {
     invariant(this.#committed, 'no transaction is open')
     this.#state.position = position
     this.#state.hash = hash
+    this.#state.sum = this.#sum.value
     this.#statements
       .of('UPDATE meta SET position = ?, hash = ?, content_hash = ?')
       .run(position, hash, encodeSum(this.#state.sum))
     this.storageCalls('commit', () => this.#run('COMMIT'))
     this.#committed = undefined
+    this.#batch = undefined
     this.onApplied()
   }
 
   rollback(): void {
     if (!this.#committed) return
     this.#state = this.#committed
+    this.#sum.reset(this.#state.sum)
     this.#committed = undefined
+    if (this.#batch) this.#batch.written = 0
+    this.#batch = undefined
+    this.#saved = undefined
     // Some errors of SQLite (disk full, I/O) have rolled back already.
     if (this.connection.isTransaction) this.#run('ROLLBACK')
   }
@@ -238,23 +253,27 @@ export class ReadModel implements Disposable {
     return meta?.position === this.position && meta.hash === this.hash
   }
 
+  /** Begins a transaction in which closures are evaluated, as the next record. */
+  beginBatch(): Batch {
+    this.begin()
+    this.#batch = new Batch(this.position + 1, this.#layout)
+    return this.#batch
+  }
+
   /**
-   * Runs `closure` in the open transaction as part of record `position`. If it throws, nothing of it stays; if SQLite
-   * failed below it, this throws and the whole transaction must be rolled back, as after EvaluateAgain. While the database is in maintenance only
-   * closures that are part of it (`isMaintenance`) may write.
+   * Runs `closure` as part of the batch. If it throws, nothing of it stays; if SQLite failed below it, this throws and the
+   * whole transaction must be rolled back. While the database is in maintenance only closures that are part of it
+   * (`isMaintenance`) may write.
    */
-  evaluate<S extends Schema, T>(
-    closure: (tx: Transaction<S>) => T,
-    position: Position,
-    isMaintenance = false,
-  ): Evaluation<T> {
-    const refusing = isMaintenance ? undefined : this.#state.maintenance
-    const tx = new RowsWriter<S>(this.#rows, this, { position, refusing })
-    const before = { ...this.#state }
+  evaluate<S extends Schema, T>(closure: (tx: Transaction<S>) => T, isMaintenance = false): Evaluation<T> {
+    const batch = this.#batch
+    invariant(batch, 'no batch is begun')
+    this.#batchBefore = batch.changes.length
+    const tx = new RowsWriter<S>(this.#rows, this, isMaintenance ? undefined : this.#maintenanceIn(batch))
     let evaluation: Evaluation<T>
     try {
       const result = mustBeSynchronous(closure(tx), 'do')
-      evaluation = { kind: 'returned', result, operations: tx.operations, bytes: tx.bytes }
+      evaluation = { kind: 'returned', result, operations: tx.operations }
     } catch (error) {
       evaluation = { kind: 'threw', error }
     } finally {
@@ -262,19 +281,29 @@ export class ReadModel implements Disposable {
     }
     if (this.#broken !== undefined) throw this.#broken
     if (evaluation.kind === 'threw' && sqliteCode(evaluation.error) !== undefined) throw evaluation.error
-    // A failed put may have changed the row before it failed; a closure that swallows the error must not keep half of it.
+    // What a closure wrote is not what it meant when a write failed, also if it swallowed the error.
     if (tx.failure !== undefined && evaluation.kind === 'returned') evaluation = { kind: 'threw', error: tx.failure }
     if (tx.cold) evaluation = { kind: 'cold', cold: tx.cold }
-    if (tx.hasChanged && this.usesSavepoints) {
-      if (evaluation.kind !== 'returned') this.#undo(before)
+    if (evaluation.kind !== 'returned') this.#undo(batch)
+    else if (this.#saved) {
       this.#run('RELEASE closure')
-    } else if (tx.hasChanged && evaluation.kind !== 'returned') throw new EvaluateAgain()
+      this.#saved = undefined
+    }
     return evaluation
+  }
+
+  /** In the open transaction: changes the rows as the batch says, of which no record may be applied yet. */
+  write(batch: Batch): void {
+    invariant(this.#committed && batch.position === this.position + 1, 'the batch is of another position')
+    this.#writeChanges(batch, batch.changes.length)
+    for (const [id, { at, result }] of batch.remembered) this.remember(id, batch.position, at, result ?? undefined)
+    if (batch.forgetBefore !== undefined) this.#statements.of(forgetTransactions).run(batch.forgetBefore)
   }
 
   /** In the open transaction: a row as a snapshot has it. */
   restoreRow(type: string, row: { readonly id: string; readonly body: string; readonly changedAt: Position }): void {
-    this.put(this.#typeOf(type), row.id, row.body, row.changedAt)
+    const declared = this.#typeOf(type)
+    this.#putNow(declared, row, row.changedAt)
   }
 
   /** Cold families as the index file of a snapshot's data file has them. `entries.finishRestore` must follow. */
@@ -282,7 +311,7 @@ export class ReadModel implements Disposable {
     this.begin()
     try {
       this.entries.restore(this.entries.addFile(name, blocks), families)
-      for (const { sum } of families) this.#state.sum = moveSum(this.#state.sum, sum, undefined)
+      for (const { sum } of families) this.#sum.add(sum)
       this.commit(0, genesisHash) // As loadSnapshot: at no position before it has all rows.
     } catch (error) {
       this.rollback()
@@ -324,6 +353,7 @@ export class ReadModel implements Disposable {
   /** A transaction that changes where rows are, and no row. It is no part of the log and may be lost in a crash. */
   #move<T>(act: () => T): T {
     invariant(!this.isInTransaction, 'a transaction is open')
+    this.#layout++
     // Not synced: what follows it in the WAL and is synced makes it durable, and nothing rests on it before.
     this.#run('PRAGMA synchronous = NORMAL')
     this.#run('BEGIN IMMEDIATE')
@@ -335,7 +365,7 @@ export class ReadModel implements Disposable {
       if (this.connection.isTransaction) this.#run('ROLLBACK')
       throw sqliteError(error, 'move rows of families')
     } finally {
-      this.#run('PRAGMA synchronous = FULL')
+      if (!this.#isDerived) this.#run('PRAGMA synchronous = FULL')
     }
   }
 
@@ -356,10 +386,7 @@ export class ReadModel implements Disposable {
       this.entries.keepWarm(span.id)
       return
     }
-    for (const { type, row } of rows) {
-      this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(row.number)
-      this.#reindex(type, row.id, row.number, row.body, undefined)
-    }
+    for (const { type, row } of rows) this.#removeRow(type, row.id, { ...row, keys: undefined })
     this.entries.makeCold(span.id, file, span)
   }
 
@@ -387,9 +414,7 @@ export class ReadModel implements Disposable {
     const { rows } = this.thawed.get(cold)
     this.entries.makeWarm(cold)
     for (const { type: name, id, body, changedAt, hash } of rows) {
-      const type = this.#typeOf(name)
-      const { lastInsertRowid } = this.#statements.of(insertRow).run(type.number, id, body, changedAt, hash)
-      this.#index(type, id, Number(lastInsertRowid), body)
+      this.#insertRow(this.#typeOf(name), id, { body, hash, number: undefined, keys: undefined }, changedAt)
     }
   }
 
@@ -409,21 +434,40 @@ export class ReadModel implements Disposable {
         'database_corrupt',
         `record ${record.position} follows ${record.prev}, but the database is at ${this.position}, ${this.hash}`,
       )
+    this.#applying(record, () => {
+      for (const transaction of record.transactions) this.#applyTransaction(transaction, record.position)
+      also?.()
+    })
+  }
+
+  /**
+   * Applies a record that this instance has made of `batch`, as `apply` would. False, and nothing is done, when rows have moved
+   * since it was evaluated: then only the record says what is to be done.
+   */
+  applyBatch({ position, hash }: Pick<EncodedRecord, 'position' | 'hash'>, prev: RecordHash, batch: Batch): boolean {
+    if (position !== this.position + 1 || prev !== this.hash || batch.layout !== this.#layout) return false
+    batch.written = 0 // What was written while it was evaluated was rolled back.
+    this.#applying({ position, hash }, () => this.write(batch))
+    return true
+  }
+
+  #applying({ position, hash }: Pick<EncodedRecord, 'position' | 'hash'>, change: () => void): void {
     this.storageCalls('apply', () => {
       this.begin()
       try {
-        for (const transaction of record.transactions) this.#applyTransaction(transaction, record.position)
-        also?.()
-        this.commit(record.position, record.hash)
+        change()
+        this.commit(position, hash)
       } catch (error) {
         this.rollback()
-        throw error instanceof ColdRows ? error : sqliteError(error, `apply record ${record.position}`)
+        throw error instanceof ColdRows ? error : sqliteError(error, `apply record ${position}`)
       }
     })
   }
 
   /** What the transaction with this id returned, if it was committed at or after `since`. */
   remembered(transactionId: string, since: number): Remembered | undefined {
+    const inBatch = this.#batch?.remembered.get(transactionId)
+    if (inBatch) return inBatch
     return this.#statements
       .of('SELECT position, at, result FROM transaction_id WHERE id = ? AND at >= ?')
       .get(transactionId, since) as Remembered | undefined
@@ -434,11 +478,6 @@ export class ReadModel implements Disposable {
     this.#statements
       .of('INSERT OR REPLACE INTO transaction_id (id, position, at, result) VALUES (?, ?, ?, ?)')
       .run(transactionId, position, at, result ?? null)
-  }
-
-  /** In the open transaction: forgets transaction ids committed before `before`. */
-  forget(before: number): void {
-    this.#statements.of('DELETE FROM transaction_id WHERE at < ?').run(before)
   }
 
   /** The problems found in rows, indexes and content hash; empty when all is well. Reads everything. */
@@ -459,7 +498,8 @@ export class ReadModel implements Disposable {
       if (Buffer.compare(hash, row.hash) !== 0) problems.push(`${name} does not fit its hash`)
       if (row.changed_at > this.position)
         problems.push(`${name} was changed at ${row.changed_at}, after the newest record`)
-      for (const key of this.#keysOf(this.#catalog.types.get(row.type), row.id, row.body).values()) {
+      const type = this.#catalog.types.get(row.type)
+      for (const key of type ? entriesOf(type, row.id, { ...row, keys: undefined }).values() : []) {
         entries++
         const entry = this.#statements.of('SELECT row FROM index_entry WHERE key = ?').get(key)
         if (entry?.row !== row.number) problems.push(`${name} is not where an index should have it`)
@@ -513,85 +553,139 @@ export class ReadModel implements Disposable {
     if (this.connection.isOpen) this.connection.close()
   }
 
-  /** Writes one row; false when it is stored like this already. Only for RowsWriter and apply. */
-  put(type: DeclaredType, id: string, body: string, position: Position): boolean {
-    return this.#guard(() => {
-      let found = this.#find(type, id)
-      const cold = found ? undefined : this.#rows.coldFamilyOf(type, id)
-      if (isSameBody((found ?? (cold && this.thawed.get(cold).find(type.name, id)))?.body, body)) return false
-      if (cold) {
-        this.#thaw(cold)
-        found = this.#find(type, id)
-      }
-      this.touched?.add(`${type.name}\0${id}`)
-      this.#lookedUp = undefined
-      const hash = rowHash(type.name, id, body)
-      this.#state.sum = moveSum(this.#state.sum, hash, found?.hash)
-      if (type.name === maintenanceType) this.#state.maintenance = parseMaintenance(body)
-      if (found) {
-        this.#statements
-          .of('UPDATE stored_row SET body = ?, changed_at = ?, hash = ? WHERE number = ?')
-          .run(body, position, hash, found.number)
-        this.#reindex(type, id, found.number, found.body, body)
-      } else {
-        const { lastInsertRowid } = this.#statements.of(insertRow).run(type.number, id, body, position, hash)
-        this.#index(type, id, Number(lastInsertRowid), body)
-      }
-      if (type.family) this.#putEntry(type.family, id, body)
-      return true
-    })
+  /** In the batch: a row as it is to be; false when it is like this already. Only for RowsWriter. */
+  put(type: DeclaredType, id: string, body: string): boolean {
+    return this.#add(this.#changeTo(type, id, this.#newest(type, id), body))
   }
 
-  /** Removes one row; false when there is none. Only for RowsWriter and apply. */
+  /** In the batch: removes one row; false when there is none. Only for RowsWriter. */
   delete(type: DeclaredType, id: string): boolean {
-    return this.#guard(() => {
-      let found = this.#find(type, id)
-      const cold = found ? undefined : this.#rows.coldFamilyOf(type, id)
-      if (cold && this.thawed.get(cold).find(type.name, id)) {
-        this.#thaw(cold)
-        found = this.#find(type, id)
+    return this.#add(changeToNothing(type, id, this.#newest(type, id)))
+  }
+
+  /** In the batch: the JSON text of a row's body. Only for RowsWriter. Errors: ColdRows. */
+  bodyOf(type: DeclaredType, id: string): string | undefined {
+    return this.#newest(type, id).state?.body
+  }
+
+  /** Before a list is read in the batch: makes its rows be in SQLite. Only for RowsWriter. */
+  prepareList(type: DeclaredType, options: Pick<ListRowsOptions, 'index' | 'prefix'>): void {
+    if (this.#batch?.mayBeListed(type, options)) this.#writeEarly(this.#batch)
+  }
+
+  /** The same of entries of families. */
+  prepareEntries(): void {
+    if (this.#batch?.hasUnwrittenHead) this.#writeEarly(this.#batch)
+  }
+
+  #add(change: RowChange | undefined): boolean {
+    if (!change) return false
+    this.#batch?.add(change) // RowsWriter is used in a batch only
+    return true
+  }
+
+  /** The maintenance that the next closure of the batch meets. */
+  #maintenanceIn(batch: Batch): Maintenance | undefined {
+    const change = batch.find(maintenanceType, maintenanceId)
+    return change ? parseMaintenance(change.after?.body) : this.#state.maintenance
+  }
+
+  /** A row as the batch has it. Errors: ColdRows. */
+  #newest(type: DeclaredType, id: string): Found {
+    const change = this.#batch?.find(type.name, id)
+    return change ? { state: change.after, isCold: false } : this.#found(type, id)
+  }
+
+  /** A row as it is in SQLite, or in a cold family. Errors: ColdRows. */
+  #found(type: DeclaredType, id: string): Found {
+    const state = this.#guard(() => this.#find(type, id))
+    if (state) return { state, isCold: false }
+    const cold = this.#rows.coldFamilyOf(type, id)
+    if (!cold) return { state: undefined, isCold: false }
+    const row = this.thawed.get(cold).find(type.name, id)
+    return { state: row && { body: row.body, hash: row.hash, number: undefined, keys: undefined }, isCold: true }
+  }
+
+  /** Undefined when the row is like this already. What can fail, beside SQLite, fails here and not when it is written. */
+  #changeTo(type: DeclaredType, id: string, { state: before, isCold }: Found, body: string): RowChange | undefined {
+    if (isSameBody(before?.body, body)) return undefined
+    const after: RowState = { body, hash: rowHash(type.name, id, body), number: undefined, keys: undefined }
+    for (const key of keysOf(type, after)) if (key) checkIndexKey(key)
+    const entry = type.family && prepareEntry(type.family, id, body)
+    return { type, id, before, after, entry, isCold }
+  }
+
+  /** For the lists that follow: what of the batch is not written yet goes into the open transaction. */
+  #writeEarly(batch: Batch): void {
+    this.#guard(() => {
+      this.#writeChanges(batch, this.#batchBefore)
+      if (batch.changes.length > this.#batchBefore && !this.#saved) {
+        this.#run('SAVEPOINT closure')
+        this.#saved = { sum: this.#sum.value, maintenance: this.#state.maintenance }
       }
-      if (!found) return false
-      this.touched?.add(`${type.name}\0${id}`)
-      this.#lookedUp = undefined
-      this.#state.sum = moveSum(this.#state.sum, undefined, found.hash)
-      if (type.name === maintenanceType) this.#state.maintenance = undefined
-      this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(found.number)
-      this.#reindex(type, id, found.number, found.body, undefined)
-      if (type.family) this.entries.remove(id)
-      return true
+      this.#writeChanges(batch, batch.changes.length)
     })
   }
 
-  /** Before the first change of a closure. Only for RowsWriter. */
-  openSavepoint(): void {
-    if (this.usesSavepoints) this.#guard(() => this.#run('SAVEPOINT closure'))
+  #writeChanges(batch: Batch, end: number): void {
+    for (; batch.written < end; batch.written++) this.#write(batch.changes[batch.written]!, batch.position) // end <= length
   }
 
-  /** In the open transaction: the JSON text of a row's body. Errors: ColdRows. */
-  bodyOf(type: string, id: string): string | undefined {
-    const declared = this.#rows.type(type)
-    const found = this.#find(declared, id)
-    return found ? found.body : this.#rows.coldBodyOf(declared, id)
-  }
-
-  #undo({ sum, maintenance }: State): void {
-    this.#run('ROLLBACK TO closure')
-    this.#lookedUp = undefined
-    this.#state.sum = sum
-    this.#state.maintenance = maintenance
+  #undo(batch: Batch): void {
+    if (this.#saved) {
+      this.#run('ROLLBACK TO closure')
+      this.#run('RELEASE closure')
+      this.#lookedUp = undefined
+      this.#sum.reset(this.#saved.sum)
+      this.#state.maintenance = this.#saved.maintenance
+      this.#saved = undefined
+      batch.written = this.#batchBefore
+    }
+    batch.undoTo(this.#batchBefore)
   }
 
   #applyTransaction(transaction: RecordedTransaction, position: Position): void {
     for (const operation of transaction.operations) {
       if (operation.kind === 'unknown') continue
       const type = this.#typeOf(operation.type)
-      if (operation.kind === 'put') this.put(type, operation.id, JSON.stringify(operation.body), position)
-      else this.delete(type, operation.id)
+      if (operation.kind === 'put')
+        this.#putNow(type, { id: operation.id, body: JSON.stringify(operation.body) }, position)
+      else this.#deleteNow(type, operation.id, position)
     }
     const { transactionId, at, result } = transaction
     if (transactionId === undefined) return
     this.remember(transactionId, position, at, result === undefined ? undefined : JSON.stringify(result))
+  }
+
+  #putNow(type: DeclaredType, { id, body }: { readonly id: string; readonly body: string }, position: Position): void {
+    const change = this.#changeTo(type, id, this.#found(type, id), body)
+    if (change) this.#write(change, position)
+  }
+
+  #deleteNow(type: DeclaredType, id: string, position: Position): void {
+    const change = changeToNothing(type, id, this.#found(type, id))
+    if (change) this.#write(change, position)
+  }
+
+  /** The only place where a row changes. Errors: ColdRows when it belongs to a family that was not read. */
+  #write({ type, id, before: looked, after, entry, isCold }: RowChange, position: Position): void {
+    let before = looked
+    if (isCold) {
+      // Another change may have brought the family back already, and only now its rows have numbers.
+      const cold = this.#rows.coldFamilyOf(type, id)
+      if (cold) this.#thaw(cold)
+      before = this.#find(type, id)
+    }
+    this.touched?.add(`${type.name}\0${id}`)
+    this.#lookedUp = undefined
+    if (after) this.#sum.add(after.hash)
+    if (before) this.#sum.remove(before.hash)
+    if (type.name === maintenanceType) this.#state.maintenance = parseMaintenance(after?.body)
+    if (before && after) this.#updateRow(type, id, { before, after }, position)
+    else if (after) this.#insertRow(type, id, after, position)
+    else if (before) this.#removeRow(type, id, before)
+    if (entry) this.entries.put(id, entry.entry, entry.isFinal)
+    else if (type.family) this.entries.remove(id)
   }
 
   /** A type of a record may be one that this version does not declare: its rows are kept without indexes. */
@@ -600,54 +694,54 @@ export class ReadModel implements Disposable {
     return known ?? { number: internType(this.connection, name), name, indexes: [], isInFamily: false }
   }
 
-  #find(type: DeclaredType, id: string): StoredRow | undefined {
+  #find(type: DeclaredType, id: string): RowState | undefined {
     const last = this.#lookedUp
     if (last?.type === type.number && last.id === id) return last.row
     const sql = 'SELECT number, body, hash FROM stored_row WHERE type = ? AND id = ?'
-    const row = this.#statements.of(sql).get(type.number, id) as StoredRow | undefined
+    const found = this.#statements.of(sql).get(type.number, id) as StoredRow | undefined
+    const row = found && { body: found.body, hash: found.hash, number: found.number, keys: undefined }
     if (this.#committed) this.#lookedUp = { type: type.number, id, row }
     return row
   }
 
-  #index(type: DeclaredType, id: string, row: number, body: string): void {
-    if (type.indexes.length === 0) return
-    const parsed: unknown = JSON.parse(body)
-    const values: (Buffer | number)[] = []
-    for (const index of type.indexes) {
-      const key = index.keyOf(parsed)
-      if (key !== undefined) values.push(encodeIndexKey(index.number, key, id), row)
-    }
-    if (values.length === 0) return
-    const places = '(?, ?), '.repeat(values.length / 2).slice(0, -2)
-    this.#statements.of(`INSERT INTO index_entry (key, row) VALUES ${places}`).run(...values)
+  #insertRow(type: DeclaredType, id: string, row: RowState, position: Position): void {
+    const { lastInsertRowid } = this.#statements.of(insertRow).run(type.number, id, row.body, position, row.hash)
+    row.number = Number(lastInsertRowid)
+    this.#insertEntries(row.number, entriesOf(type, id, row))
   }
 
-  #reindex(type: DeclaredType, id: string, row: number, before: string, after: string | undefined): void {
+  #updateRow(
+    type: DeclaredType,
+    id: string,
+    { before, after }: { readonly before: RowState; readonly after: RowState },
+    position: Position,
+  ): void {
+    const number = numberOf(before)
+    after.number = number
+    this.#statements
+      .of('UPDATE stored_row SET body = ?, changed_at = ?, hash = ? WHERE number = ?')
+      .run(after.body, position, after.hash, number)
     if (type.indexes.length === 0) return
-    const next = after === undefined ? new Map<number, Buffer>() : this.#keysOf(type, id, after)
-    for (const [index, key] of this.#keysOf(type, id, before)) {
+    const next = entriesOf(type, id, after)
+    for (const [index, key] of entriesOf(type, id, before)) {
       const same = next.get(index)
       if (same && Buffer.compare(same, key) === 0) next.delete(index)
       else this.#statements.of('DELETE FROM index_entry WHERE key = ?').run(key)
     }
-    const insert = this.#statements.of('INSERT INTO index_entry (key, row) VALUES (?, ?)')
-    for (const key of next.values()) insert.run(key, row)
+    this.#insertEntries(number, next)
   }
 
-  #keysOf(type: DeclaredType | undefined, id: string, body: string): Map<number, Buffer> {
-    const keys = new Map<number, Buffer>()
-    if (!type || type.indexes.length === 0) return keys
-    const parsed: unknown = JSON.parse(body)
-    for (const index of type.indexes) {
-      const key = index.keyOf(parsed)
-      if (key !== undefined) keys.set(index.number, encodeIndexKey(index.number, key, id))
-    }
-    return keys
+  #removeRow(type: DeclaredType, id: string, row: RowState): void {
+    this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(numberOf(row))
+    for (const key of entriesOf(type, id, row).values())
+      this.#statements.of('DELETE FROM index_entry WHERE key = ?').run(key)
   }
 
-  #putEntry({ entry, isFinal }: DeclaredFamily, id: string, body: string): void {
-    const head: unknown = JSON.parse(body)
-    this.entries.put(id, entry(head), isUuid(id) && isFinal(head))
+  #insertEntries(row: number, entries: ReadonlyMap<number, Buffer>): void {
+    if (entries.size === 0) return
+    const values: (Buffer | number)[] = []
+    for (const key of entries.values()) values.push(key, row)
+    this.#statements.of(insertEntries(entries.size)).run(...values)
   }
 
   /** Of the families that are here; those that are cold keep what the version before said of them. */
@@ -655,7 +749,10 @@ export class ReadModel implements Disposable {
     const { head } = this.#catalog
     if (!head?.family) return
     const heads = this.connection.prepare('SELECT id, body FROM stored_row WHERE type = ?')
-    for (const { id, body } of heads.all(head.number)) this.#putEntry(head.family, String(id), String(body))
+    for (const { id, body } of heads.all(head.number)) {
+      const { entry, isFinal } = prepareEntry(head.family, String(id), String(body))
+      this.entries.put(String(id), entry, isFinal)
+    }
   }
 
   #rebuild(type: DeclaredType, index: DeclaredIndex): void {
@@ -702,107 +799,53 @@ export class ReadModel implements Disposable {
   }
 }
 
-/**
- * A closure failed after it had written, and cannot be undone alone: the transaction must be rolled back and everything in it
- * evaluated again, with savepoints.
- */
-export class EvaluateAgain extends Error {}
-
-/** What `do` hands to a closure. */
-class RowsWriter<S extends Schema> extends RowsReader<S> implements Transaction<S> {
-  readonly operations: string[] = []
-  bytes = 0
-  hasChanged = false
-  failure: unknown
-  readonly #rows: Rows
-  readonly #model: ReadModel
-  readonly #position: Position
-  readonly #refusing: Maintenance | undefined
-
-  constructor(
-    rows: Rows,
-    model: ReadModel,
-    { position, refusing }: { readonly position: Position; readonly refusing: Maintenance | undefined },
-  ) {
-    super(rows)
-    this.#rows = rows
-    this.#model = model
-    this.#position = position
-    this.#refusing = refusing
-  }
-
-  override get<T extends keyof S & string>(type: T, id: string): S[T] | undefined {
-    this.checkOpen()
-    const body = this.noticing(() => this.#model.bodyOf(type, id))
-    return body === undefined ? undefined : (JSON.parse(body) as S[T]) // what `put` was given for this type
-  }
-
-  put<T extends keyof S & string>(type: T, id: string, body: S[T]): void {
-    this.#beforeChange()
-    invariant(isRowId(id), `"${id}" is no id for a row of type "${type}"`)
-    const text = JSON.stringify(body) as string | undefined // undefined when body is undefined or a function
-    invariant(text !== undefined, `the body of row ${type} ${id} is not JSON`)
-    const isLarge = text.length > limits.rowBytes.value || Buffer.byteLength(text) > limits.rowBytes.value
-    if (isLarge)
-      throw new SlipwayError(
-        'row_too_large',
-        `write row ${type} ${id}: ${Buffer.byteLength(text)} bytes, at most ${limits.rowBytes.value} fit`,
-      )
-    const declared = this.#rows.type(type)
-    if (this.#change(() => this.#model.put(declared, id, text, this.#position)))
-      this.#collect(encodePut(type, id, text))
-  }
-
-  delete<T extends keyof S & string>(type: T, id: string): void {
-    this.#beforeChange()
-    const declared = this.#rows.type(type)
-    if (this.#change(() => this.#model.delete(declared, id))) this.#collect(encodeDelete(type, id))
-  }
-
-  #change(change: () => boolean): boolean {
-    try {
-      return this.noticing(change)
-    } catch (error) {
-      this.failure ??= error
-      throw error
-    }
-  }
-
-  #beforeChange(): void {
-    this.checkOpen()
-    if (this.#refusing) this.#refuse(this.#refusing)
-    if (this.hasChanged) return
-    this.#model.openSavepoint()
-    this.hasChanged = true
-  }
-
-  /** Remembered, so that a closure which swallows it does not seem to have succeeded. */
-  #refuse(maintenance: Maintenance): never {
-    const error = inMaintenance(maintenance)
-    this.failure ??= error
-    throw error
-  }
-
-  #collect(operation: string): void {
-    this.operations.push(operation)
-    this.bytes += operation.length
-    if (this.bytes > limits.recordBytes.value)
-      throw new SlipwayError('record_too_large', `one transaction wrote more than ${limits.recordBytes.value} bytes`)
-  }
+function changeToNothing(type: DeclaredType, id: string, { state: before, isCold }: Found): RowChange | undefined {
+  return before && { type, id, before, after: undefined, entry: undefined, isCold }
 }
 
-function inMaintenance({ by, why, replacedBy }: Maintenance): SlipwayError {
-  const what = replacedBy === undefined ? 'is in maintenance' : `was replaced by generation ${replacedBy}`
-  return new SlipwayError('maintenance', `write to the database: it ${what} (${by}: ${why})`)
+/** Of a row that is in SQLite. */
+function numberOf(row: RowState): number {
+  invariant(row.number !== undefined, 'a row is changed that is not there')
+  return row.number
+}
+
+/** The entries of a row by the number of their index. */
+function entriesOf(type: DeclaredType, id: string, row: RowState): Map<number, Buffer> {
+  const entries = new Map<number, Buffer>()
+  if (type.indexes.length === 0) return entries
+  const keys = keysOf(type, row)
+  for (const [at, { number }] of type.indexes.entries()) {
+    const key = keys[at]
+    if (key) entries.set(number, encodeIndexKey(number, key, id))
+  }
+  return entries
+}
+
+/**
+ * `OR FAIL`, as SQLite otherwise copies pages for the case that the second entry fails, which takes as long as inserting them;
+ * a failure here ends the transaction anyway.
+ */
+function insertEntries(count: number): string {
+  return `INSERT OR FAIL INTO index_entry (key, row) VALUES ${'(?, ?), '.repeat(count).slice(0, -2)}`
+}
+
+/** Of a head, checked so that writing it cannot fail. */
+function prepareEntry({ entry: entryOf, isFinal }: DeclaredFamily, id: string, body: string): PreparedEntry {
+  const head: unknown = JSON.parse(body)
+  const entry = entryOf(head)
+  checkEntry(entry, id)
+  return { entry, isFinal: isUuid(id) && isFinal(head) }
+}
+
+function checkEntry(entry: FamilyEntry, id: string): void {
+  const { order, path, state, number, label, createdAt, startedAt, endedAt, removableSince, repeats } = entry
+  const numbers = [order, state, number, createdAt, startedAt ?? 0, endedAt ?? 0, removableSince ?? 0]
+  const areTexts = typeof path === 'string' && typeof label === 'string' && typeof (repeats ?? '') === 'string'
+  invariant(areTexts && numbers.every(Number.isFinite), `the entry of family ${id} is not made of texts and numbers`)
 }
 
 function parseMaintenance(body: string | undefined): Maintenance | undefined {
   return body === undefined ? undefined : (JSON.parse(body) as Maintenance) // LogDatabase.freeze wrote it
-}
-
-/** Ids are well-formed text without zero bytes, so that they come back from SQLite as they went in. */
-function isRowId(id: string): boolean {
-  return id.length > 0 && id.length <= rowIdCharactersMax && !id.includes('\0') && id.isWellFormed()
 }
 
 /** Equal JSON text, or the same value with its keys in another order. */

@@ -272,9 +272,13 @@ export class RowsReader<S extends Schema> implements ViewTransaction<S> {
     try {
       return act()
     } catch (error) {
-      if (error instanceof ColdRows) this.cold ??= error
-      throw error
+      throw this.noticed(error)
     }
+  }
+
+  protected noticed(error: unknown): unknown {
+    if (error instanceof ColdRows) this.cold ??= error
+    return error
   }
 
   protected checkOpen(): void {
