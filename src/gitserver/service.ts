@@ -8,7 +8,7 @@ import type { Logger } from '../lib/log.ts'
 import { runProcess } from '../lib/process.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
 import type { Gitserver, RepositoryFile, RepositoryName } from './api.ts'
-import { cleanRepositories, type RepositoryCleaning } from './cleaning/cleaning.ts'
+import { cleanRepositories, measureRepositories, type RepositoryCleaning } from './cleaning/cleaning.ts'
 import { PackCache, type WorkRepository } from './repositories/pack-cache.ts'
 import { type NumberedState, StateStore } from './repositories/state-store.ts'
 import { gitServerEnvironment } from './requests/git-child.ts'
@@ -32,6 +32,8 @@ export type GitserverComponents = {
 export interface GitserverHost extends Gitserver {
   /** A round of cleaning, see there. */
   clean(cleaning: Omit<RepositoryCleaning, 'signal'>, signal: AbortSignal): Promise<void>
+  /** Repositories and their bytes, as they are stored now. */
+  measure(signal: AbortSignal): Promise<{ readonly count: number; readonly bytes: number }>
   /** For the routes of this room. */
   readonly repositories: Repositories
 }
@@ -46,6 +48,7 @@ export async function openGitserver(
   return {
     repositories,
     readFiles: (name, commitSha, folder, names) => readFiles(repositories, name, { commitSha, folder, names }),
+    measure: (signal) => measureRepositories(components.storage, signal),
     clean: (cleaning, signal) => cleanRepositories({ ...cleaning, signal }, { ...components, ...repositories.parts }),
   }
 }

@@ -19,6 +19,8 @@ export type Figures = {
   readonly providerRequests: Tally<'provider' | 'outcome'>
   /** By kind of work, as `slipway database status` calls it. */
   readonly waiting: Map<string, () => WaitingFigures>
+  /** Of direct runs, as they were measured last; nothing where no git server runs. */
+  readonly repositories: { measured?: { readonly count: number; readonly bytes: number } }
 }
 
 export function createFigures(): Figures {
@@ -28,5 +30,6 @@ export function createFigures(): Figures {
     pushes: new Tally(),
     providerRequests: new Tally(),
     waiting: new Map(),
+    repositories: {},
   }
 }

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { systemClock } from '../../lib/clock.ts'
 import { aRequest, FakeExecutor, until } from '../../runservice/service-fixture.ts'
 import { adminToken, openTestGateway, type TestGateway } from '../gateway-fixture.ts'
 import { createFigures } from './figures.ts'
+import { ServiceMetrics } from './service-metrics.ts'
 
 const metricsOf = async ({ url }: TestGateway): Promise<string> => await (await fetch(`${url}/metrics`)).text()
 
@@ -52,6 +54,7 @@ test('what the services of the process count, and what waits, is told by its lab
   figures.pushes.count({ outcome: 'accepted' })
   figures.deliveries.count({ outcome: 'created' })
   figures.providerRequests.count({ outcome: 'provider_refused', provider: 'GitHub' })
+  figures.repositories.measured = { count: 2, bytes: 5000 }
   figures.waiting.set('notification', () => ({ count: 3, oldestAt: 0 }))
   figures.waiting.set('broken', () => {
     throw new Error('its database cannot be read')
@@ -63,6 +66,8 @@ test('what the services of the process count, and what waits, is told by its lab
     ['slipway_notification_attempts_total{kind="webhook",outcome="waiting"}', 1],
     ['slipway_pushes_total{outcome="accepted"}', 1],
     ['slipway_deliveries_total{outcome="created"}', 1],
+    ['slipway_repositories{of="direct_runs"}', 2],
+    ['slipway_repository_bytes{of="direct_runs"}', 5000],
     ['slipway_work_waiting{kind="notification"}', 3],
     ['slipway_work_waiting{kind="broken"}', undefined],
     ['slipway_work_waiting_seconds{kind="delivery"}', 0],
@@ -70,6 +75,25 @@ test('what the services of the process count, and what waits, is told by its lab
     expect([series, valueOfSeries(metrics, series)]).toEqual([series, value])
   expect(metrics).toMatch(/^slipway_provider_requests_total\{.*provider="GitHub".*\} 1$/m)
   expect(valueOfSeries(metrics, 'slipway_work_waiting_seconds{kind="notification"}')).toBeGreaterThan(0)
+})
+
+test('a process without a gateway tells what its services count, and where its databases stand', async () => {
+  const figures = createFigures()
+  figures.pushes.count({ outcome: 'accepted' })
+  const metrics = new ServiceMetrics({
+    figures,
+    version: '1.2.3',
+    clock: systemClock,
+    positions: async () => ({ notification: 7 }),
+  })
+  const text = await metrics.text()
+  for (const [series, value] of [
+    ['slipway_build_info{version="1.2.3"}', 1],
+    ['slipway_database_position{database="notification"}', 7],
+    ['slipway_pushes_total{outcome="accepted"}', 1],
+    ['slipway_repositories{of="direct_runs"}', undefined],
+  ] as const)
+    expect([series, valueOfSeries(text, series)]).toEqual([series, value])
 })
 
 test('every metric is on its page, and every metric of the page is there', async () => {

@@ -6,11 +6,11 @@ import type { Configstore } from '../../configstore/api.ts'
 import type { Database } from '../../datamanager/database.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
-import type { Tally } from '../../lib/tally.ts'
 import type { RunChanges, Runservice } from '../../runservice/api.ts'
 import { isFinishedRun, isFinishedTask, type Run, type RunTask } from '../../runservice/types.ts'
 import type { GatewaySchema } from '../rows.ts'
-import type { Figures, WaitingFigures } from './figures.ts'
+import type { Figures } from './figures.ts'
+import { registerServiceMetrics } from './service-metrics.ts'
 
 export type MetricsComponents = {
   readonly runservice: Runservice
@@ -87,22 +87,6 @@ export class Metrics {
       help: 'Bytes of logs sent to readers.',
       registers,
     })
-    new Gauge({ name: 'slipway_build_info', help: 'The version.', labelNames: ['version'], registers }).set(
-      { version },
-      1,
-    )
-    const tell = <L extends string>(name: string, help: string, labelNames: L[], tally: Tally<L>) => {
-      const counter: Counter<L> = new Counter({
-        name,
-        help,
-        labelNames,
-        registers,
-        collect: () => {
-          counter.reset()
-          for (const { labels, count } of tally.counted) counter.inc(labels, count)
-        },
-      })
-    }
     const queue: Gauge = new Gauge({
       name: 'slipway_queue_length',
       help: 'Tasks and runs that wait for an executor, an approval or another run.',
@@ -117,52 +101,15 @@ export class Metrics {
       collect: async () => await collectExecutors(executors, slots, runservice),
     })
     const slots = new Gauge({ name: 'slipway_executor_slots_used', help: 'Tasks that executors have.', registers })
-    const position: Gauge<'database'> = new Gauge({
-      name: 'slipway_database_position',
-      help: 'Newest record that this instance has applied.',
-      labelNames: ['database'],
-      registers,
-      collect: async () => {
-        position.set({ database: 'runservice' }, await runservice.position())
-        position.set({ database: 'configstore' }, (await configstore.status()).position)
-        position.set({ database: 'gateway' }, database.position)
-      },
-    })
-    tell('slipway_deliveries_total', 'Webhooks and looks that were dealt with.', ['outcome'], figures.deliveries)
-    tell(
-      'slipway_notification_attempts_total',
-      'Attempts to send a notification.',
-      ['kind', 'outcome'],
-      figures.notificationAttempts,
-    )
-    tell('slipway_pushes_total', 'Pushes of direct runs.', ['outcome'], figures.pushes)
-    tell(
-      'slipway_provider_requests_total',
-      'Requests to providers of repositories.',
-      ['provider', 'outcome'],
-      figures.providerRequests,
-    )
-    const waiting: Gauge<'kind'> = new Gauge({
-      name: 'slipway_work_waiting',
-      help: 'Deliveries and notifications that wait.',
-      labelNames: ['kind'],
-      registers,
-      collect: () => {
-        waiting.reset()
-        for (const [kind, { count }] of whatWaits(figures)) waiting.set({ kind }, count)
-      },
-    })
-    const oldest: Gauge<'kind'> = new Gauge({
-      name: 'slipway_work_waiting_seconds',
-      help: 'Since when the oldest of them waits.',
-      labelNames: ['kind'],
-      registers,
-      collect: () => {
-        oldest.reset()
-        const now = clock.now()
-        for (const [kind, { oldestAt = now }] of whatWaits(figures))
-          oldest.set({ kind }, Math.max(0, now - oldestAt) / 1000)
-      },
+    registerServiceMetrics(this.#registry, {
+      figures,
+      version,
+      clock,
+      positions: async () => ({
+        runservice: await runservice.position(),
+        configstore: (await configstore.status()).position,
+        gateway: database.position,
+      }),
     })
   }
 
@@ -232,14 +179,4 @@ async function collectExecutors(executors: Gauge<'state'>, slots: Gauge, runserv
   executors.reset()
   for (const { state } of all) executors.inc({ state })
   slots.set(all.reduce((sum, { slotsUsed }) => sum + slotsUsed, 0))
-}
-
-function whatWaits({ waiting }: Figures): readonly (readonly [string, WaitingFigures])[] {
-  return [...waiting].flatMap(([kind, figuresOf]) => {
-    try {
-      return [[kind, figuresOf()] as const]
-    } catch {
-      return [] // Its database cannot be read now, which `/readyz` says; the other figures are told.
-    }
-  })
 }

@@ -1,12 +1,11 @@
 // Pages for machines that watch the server. They need no login: they say nothing about what is stored.
 
 import type { FastifyInstance } from 'fastify'
-import type { Metrics } from './metrics.ts'
 
 export type Readiness = { readonly isReady: boolean; readonly why?: string }
 
 export type ProbesComponents = {
-  readonly metrics: Metrics
+  readonly metrics: { readonly contentType: string; text(): Promise<string> }
   readonly readiness: () => Readiness | Promise<Readiness>
 }
 

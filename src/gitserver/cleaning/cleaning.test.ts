@@ -62,6 +62,9 @@ test('refs leave 30 days after they were pushed, and their objects a week and a 
   await server.host.clean(cleaning, signal)
   // The pack with its index, and the newest state.
   expect(await objectsOf(server)).toBe(3)
+  const { count, bytes } = await server.host.measure(signal)
+  expect(count).toBe(1)
+  expect(bytes).toBeGreaterThan(packs[0]!.packBytes + packs[0]!.indexBytes)
   const other = join(folder.path, 'other')
   await git(other, 'init')
   expect(await git(other, 'fetch', url, kept)).toMatchObject({ ok: true })

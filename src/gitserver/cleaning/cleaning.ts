@@ -59,6 +59,20 @@ export async function cleanRepositories(cleaning: RepositoryCleaning, components
   await cache.removeUnused(limits.gitCacheMs.value)
 }
 
+/** What repositories take in object storage, all that is stored for them counted. */
+export async function measureRepositories(
+  storage: ObjectStorage,
+  signal: AbortSignal,
+): Promise<{ readonly count: number; readonly bytes: number }> {
+  let count = 0
+  let bytes = 0
+  for await (const { objects } of storedRepositories(storage, signal)) {
+    count++
+    for (const { sizeBytes } of objects) bytes += sizeBytes
+  }
+  return { count, bytes }
+}
+
 async function* storedRepositories(
   storage: ObjectStorage,
   signal: AbortSignal,

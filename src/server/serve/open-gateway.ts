@@ -6,15 +6,14 @@ import type { Configstore } from '../../configstore/api.ts'
 import type { ProviderAccess } from '../../configstore/provider-access.ts'
 import { endDeliveryLeases } from '../../gateway/deliveries/inbox.ts'
 import { mountGateway } from '../../gateway/gateway.ts'
-import type { Readiness } from '../../gateway/metrics/probes.ts'
 import { type GatewaySchema, gatewayRowTypes } from '../../gateway/rows.ts'
 import { findWebUi, mountWebUi } from '../../gateway/web-ui.ts'
 import type { Gitserver } from '../../gitserver/api.ts'
-import { isSlipwayError } from '../../lib/errors.ts'
 import type { NotificationService } from '../../notification/api.ts'
 import type { Runservice } from '../../runservice/api.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
 import { repositoryAddress } from './open-gitserver.ts'
+import { readinessOf } from './open-probes.ts'
 import type { Installation, Mount } from './open-server.ts'
 import { cleanRepositories, projectSources } from './project-sources.ts'
 import type { RecentRepositories } from './recent-repositories.ts'
@@ -92,16 +91,4 @@ export async function openGatewayComponent(
       await database[Symbol.asyncDispose]()
     },
   }
-}
-
-/** Whether this instance can read all it serves. */
-function readinessOf({ opened }: Installation): Readiness {
-  for (const [service, database] of opened) {
-    try {
-      database.view(() => undefined)
-    } catch (error) {
-      return { isReady: false, why: `${service} cannot be read: ${isSlipwayError(error) ? error.code : 'internal'}` }
-    }
-  }
-  return { isReady: true }
 }

@@ -55,13 +55,13 @@ export async function openGitserverComponent(
     startCleaning(
       async (signal) => {
         const lock = await databases.coordination.tryLock('git-cleaning', signal)
-        // Another instance cleans.
-        if (lock === undefined) return
         try {
-          await gitserver.clean(cleaning, signal)
+          // Another instance cleans.
+          if (lock !== undefined) await gitserver.clean(cleaning, signal)
         } finally {
-          await lock[Symbol.asyncDispose]()
+          await lock?.[Symbol.asyncDispose]()
         }
+        figures.repositories.measured = await gitserver.measure(signal)
       },
       { clock, logger },
     ),

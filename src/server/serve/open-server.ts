@@ -30,6 +30,7 @@ import { openExecutorComponent } from './open-executor.ts'
 import { openGatewayComponent } from './open-gateway.ts'
 import { openGitserverComponent } from './open-gitserver.ts'
 import { openNotificationComponent } from './open-notification.ts'
+import { openProbes } from './open-probes.ts'
 import { openProviders } from './open-providers.ts'
 import { openRunserviceComponent } from './open-runservice.ts'
 import { RecentRepositories } from './recent-repositories.ts'
@@ -161,6 +162,7 @@ export async function openServer(settings: Settings, components: ServerComponent
         setupToken,
       }),
     )
+  if (!needs('gateway')) await openProbes(installation, mounts)
   const server = undo.use(
     await openHttpServer(
       { listen: settings.listen, trustProxy: settings.trustProxy },
