@@ -6,6 +6,7 @@ import { type Etcd, startEtcd } from '../../../test/support/etcd.ts'
 import { type Postgres, startPostgres } from '../../../test/support/postgres.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { Json } from '../../lib/json.ts'
+import type { ObjectStorageSettings } from '../../objectstorage/open-object-storage.ts'
 import { disturb, type RacedServer } from './disturb.ts'
 import { prng } from './prng.ts'
 import { type RaceOptions, race } from './race.ts'
@@ -22,6 +23,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([etcd[Symbol.asyncDispose](), postgres[Symbol.asyncDispose]()])
 })
+
+const aCephBucket = async (): Promise<ObjectStorageSettings> => ({ type: 's3', ...(await newBucket()) })
 
 const backends = {
   etcd: {
@@ -86,15 +89,39 @@ test.each<[string, () => Json]>([
   patienceMs,
 )
 
+test.each<[string, () => Promise<Pick<RaceOptions, 'settings' | 'storage'>>]>([
+  ['etcd', async () => ({ settings: backends.etcd.settings('collected') })],
+  ['PostgreSQL', async () => ({ settings: backends.PostgreSQL.settings('collected') })],
+  ['object storage in a directory', async () => ({ settings: { log: 'bucket' } })],
+  ['object storage of Ceph', async () => ({ settings: { log: 'bucket' }, storage: await aCephBucket() })],
+])(
+  '%s: a writer that stood still while what it needs was put into snapshots and collected writes nothing wrong',
+  async (_, open) => {
+    const report = await race({
+      ...(await open()),
+      writers: 3,
+      makesSnapshots: true,
+      disturb: async ({ writers: [first, second, third], collected }) => {
+        await Promise.all([first!.progress(15), second!.progress(15), third!.progress(15)])
+        third!.pause()
+        await Promise.all([collected(), first!.progress(30)])
+        third!.resume()
+        await Promise.all([first!.progress(15), second!.progress(15), third!.progress(15)])
+        await second!.restart()
+        await second!.progress(15)
+      },
+    })
+    expect(report.acknowledged).toBeGreaterThan(120)
+  },
+  patienceMs,
+)
+
 // Longer, and on each backend alone: npm run race -- --seconds 60
 test.each<[string, () => Promise<Pick<RaceOptions, 'settings' | 'storage'> & { readonly server?: RacedServer }>]>([
   ['etcd', async () => ({ settings: backends.etcd.settings('disturbed'), server: etcd })],
   ['PostgreSQL', async () => ({ settings: backends.PostgreSQL.settings('disturbed'), server: postgres })],
   ['object storage in a directory', async () => ({ settings: { log: 'bucket' } })],
-  [
-    'object storage of Ceph',
-    async () => ({ settings: { log: 'bucket' }, storage: { type: 's3', ...(await newBucket()) } }),
-  ],
+  ['object storage of Ceph', async () => ({ settings: { log: 'bucket' }, storage: await aCephBucket() })],
 ])(
   '%s: four processes write while they and the server are killed, stopped and started again',
   async (_, open) => {

@@ -16,7 +16,15 @@ import { isSlipwayError } from '../../lib/errors.ts'
 import { openObjectStorage } from '../../objectstorage/open-object-storage.ts'
 import { openDatabaseBackend, parseDatabaseSettings } from '../database-config.ts'
 import { openLogDatabase } from '../open-log-database.ts'
-import { type Racing, type RacingRows, racingIdentity, racingTypes } from './racing-rows.ts'
+import {
+  type Racing,
+  type RacingRows,
+  racingBase,
+  racingIdentity,
+  racingService,
+  racingSnapshots,
+  racingTypes,
+} from './racing-rows.ts'
 
 /** Lines of a large transaction: a row has at most 64 KiB. */
 const largeRowBytes = 60_000
@@ -29,6 +37,7 @@ const {
   modelPath,
   callers,
   largeBytes,
+  makesSnapshots,
 } = JSON.parse(process.argv[2] ?? '{}') as Racing
 const print = (...words: (string | number)[]) => {
   for (;;)
@@ -85,12 +94,18 @@ print('end', db.position, db.contentHash)
 
 async function open() {
   await using undo = new AsyncDisposableStack()
-  const components = { storage, base: 'racing', clock: systemClock }
-  const backend = undo.use(await openDatabaseBackend(parseDatabaseSettings(settings), components))
-  const log = await backend.openLog('race', racingIdentity)
+  const components = { storage, base: racingBase, clock: systemClock }
+  const database = parseDatabaseSettings(settings)
+  const backend = undo.use(await openDatabaseBackend(database, components))
+  const log = await backend.openLog(racingService, racingIdentity)
   if (!log) throw new Error('the embedded log is not shared')
   const place = { path: modelPath, types: racingTypes, instanceId: name, log, identity: racingIdentity }
-  const db = undo.use(await openLogDatabase<RacingRows>({ ...place, clock: systemClock }))
+  const snapshots = {
+    shipsLog: database.log !== 'bucket',
+    storage: { place: { ost: storage, base: `${racingBase}/${racingService}` }, snapshots: racingSnapshots },
+  }
+  const upkeep = makesSnapshots ? snapshots : {}
+  const db = undo.use(await openLogDatabase<RacingRows>({ ...place, ...upkeep, clock: systemClock }))
   owned.use(undo.move())
   return { db, log }
 }
