@@ -6,6 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApiClient } from '../../src/contract/client.ts'
+import { errorMessage } from '../../src/lib/errors.ts'
 import { definition } from '../cli/command.ts'
 import { createPeople, type People, patienceMs } from './people.ts'
 import type { ProcessGroup } from './process-group.ts'
@@ -16,7 +17,11 @@ export type DayOptions = {
   readonly killEveryMs: number
   /** 0 to below 1. */
   readonly random: () => number
+  /** Processes that get another program while work goes on, one after the other, spread over the day. */
+  readonly replacements?: readonly Replacement[]
 }
+
+export type Replacement = { readonly name: string; readonly program: string }
 
 export type DayReport = {
   readonly accepted: number
@@ -26,11 +31,16 @@ export type DayReport = {
 }
 
 const linesPerTask = 40
+/** Runs that people have begun and that have not ended: with more, work would pile up and be done when nobody is killed any more. */
+const unfinishedMax = 50
 const afterworkMs = 5000
 /** Processes that are away at the same time. */
 const downMax = 4
 
-export async function spendDay(group: ProcessGroup, { runs, killEveryMs, random }: DayOptions): Promise<DayReport> {
+export async function spendDay(
+  group: ProcessGroup,
+  { runs, killEveryMs, random, replacements = [] }: DayOptions,
+): Promise<DayReport> {
   await using begun = await startBeginCounter()
   const people = createPeople(group)
   const source = { kind: 'none' } as const
@@ -39,26 +49,40 @@ export async function spendDay(group: ProcessGroup, { runs, killEveryMs, random 
   )
   const evening = new AbortController()
   let kills = 0
+  const wrong: string[] = []
+  const fails = (error: unknown) => void wrong.push(errorMessage(error))
   const down = new Map<string, Promise<void>>()
+  const away = (name: string, coming: Promise<void>) =>
+    down.set(
+      name,
+      coming.catch(fails).finally(() => down.delete(name)),
+    )
   const killing = (async () => {
     while (!evening.signal.aborted) {
       await sleep(killEveryMs, undefined, { signal: evening.signal }).catch(() => {})
       const standing = group.names.filter((name) => !down.has(name))
       const name = standing[Math.floor(random() * standing.length)]
       if (evening.signal.aborted || name === undefined || down.size >= downMax) continue
-      await group.kill(name)
-      kills++
       const pause = 500 * random()
-      down.set(
-        name,
-        sleep(pause)
-          .then(() => group.start(name))
-          .finally(() => down.delete(name)),
-      )
+      const comeBack = async () => {
+        await group.kill(name)
+        kills++
+        await sleep(pause)
+        await group.start(name)
+      }
+      away(name, comeBack())
     }
     await Promise.all(down.values())
   })()
   const accepted = new Map<string, string>()
+  const looking: Promise<void>[] = []
+  const work = { unfinished: 0, endedAt: Date.now() }
+  const look = async (runId: string, mark: string) => {
+    work.unfinished++
+    wrong.push(...(await faultsOf(people, { runId, mark }, work)))
+    work.unfinished--
+    work.endedAt = Date.now()
+  }
   const startOne = async () => {
     const mark = randomUUID()
     const run = await people.insist((client) =>
@@ -73,15 +97,26 @@ export async function spendDay(group: ProcessGroup, { runs, killEveryMs, random 
       }),
     )
     accepted.set(run.runs[0]!.id, mark)
+    looking.push(look(run.runs[0]!.id, mark).catch(fails))
   }
-  for (let started = 0; started < runs; started += 5)
+  const replacing = (async () => {
+    for (const [index, { name, program }] of replacements.entries()) {
+      while (accepted.size < (runs * (index + 1)) / (replacements.length + 1)) await sleep(50)
+      while (down.has(name)) await down.get(name)
+      away(name, group.replace(name, program))
+      await down.get(name)
+    }
+  })()
+  for (let started = 0; started < runs; started += 5) {
     await Promise.all(Array.from({ length: Math.min(5, runs - started) }, startOne))
+    while (work.unfinished >= unfinishedMax) await sleep(100)
+  }
+  await replacing
   // Work goes on for a while; then nobody is killed any more, and what is left ends.
   await sleep(afterworkMs)
   evening.abort()
   await killing
-  const wrong: string[] = []
-  await Promise.all([...accepted].map(async ([runId, mark]) => wrong.push(...(await faultsOf(people, runId, mark)))))
+  await Promise.all(looking)
   for (const mark of accepted.values())
     for (const task of ['first', 'second'])
       if (begun.count(`${mark}/${task}`) !== 1)
@@ -104,16 +139,21 @@ for i in $(seq ${linesPerTask}); do echo "${task} $i"; sleep 0.02; done`
   }
 }
 
-async function faultsOf(people: People, runId: string, mark: string): Promise<string[]> {
-  const deadline = Date.now() + patienceMs
+/** Waits for its end as long as any run ends now and then. */
+async function faultsOf(
+  people: People,
+  { runId, mark }: { readonly runId: string; readonly mark: string },
+  work: { readonly endedAt: number },
+): Promise<string[]> {
+  const begunAt = Date.now()
   for (;;) {
     const run = await people.insist((client) => client.call('getRun', { params: { runId } }))
     if (run.phase !== 'finished') {
-      if (Date.now() > deadline)
+      if (Date.now() > Math.max(work.endedAt, begunAt) + patienceMs)
         return [
           `run ${mark} is still ${run.phase}: ${JSON.stringify(run.tasks.map(({ status, reason }) => [status, reason?.message]))}`,
         ]
-      await sleep(200)
+      await sleep(1000)
       continue
     }
     if (run.result !== 'success')

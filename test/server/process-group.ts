@@ -19,11 +19,14 @@ export type ProcessGroupOptions = {
   readonly executors: number
   /** Default none. */
   readonly notifications?: number
+  /** The command that a process is started with, by its name; default: that of this version. */
+  readonly programOf?: (name: string) => string
 }
 
 type Member = {
   readonly name: string
   readonly args: readonly string[]
+  program: string
   child: ChildProcess | undefined
   output: string
 }
@@ -32,11 +35,16 @@ export class ProcessGroup implements AsyncDisposable {
   readonly #folder = temporaryDirectory('group')
   readonly #members = new Map<string, Member>()
   readonly #urls = new Map<string, string>()
+  readonly #programOf: (name: string) => string
   #closed = false
+
+  private constructor({ programOf = () => slipwayFile }: Pick<ProcessGroupOptions, 'programOf'>) {
+    this.#programOf = programOf
+  }
 
   /** Starts all and makes the first administrator `ann`. */
   static async start(options: ProcessGroupOptions, etcd: Pick<Etcd, 'endpoint'>): Promise<ProcessGroup> {
-    const group = new ProcessGroup()
+    const group = new ProcessGroup(options)
     const write = (name: string, text: string) => {
       writeFileSync(group.#path(name), text, { mode: 0o600 })
       return group.#path(name)
@@ -121,7 +129,7 @@ export class ProcessGroup implements AsyncDisposable {
   /** Resolves when it says that it is ready. */
   async start(name: string): Promise<void> {
     const member = this.#members.get(name)!
-    const child = spawn(slipwayFile, member.args, {
+    const child = spawn(member.program, member.args, {
       env: { PATH: process.env.PATH, HOME: this.#folder.path },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
@@ -140,11 +148,38 @@ export class ProcessGroup implements AsyncDisposable {
 
   /** As `kill -9`. */
   async kill(name: string): Promise<void> {
-    const child = this.#members.get(name)?.child
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const ended = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGKILL')
-    await ended
+    await this.#end(name, 'SIGKILL')
+  }
+
+  /** Stops it as planned, and starts another program in its place, on its data and with its settings. */
+  async replace(name: string, program: string): Promise<void> {
+    await this.stop(name)
+    this.#members.get(name)!.program = program
+    await this.start(name)
+  }
+
+  /** As planned. */
+  async stop(name: string): Promise<void> {
+    await this.#end(name, 'SIGTERM')
+  }
+
+  /** A command that works on the data of a service, such as `export`. */
+  async inspect(name: string, args: readonly string[]): Promise<string> {
+    const [command = '', ...options] = args
+    const given = [command, this.dataOf(name), '--config', this.#path(`${name}.json`), ...options]
+    const { status, stdout, stderr } = await runSlipway(given, { cwd: this.#folder.path })
+    if (status !== 0) throw new Error(`${command} ended with status ${status}: ${stderr}`)
+    return stdout
+  }
+
+  /** The data directory of a process. */
+  dataOf(name: string): string {
+    return this.#path(name)
+  }
+
+  /** The object storage of all. */
+  get objects(): string {
+    return this.#path('objects')
   }
 
   /** What it has written about itself. */
@@ -153,7 +188,15 @@ export class ProcessGroup implements AsyncDisposable {
   }
 
   #add(name: string, args: readonly string[]): void {
-    this.#members.set(name, { name, args, child: undefined, output: '' })
+    this.#members.set(name, { name, args, program: this.#programOf(name), child: undefined, output: '' })
+  }
+
+  async #end(name: string, signal: NodeJS.Signals): Promise<void> {
+    const child = this.#members.get(name)?.child
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill(signal)
+    await ended
   }
 
   async #setUp(url: string): Promise<void> {

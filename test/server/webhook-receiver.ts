@@ -8,6 +8,8 @@ export type Told = {
   readonly event: string
   readonly eventId: string
   readonly delivery: string
+  readonly timestamp: string
+  readonly signature: string
   readonly body: string
 }
 
@@ -27,6 +29,8 @@ export async function openWebhookReceiver() {
         event: header('slipway-event'),
         eventId: header('slipway-event-id'),
         delivery: header('slipway-delivery'),
+        timestamp: header('slipway-timestamp'),
+        signature: header('slipway-signature'),
         body,
       })
       if (answers) response.writeHead(200).end()

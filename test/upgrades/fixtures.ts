@@ -23,6 +23,12 @@ export type FixtureFacts = {
   /** Of the user ann. */
   readonly userToken: string
   readonly deliveryStates: readonly string[]
+  /** Of the project: a webhook that has told of a run, and of another one not yet. */
+  readonly receiver: { readonly id: string; readonly secret: string }
+  /** A repository at a provider that is gone since, its project, and the account of ann there. */
+  readonly remote: { readonly projectRef: string; readonly repositoryPath: string; readonly account: string }
+  /** Of ann's working tree; it waits for an executor. `repository` is its path at the git server. */
+  readonly directRun: { readonly runId: string; readonly repository: string; readonly commitSha: string }
 }
 
 const folder = join(import.meta.dirname, '../fixtures')

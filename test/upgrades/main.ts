@@ -1,11 +1,16 @@
 // Leaves a data directory of this version in `test/fixtures/`, for later versions to open: `npm run upgrade-fixture`. Once for each
 // version, when it is released.
 
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createClient } from '../../src/contract/client.ts'
+import { type ApiClient, createClient } from '../../src/contract/client.ts'
 import { until } from '../../src/lib/until-fixture.ts'
 import { openStoppedInstallation } from '../../src/server/stopped-installation.ts'
 import { version } from '../../src/version.ts'
+import { runSlipway } from '../cli/command.ts'
+import { giteaFlavour } from '../providers/gitea-server.ts'
+import { ProviderServer } from '../providers/provider-server.ts'
+import { openWebhookReceiver } from '../server/webhook-receiver.ts'
 import { startGitHttpServer } from '../support/git-http-server.ts'
 import { temporaryDirectory, testRepository } from '../support/git-repository.ts'
 import { type FixtureFacts, packFixture } from './fixtures.ts'
@@ -43,6 +48,8 @@ const repositories = join(directory, 'repositories')
 const repository = testRepository({ '.slipway/config.yml': 'runs: [{ nam: broken }]\n' }, join(repositories, 'web.git'))
 repository.commit('a definition with an error')
 const git = undo.use(await startGitHttpServer(repositories, 'ann:git-password'))
+const provider = undo.use(await ProviderServer.open(giteaFlavour))
+const listening = undo.use(await openWebhookReceiver())
 
 const facts = await fill()
 await coolDown()
@@ -75,6 +82,12 @@ async function fill(): Promise<FixtureFacts> {
   const values = [{ secretName: 'deploy', secretVar: 'token' }]
   await client.call('createProjectVariable', { params, body: { name: 'token', values } })
   const { token, value } = await administrator.call('createExecutorToken', { body: { name: 'builder' } })
+  const remote = await addRemoteProject(administrator, client)
+  const receiver = await client.call('createReceiver', {
+    params,
+    body: { name: 'program', kind: 'webhook', url: listening.url, events: ['run.success', 'run.failed'] },
+  })
+  listening.answer()
 
   const runs: Record<string, FixtureFacts['runs'][string]> = {}
   const create = async (name: string, approval = false) => {
@@ -92,7 +105,12 @@ async function fill(): Promise<FixtureFacts> {
     return runId
   }
   const success = await finish('success', 'success')
+  await until(() => listening.told.some(({ event }) => event === 'run.success'), 'a webhook')
+  await listening[Symbol.asyncDispose]()
   await finish('failed', 'failed')
+  const toldOf = async (state: 'sent' | 'waiting') =>
+    (await client.call('listNotifications', { params })).items.some((told) => told.state === state)
+  await until(async () => (await toldOf('sent')) && (await toldOf('waiting')), 'one that was told and one that waits')
   const stopped = await create('stopped')
   await executor.begin(await executor.order('work', stopped))
   await client.call('stopRun', { params: { runId: stopped } })
@@ -105,6 +123,8 @@ async function fill(): Promise<FixtureFacts> {
   const cancelled = await create('running-last')
   await client.call('cancelRun', { params: { runId: cancelled } })
   await phase(running, 'running')
+
+  const directRun = await startDirectRun(url, { client, token: userToken.value })
 
   // A push is told twice: once it is done, once nobody answers.
   const { hookUrl } = await client.call('createWebhookSecret', { params })
@@ -132,7 +152,42 @@ async function fill(): Promise<FixtureFacts> {
     executor: { id: token.executorId, token: value },
     userToken: userToken.value,
     deliveryStates: deliveries.items.map(({ state }) => state),
+    receiver: { id: receiver.id, secret: receiver.secret! },
+    remote,
+    directRun,
   }
+}
+
+/** Of a repository at a provider, with a webhook and a deploy key there. */
+async function addRemoteProject(administrator: ApiClient, client: ApiClient): Promise<FixtureFacts['remote']> {
+  const user = provider.createUser('ann-there')
+  const repositoryPath = 'acme/site'
+  await provider.createRepository(repositoryPath, { administrator: user, files: { 'hello.txt': 'hello' } })
+  await administrator.call('createRemoteSource', {
+    body: { name: 'hub', type: 'gitea', authType: 'password', apiUrl: provider.url },
+  })
+  const body = { remoteSourceRef: 'hub', username: user.login, password: user.password }
+  await client.call('linkAccount', { body })
+  const source = { kind: 'remotesource', remoteSourceRef: 'hub', repositoryPath } as const
+  await client.call('createProject', { body: { name: 'site', parentRef: 'org/acme/team', source } })
+  return { projectRef: 'org/acme/team/site', repositoryPath, account: user.login }
+}
+
+async function startDirectRun(
+  url: string,
+  { client, token }: { readonly client: ApiClient; readonly token: string },
+): Promise<FixtureFacts['directRun']> {
+  using tree = testRepository({ '.slipway/config.json': definition('direct').content, 'new.txt': 'not committed' })
+  const tokenFile = join(directory, 'token')
+  writeFileSync(tokenFile, token, { mode: 0o600 })
+  const start = ['directrun', 'start', '--no-follow', '--server', url, '--token-file', tokenFile]
+  const { status, stderr } = await runSlipway(start, { cwd: tree.dir })
+  if (status !== 0) throw new Error(`the direct run was refused: ${stderr}`)
+  const { id: userId } = await client.call('getCurrentUser')
+  const [run] = (await client.call('listUserRuns', { params: { userRef: 'ann' } })).items
+  const { annotations } = await client.call('getRun', { params: { runId: run!.id } })
+  const repository = `/repos/${userId}/${tree.git('config', 'slipway.repositoryid').trim()}.git`
+  return { runId: run!.id, repository, commitSha: annotations!.commit_sha! }
 }
 
 /** Runs that ended leave the rows for object storage. */

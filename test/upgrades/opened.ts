@@ -26,7 +26,9 @@ export async function openInstallation(dataDir: string): Promise<OpenedInstallat
   const environment = {
     SLIPWAY_DATA_DIR: dataDir,
     SLIPWAY_LISTEN: '127.0.0.1:0',
-    SLIPWAY_COMPONENTS: '[gateway, configstore, runservice]',
+    SLIPWAY_COMPONENTS: '[gateway, configstore, runservice, notification, gitserver]',
+    // Of receivers and providers of this machine.
+    SLIPWAY_NOTIFICATION_ALLOW_PRIVATE_ADDRESSES: 'true',
     // What an old fixture has is older than anything is kept.
     SLIPWAY_RETENTION_LOGS: '0',
     SLIPWAY_RETENTION_WORKSPACES: '0',
