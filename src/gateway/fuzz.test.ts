@@ -58,7 +58,7 @@ const known: Record<string, string[]> = {}
 const tokens: string[] = []
 
 beforeAll(async () => {
-  gateway = await openTestGateway({ notification: true })
+  gateway = await openTestGateway({ notification: true, isRecorded: false })
   const { configstore, installation } = gateway
   await configstore.createUser({ name: 'root', isAdmin: true })
   const ann = await aUser(configstore, 'ann')
