@@ -84,6 +84,40 @@ test('the next one is made a moment later, and who takes it meanwhile waits for 
   expect(await taken).toEqual({ id: made[0] })
 })
 
+test('two are kept ahead once a second task has come, and one after nobody came for their time', async () => {
+  const { spares, clock, made, removed } = aKeeper()
+  const aTask = async () => {
+    const taken = await spares.take()
+    spares.prepareSoon()
+    await clock.pass(1)
+    return taken
+  }
+  await spares.prepare()
+  expect(await aTask()).toEqual({ id: made[0] })
+  expect(made).toHaveLength(2)
+  expect(await aTask()).toEqual({ id: made[1] })
+  expect(made).toHaveLength(4)
+  expect(await aTask()).toEqual({ id: made[2] })
+  expect(made).toHaveLength(5)
+  await clock.pass(1000)
+  expect(removed).toEqual([made[3], made[4]])
+  expect(await aTask()).toBeUndefined()
+  expect(made).toHaveLength(6)
+})
+
+test('of two of which the older is no longer good the other one is given', async () => {
+  let bad = ''
+  const { spares, clock, made, removed } = aKeeper({ isGood: ((pod: SparePod) => pod.id !== bad) as () => boolean })
+  await spares.take()
+  await spares.take()
+  spares.prepareSoon()
+  await clock.pass(1)
+  bad = made[0]!
+  expect(await spares.take()).toEqual({ id: made[1] })
+  await settled()
+  expect(removed).toEqual([bad])
+})
+
 test('it is ours until a task has got it', async () => {
   const { spares, made } = aKeeper()
   await spares.prepare()

@@ -1,5 +1,6 @@
-// One sandbox made ahead of the task that gets it, while others are at work or wait for the disk: making it takes longer than
-// everything else of a short task. A spare is a pod like any other, with records and processes, under an id of its own, and
+// Sandboxes made ahead of the tasks that get them, while others are at work or wait for the disk: making one takes longer than
+// everything else of a short task. One for a task that may follow; two when a second task has come, as in a chain of short ones
+// a sandbox is used up sooner than the next one is made. A spare is a pod like any other, with records and processes, under an id of its own, and
 // nothing was executed in it. What a killed executor leaves of it is listed and removed by the next start.
 
 import { randomUUID } from 'node:crypto'
@@ -29,14 +30,20 @@ const prepareDelayMs = 1
 
 type Spare = { readonly id: PodId; readonly made: Promise<SparePod>; readonly expiry: AbortController }
 
-/** At most one spare, being made or ready. Disposing removes it, and does not wait until it is made. */
+/** More cost as much as they save: processors make them, which the tasks need as well. */
+const sparesMax = 2
+
+/** At most `sparesMax`, being made or ready. Disposing removes them, and does not wait until they are made. */
 export class SparePods implements AsyncDisposable {
   readonly #options: SparePodsOptions
   /** Of all that exist in part or whole and belong to no task. */
   readonly #ids = new Set<PodId>()
   readonly #removals = new Set<Promise<void>>()
   readonly #stop = new AbortController()
-  #spare: Spare | undefined
+  /** Oldest first. */
+  readonly #spares: Spare[] = []
+  /** Tasks that came since the machine had nothing to do. */
+  #taken = 0
 
   constructor(options: SparePodsOptions) {
     this.#options = options
@@ -50,28 +57,29 @@ export class SparePods implements AsyncDisposable {
   /** Resolves when there is a spare; fails as making it fails. */
   async prepare(): Promise<void> {
     if (this.#stop.signal.aborted) return
-    this.#spare ??= this.#begin()
-    await this.#spare.made
+    await (this.#spares[0] ?? this.#begin()).made
   }
 
-  /** Begins to make one in a moment. A failure is not told: who makes a pod for a task hears of its reason then. */
+  /** Begins to make those that are missing in a moment. A failure is not told: who makes a pod for a task hears of its reason then. */
   prepareSoon(): void {
-    if (this.#spare !== undefined) return
     this.#options.clock
       .sleep(prepareDelayMs)
-      .then(() => this.prepare())
+      .then(() => {
+        const wanted = Math.min(Math.max(this.#taken, 1), sparesMax)
+        while (this.#spares.length < wanted && !this.#stop.signal.aborted) this.#begin()
+      })
       .catch(() => {})
   }
 
-  /** The spare, or undefined; waits for one that is being made. The caller either has it `given` or discards it. */
+  /** A spare, or undefined; waits for one that is being made. The caller either has it `given` or discards it. */
   async take(): Promise<SparePod | undefined> {
-    const spare = this.#spare
-    if (spare === undefined) return undefined
-    this.#spare = undefined
-    spare.expiry.abort()
-    const pod = await spare.made.catch(() => undefined)
-    if (pod === undefined || this.#options.isGood(pod)) return pod
-    this.discard(pod.id)
+    this.#taken++
+    for (let spare = this.#spares.shift(); spare !== undefined; spare = this.#spares.shift()) {
+      spare.expiry.abort()
+      const pod = await spare.made.catch(() => undefined)
+      if (pod === undefined || this.#options.isGood(pod)) return pod
+      this.discard(pod.id)
+    }
     return undefined
   }
 
@@ -94,7 +102,7 @@ export class SparePods implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort()
-    if (this.#spare !== undefined) await this.#drop(this.#spare)
+    await Promise.all([...this.#spares].map((spare) => this.#drop(spare)))
     await Promise.all(this.#removals)
   }
 
@@ -102,14 +110,20 @@ export class SparePods implements AsyncDisposable {
     const id = `spare-${randomUUID()}`
     this.#ids.add(id)
     const spare: Spare = { id, made: this.#options.make(id, this.#stop.signal), expiry: new AbortController() }
+    this.#spares.push(spare)
     const { clock, keptMs } = this.#options
     spare.made
       .then(
-        () => clock.sleep(keptMs, spare.expiry.signal).then(() => this.#drop(spare)),
+        () => clock.sleep(keptMs, spare.expiry.signal).then(() => this.#expire(spare)),
         () => this.#forget(spare),
       )
       .catch(() => {}) // It was taken.
     return spare
+  }
+
+  async #expire(spare: Spare): Promise<void> {
+    this.#taken = 0
+    await this.#drop(spare)
   }
 
   async #drop(spare: Spare): Promise<void> {
@@ -129,6 +143,7 @@ export class SparePods implements AsyncDisposable {
   }
 
   #unset(spare: Spare): void {
-    if (this.#spare === spare) this.#spare = undefined
+    const index = this.#spares.indexOf(spare)
+    if (index >= 0) this.#spares.splice(index, 1)
   }
 }
