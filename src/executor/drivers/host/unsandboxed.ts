@@ -70,10 +70,10 @@ export async function startUnsandboxed(start: {
   }
 }
 
-/** Kills the helper and everything its steps have started, recorded or not. Idempotent. */
+/** Kills the helper and everything its steps have started, recorded or not: their marker is in the spool's `lock`. Idempotent. */
 export async function endUnsandboxed(directory: PodDirectory, clock: Clock, signal: AbortSignal): Promise<void> {
   const markers = stepDirectories(directory)
-    .map((path) => readIfThere(join(path, 'marker')))
+    .map((path) => readIfThere(join(path, 'lock')))
     .filter((marker) => marker !== '')
     .map((marker) => `${stepVariable}=${marker}`)
   await killMarkedProcesses(new Set([`${podVariable}=${directory.path}`, ...markers]), clock, signal)
