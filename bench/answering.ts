@@ -25,6 +25,10 @@ export class Answering<Hello> implements AsyncDisposable {
     return new Answering(child, lines, await nextOf<Hello>(lines))
   }
 
+  get pid(): number {
+    return this.#child.pid!
+  }
+
   /** What it answers to a line. */
   async ask<T>(line = ''): Promise<T> {
     this.#child.stdin?.write(`${line}\n`)

@@ -1,19 +1,22 @@
 // Reads of the API: how many a second one server process answers, what a read costs it, and how long one takes at half of the
-// rate that is asked for. Load generator and server are processes of their own.
+// rate that is asked for. Load generator and server are processes of their own, with a core each.
 
 import { Answering } from './answering.ts'
 import type { ApiServerHello, ApiServerUse } from './api-server.ts'
+import { cores, pin, pinSelf } from './cores.ts'
 import { type Figure, figure } from './figure.ts'
 import { getRequest, type LoadResult, load } from './http-load.ts'
 
 const connections = 32
-const rounds = 15
+const rounds = 11
 const secondsPerRound = 1
 const wantedPerSecond = 3000
-const latencySeconds = 10
+const latencySeconds = 8
 
 export async function run(): Promise<Figure[]> {
+  using _ = pinSelf(cores.load)
   await using server = await Answering.start<ApiServerHello>('api-server.ts')
+  pin(server.pid, cores.server)
   const { port, token, projectId, runIds } = server.hello
   const ask = (path: string) => getRequest(`/api/v1${path}`, { authorization: `Bearer ${token}` })
   return [
@@ -32,6 +35,7 @@ async function measure(what: string, { server, port, requests }: Asked): Promise
   // Compiled code, statements that are prepared.
   const { bodyBytes } = await load({ port, requests, connections, seconds: 3 })
   await using bare = await Answering.start<{ readonly port: number }>('floors/http-answers.ts', String(bodyBytes))
+  pin(bare.pid, cores.server)
   await load({ port: bare.hello.port, requests, connections, seconds: 1 })
   const ours: Round[] = []
   const floor: Round[] = []

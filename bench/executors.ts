@@ -1,5 +1,5 @@
 // Executors in processes of their own, over HTTP: how long until something is executed, until a line is seen, and what many
-// idle executors and a long queue cost.
+// idle executors and a long queue cost. The server has a core of its own; executors and what asks for runs share another.
 
 import { readFileSync } from 'node:fs'
 import { RemoteExecutorApi } from '../src/executor/remote/remote-api.ts'
@@ -8,6 +8,7 @@ import { silentLogger } from '../src/lib/log.ts'
 import type { Runservice } from '../src/runservice/api.ts'
 import type { ExecutorHello, Order } from '../src/runservice/executor-api.ts'
 import { type Cluster, startCluster } from '../test/executors/cluster.ts'
+import { cores, pin, pinSelf, processorMs } from './cores.ts'
 import { type Figure, figure, type Measured } from './figure.ts'
 import { aRequest, runStep } from './inputs/runs.ts'
 import { timeMs } from './interleaved.ts'
@@ -21,12 +22,19 @@ const requestsMax = 100
 
 /** Needs bubblewrap. */
 export async function run(): Promise<Figure[]> {
+  using _ = pinSelf(cores.load)
   return [...(await starts()), ...(await lines()), ...(await many()), ...(await queue())]
+}
+
+async function aPinnedCluster(): Promise<Cluster> {
+  const cluster = await startCluster()
+  pin(cluster.servers[0]!.process.pid!, cores.server)
+  return cluster
 }
 
 /** One idle executor with the host driver; a run of two tasks. */
 async function starts(): Promise<Figure[]> {
-  await using cluster = await startCluster()
+  await using cluster = await aPinnedCluster()
   const { runservice } = cluster.servers[0]!
   await anExecutor(cluster, runservice)
   const created: number[] = []
@@ -67,7 +75,7 @@ async function starts(): Promise<Figure[]> {
 
 /** A step that prints the time; a follower in this process. */
 async function lines(): Promise<Figure[]> {
-  await using cluster = await startCluster()
+  await using cluster = await aPinnedCluster()
   const { runservice } = cluster.servers[0]!
   await anExecutor(cluster, runservice)
   const script = 'for i in $(seq 1 400); do date +%s%N; sleep 0.02; done'
@@ -88,7 +96,7 @@ async function lines(): Promise<Figure[]> {
 
 /** Idle executors, then runs of no-op tasks at a steady rate. */
 async function many(): Promise<Figure[]> {
-  await using cluster = await startCluster()
+  await using cluster = await aPinnedCluster()
   const { runservice } = cluster.servers[0]!
   const pid = cluster.servers[0]!.process.pid!
   const seen = new Map<string, number>()
@@ -99,7 +107,9 @@ async function many(): Promise<Figure[]> {
   await connectNoOps(cluster, runservice, crowd, { count: idleExecutors, taskLimit: 10, seen })
   await systemClock.sleep(20_000)
   const more = residentMiB(pid) - before
+  const usedBefore = processorMs(pid)
   const latencies = await startRate(runservice, seen)
+  const perStart = (processorMs(pid) - usedBefore) / latencies.length
   const third = Math.floor(latencies.length / 3)
   return [
     figure(
@@ -114,6 +124,16 @@ async function many(): Promise<Figure[]> {
         floor: latencies.slice(0, third),
       },
       { of: 'ratio', most: 1.3 },
+    ),
+    figure(
+      {
+        name: `a task start at ${startsPerSecond} a second, processor time of the server`,
+        unit: 'ms',
+        samples: [perStart],
+        floor: [1000 / startsPerSecond],
+      },
+      // Half of a core leaves room for people.
+      { of: 'ratio', most: 0.5 },
     ),
   ]
 }
@@ -145,15 +165,18 @@ async function startRate(runservice: Runservice, seen: ReadonlyMap<string, numbe
 
 /** Starts of tasks while many wait, and while few are left. */
 async function queue(): Promise<Figure[]> {
-  await using cluster = await startCluster()
+  await using cluster = await aPinnedCluster()
   const { runservice } = cluster.servers[0]!
   const seen = new Map<string, number>()
   for (let index = 0; index < queueLength / 100; index++)
     await runservice.createRuns([aRequest(Array.from({ length: 100 }, () => ({ steps: [runStep(':')] })))])
+  const usedBefore = processorMs(cluster.servers[0]!.process.pid!)
   await using crowd = new AsyncDisposableStack()
   await connectNoOps(cluster, runservice, crowd, { count: 4, taskLimit: 4, seen })
   for (const deadline = performance.now() + 300_000; seen.size < queueLength; await systemClock.sleep(100))
     if (performance.now() > deadline) throw new Error(`only ${seen.size} tasks were started`)
+  const perStart = (processorMs(cluster.servers[0]!.process.pid!) - usedBefore) / queueLength
+  console.error(`bench: processor time of the server per task started from the queue: ${perStart.toFixed(2)} ms`)
   const times = [...seen.values()].sort((a, b) => a - b)
   const gaps = (from: number, to: number) =>
     Array.from(

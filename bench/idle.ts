@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { systemClock } from '../src/lib/clock.ts'
 import { temporaryDirectory } from '../test/support/git-repository.ts'
 import { freePort } from '../test/support/server-process.ts'
+import { processorMs } from './cores.ts'
 import { type Figure, figure } from './figure.ts'
 
 const settleMs = 20_000
 const idleMs = 60_000
-const ticksPerSecond = 100
 
 type Use = { readonly residentMb: number; readonly corePercent: number; readonly writes: number }
 
@@ -64,13 +64,13 @@ function makePackage(root: string): string {
 /** While nothing happens. */
 async function useOf({ pid }: ChildProcess, directory?: string): Promise<Use> {
   const files = () => (directory === undefined ? new Map<string, string>() : statesOf(directory))
-  const [before, ticksBefore] = [files(), ticksOf(pid!)]
+  const [before, usedBefore] = [files(), processorMs(pid!)]
   await systemClock.sleep(idleMs)
-  const [after, ticks] = [files(), ticksOf(pid!) - ticksBefore]
+  const [after, usedMs] = [files(), processorMs(pid!) - usedBefore]
   const [, kiB = '0'] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   return {
     residentMb: (Number(kiB) * 1024) / 1e6,
-    corePercent: (ticks / ticksPerSecond / (idleMs / 1000)) * 100,
+    corePercent: (usedMs / idleMs) * 100,
     writes: [...after].filter(([name, state]) => before.get(name) !== state).length,
   }
 }
@@ -85,13 +85,6 @@ function statesOf(directory: string): Map<string, string> {
       return [path, `${mtimeMs} ${size} ${hash}`]
     }),
   )
-}
-
-/** Processor time of all threads, in and below its code. */
-function ticksOf(pid: number): number {
-  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
-  const fields = rest.split(' ')
-  return Number(fields[11]) + Number(fields[12])
 }
 
 async function untilReady(url: string): Promise<void> {
