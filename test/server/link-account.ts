@@ -28,11 +28,12 @@ export async function createHub(
 
 export type LinkingUser = { readonly username: string; readonly password: string }
 
-/** As the browser of `who` does it, page by page. `user`: the one at the provider. */
+/** As the browser of `who` does it, page by page. `user`: the one at the provider; `source`: its name here. */
 export async function linkAtHub(
   url: string,
   { provider, user }: AtProvider & { readonly user: { readonly login: string; readonly password: string } },
   who: LinkingUser,
+  source = 'hub',
 ): Promise<void> {
   const login = await fetch(`${url}/api/v1/login`, {
     method: 'POST',
@@ -45,7 +46,7 @@ export async function linkAtHub(
   const begun = await fetch(`${url}/api/v1/user/linked-accounts/oauth2`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', cookie: session, 'x-csrf-token': csrfToken },
-    body: JSON.stringify({ remoteSourceRef: 'hub', returnTo: '/done' }),
+    body: JSON.stringify({ remoteSourceRef: source, returnTo: '/done' }),
   })
   deepStrictEqual(begun.status, 200, await begun.clone().text())
   const { authorizeUrl } = (await begun.json()) as { authorizeUrl: string }

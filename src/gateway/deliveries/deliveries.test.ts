@@ -369,6 +369,10 @@ test('a webhook of another provider or of another repository than the project ha
   await configstore.updateProject({ project: project.id, source: fromRemote(linked, 'acme/web') })
   const payload = (id: string) => ({ ...pushOf(main, 'a'.repeat(40)), repository: { id } })
   const sign = (payload: unknown) => createHmac('sha256', project.secret).update(JSON.stringify(payload)).digest('hex')
+  // Strangers make nobody ask the provider.
+  const asked = gateway.host.asked.length
+  expect(await project.webhook('push', payload('id-of-acme/web'), { secret: 'guessed' })).toBe(403)
+  expect(gateway.host.asked).toHaveLength(asked)
   expect(await project.webhook('push', payload('id-of-acme/other'))).toBe(403)
   expect(await project.webhook('push', pushOf(main, 'a'.repeat(40)))).toBe(403)
   const gitea = { 'x-gitea-event': 'push', 'x-gitea-signature': sign(payload('id-of-acme/web')) }

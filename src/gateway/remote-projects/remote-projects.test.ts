@@ -394,3 +394,17 @@ test('a move that the new provider does not complete says so, and reconfigure co
     [`${publicUrl}/webhooks/${id}`],
   ])
 })
+
+test('whatever is done about its repository, a project keeps its other settings', async () => {
+  await using scene = await open()
+  const { gateway, token, create } = scene
+  const settings = { passVariablesToForks: true, forkRuns: 'never', cancelSuperseded: false, cacheGroup: 'shared' }
+  await create(settings)
+  gateway.host.addRepository('acme/other', 'ann', { id: 'other' })
+  for (const [what, body] of [
+    [`POST ${project}/reconfigure`, undefined],
+    [`PUT ${project}/linked-account`, undefined],
+    [`PUT ${project}/repository`, { remoteSourceRef: 'hub', repositoryPath: 'acme/other' }],
+  ] as const)
+    expect(await gateway.ask(what, { token, body }), what).toMatchObject({ status: 200, body: settings })
+})
