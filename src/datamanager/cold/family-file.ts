@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import { compareUtf8 } from '../../lib/compare-utf8.ts'
 import type { FamilyEntry, Position } from '../database.ts'
-import { encodeSum, hashNumber, rowHash } from '../read-model/content-hash.ts'
+import { rowHash } from '../read-model/content-hash.ts'
 import {
   blockBytes,
   compress,
@@ -17,13 +17,13 @@ import {
   pairs,
 } from '../snapshot/blocks.ts'
 import { type DataFile, type EncodedDataFile, familiesType, type RowFrame } from '../snapshot/data-file.ts'
+import { HashSum } from '../snapshot/hash-sum.ts'
 
 const rowsMagic = Buffer.from('slipfam1')
 const indexMagic = Buffer.from('slipfix1')
 /** Type of the line with which a family begins; no row, and in no sum. */
 const entryType = '$entry'
 const sumBytes = 32
-const modulus = 1n << 256n
 
 export type FamilyMember = {
   readonly type: string
@@ -73,7 +73,7 @@ export class FamilyFileEncoder {
   #blockLength = 0
   #rawBytes = 0
   #rows = 0
-  #sum = 0n
+  readonly #sum = new HashSum()
   readonly #types = new Set<string>()
   #first: string | undefined
   #last = ''
@@ -88,17 +88,18 @@ export class FamilyFileEncoder {
 
   add({ id, entry, rows }: Family): void {
     let text = `${JSON.stringify(entryType)}\t${JSON.stringify(id)}\t0\t${JSON.stringify(encodeEntry(entry))}\n`
-    let sum = 0n
+    const sum = new HashSum()
     for (const row of rows) {
       text += `${JSON.stringify(row.type)}\t${JSON.stringify(row.id)}\t${row.changedAt}\t${row.body}\n`
-      sum += hashNumber(rowHash(row.type, row.id, row.body))
+      sum.add(rowHash(row.type, row.id, row.body))
       this.#types.add(row.type)
     }
     const length = Buffer.byteLength(text)
     const place = [id, this.#blocks.length, this.#blockLength, length, rows.length, encodeEntry(entry)]
     this.#entries.push(`${JSON.stringify(place)}\n`)
-    this.#sums.push(Buffer.from(encodeSum(sum % modulus), 'hex'))
-    this.#sum += sum
+    const sumOfFamily = sum.bytes()
+    this.#sums.push(sumOfFamily)
+    this.#sum.add(sumOfFamily)
     this.#rows += rows.length
     this.#rawBytes += length
     this.#block.push(text)
@@ -125,7 +126,7 @@ export class FamilyFileEncoder {
       rows: this.#rows,
       types: [...this.#types].sort(compareUtf8),
       rawBytes: this.#rawBytes,
-      sum: encodeSum(this.#sum % modulus),
+      sum: this.#sum.hex(),
       bytes: rows.length,
       sha256: hash('sha256', rows),
       indexBytes: index.length,
@@ -147,7 +148,7 @@ export class FamilyFileEncoder {
 /** The families of a file, after everything the manifest says of it was compared. Errors: `snapshot_corrupt`. */
 export function* decodeFamilyFile(file: DataFile, bytes: Uint8Array): Generator<Family> {
   const fail = failing(`data file ${file.name}`)
-  let sum = 0n
+  const sum = new HashSum()
   let count = 0
   let rowCount = 0
   let first: string | undefined
@@ -155,7 +156,7 @@ export function* decodeFamilyFile(file: DataFile, bytes: Uint8Array): Generator<
   for (const text of unpackedBlocks(file, bytes)) {
     for (const family of parseFamilies(text, fail)) {
       if (last !== undefined && compareUtf8(last, family.id) >= 0) throw fail('its families are not in order')
-      for (const row of family.rows) sum += hashNumber(rowHash(row.type, row.id, row.body))
+      for (const row of family.rows) sum.add(rowHash(row.type, row.id, row.body))
       first ??= family.id
       last = family.id
       count++
@@ -168,7 +169,7 @@ export function* decodeFamilyFile(file: DataFile, bytes: Uint8Array): Generator<
     rowCount === file.rows &&
     first === file.first &&
     last === file.last &&
-    encodeSum(sum % modulus) === file.sum
+    sum.hex() === file.sum
   if (!isAsTold) throw fail('its families are not those of the manifest')
 }
 
@@ -245,14 +246,14 @@ export function decodeFamilyIndex(file: DataFile, bytes: Uint8Array): FamilyInde
   }
   if (start - packed !== entries.length * sumBytes || entries.length !== file.count)
     throw fail('it has not one sum for each family')
-  let sum = 0n
+  const sum = new HashSum()
   const families = entries.map(([id, block, start, length, rows, entry], number) => {
     const sumAt = packed + number * sumBytes
     const ofFamily = bytes.subarray(sumAt, sumAt + sumBytes)
-    sum += hashNumber(ofFamily)
+    sum.add(ofFamily)
     return { id, block, start, length, rows, sum: ofFamily, entry: decodeEntry(entry) }
   })
-  if (encodeSum(sum % modulus) !== file.sum) throw fail('its families are not those of the manifest')
+  if (sum.hex() !== file.sum) throw fail('its families are not those of the manifest')
   const blocks = Buffer.alloc(table.length * 4)
   for (const [at, value] of table.entries()) blocks.writeUInt32BE(value, at * 4)
   return { blocks, families }
@@ -277,9 +278,9 @@ export function decodeFamilyAt(
     .subarray(start, start + length)
     .toString()
   const [family, ...others] = parseFamilies(text, fail)
-  let sum = 0n
-  for (const row of family?.rows ?? []) sum += hashNumber(rowHash(row.type, row.id, row.body))
-  if (family?.id !== id || others.length > 0 || sum % modulus !== hashNumber(expected))
+  const sum = new HashSum()
+  for (const row of family?.rows ?? []) sum.add(rowHash(row.type, row.id, row.body))
+  if (family?.id !== id || others.length > 0 || !sum.bytes().equals(expected))
     throw fail('it is not what the index says')
   return family.rows
 }

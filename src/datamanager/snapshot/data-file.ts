@@ -4,8 +4,9 @@
 import { hash } from 'node:crypto'
 import { compareUtf8 } from '../../lib/compare-utf8.ts'
 import type { Position } from '../database.ts'
-import { decodeSum, encodeSum, hashNumber, moveSum, rowHash } from '../read-model/content-hash.ts'
+import { decodeSum, encodeSum, moveSum, rowHash } from '../read-model/content-hash.ts'
 import { blockBytes, compress, decodeTrailer, decompress, encodeTrailer, type Fail, failing, pairs } from './blocks.ts'
+import { HashSum } from './hash-sum.ts'
 
 export const dataFileFormat = 1
 /** Ends a data file, and an index file. */
@@ -59,7 +60,7 @@ export function encodeDataFile(name: string, type: string, sorted: readonly Snap
   let block: string[] = []
   let blockLength = 0
   let rawBytes = 0
-  let sum = 0n
+  const sum = new HashSum()
   const closeBlock = () => {
     if (blockLength === 0) return
     const packed = compress(Buffer.from(block.join('')))
@@ -74,7 +75,7 @@ export function encodeDataFile(name: string, type: string, sorted: readonly Snap
     entries.push(`${JSON.stringify(row.id)}\t${blocks.length}\t${blockLength}\t${length}\n`)
     const digest = rowHash(type, row.id, row.body)
     hashes.push(digest)
-    sum += hashNumber(digest)
+    sum.add(digest)
     block.push(line)
     blockLength += length
     rawBytes += length
@@ -96,7 +97,7 @@ export function encodeDataFile(name: string, type: string, sorted: readonly Snap
     last: sorted.at(-1)!.id,
     count: sorted.length,
     rawBytes,
-    sum: encodeSum(sum % (1n << 256n)),
+    sum: sum.hex(),
     bytes: rows.length,
     sha256: hash('sha256', rows),
     indexBytes: index.length,
@@ -109,19 +110,16 @@ export function encodeDataFile(name: string, type: string, sorted: readonly Snap
 export function decodeDataFile(file: DataFile, bytes: Uint8Array): SnapshotRow[] {
   const fail = failing(`data file ${file.name}`)
   const rows: SnapshotRow[] = []
-  let sum = 0n
+  const sum = new HashSum()
   for (const line of linesOf(file, bytes, fail)) {
     const row = parseRow(line, fail)
     const before = rows.at(-1)
     if (before !== undefined && compareUtf8(before.id, row.id) >= 0) throw fail('its rows are not in order')
-    sum += hashNumber(rowHash(file.type, row.id, row.body))
+    sum.add(rowHash(file.type, row.id, row.body))
     rows.push(row)
   }
   const isAsTold =
-    rows.length === file.count &&
-    rows[0]?.id === file.first &&
-    rows.at(-1)?.id === file.last &&
-    encodeSum(sum % (1n << 256n)) === file.sum
+    rows.length === file.count && rows[0]?.id === file.first && rows.at(-1)?.id === file.last && sum.hex() === file.sum
   if (!isAsTold) throw fail('its rows are not those of the manifest')
   return rows
 }
