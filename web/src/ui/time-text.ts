@@ -22,8 +22,9 @@ export function exactText(time: string): string {
   return new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' }).format(new Date(time))
 }
 
-/** `0.4 s`, `12 s`, `3 min 07 s`, `2 h 05 min`, `3 d 04 h`. */
+/** `< 0.1 s`, `0.4 s`, `12 s`, `3 min 07 s`, `2 h 05 min`, `3 d 04 h`. */
 export function durationText(ms: number): string {
+  if (ms > 0 && ms < 50) return '< 0.1 s'
   const seconds = Math.floor(ms / 1000)
   if (seconds < 1) return `${(ms / 1000).toFixed(1)} s`
   if (seconds < 60) return `${seconds} s`

@@ -138,7 +138,7 @@ function Tokens({ userName }: { readonly userName: string }) {
                       {token.lastUsedAt === undefined ? 'never' : <Ago time={token.lastUsedAt} />}
                     </td>
                     <td className="soft">{token.expiresAt === undefined ? 'never' : <Ago time={token.expiresAt} />}</td>
-                    <td>
+                    <td className="actions">
                       <RemoveButton
                         name={token.name}
                         verb="Revoke"

@@ -120,28 +120,26 @@ function AccountRow({
           </span>
         )}
       </td>
-      <td>
-        <span className="row">
-          {account.trouble === undefined || source === undefined ? null : (
-            <Button size="small" kind="primary" onClick={() => onLink(source)}>
-              Link again
+      <td className="actions">
+        {account.trouble === undefined || source === undefined ? null : (
+          <Button size="small" kind="primary" onClick={() => onLink(source)}>
+            Link again
+          </Button>
+        )}
+        <Confirm
+          trigger={
+            <Button size="small" kind="danger" aria-label={`Forget ${account.remoteUserName}`}>
+              Forget
             </Button>
-          )}
-          <Confirm
-            trigger={
-              <Button size="small" kind="danger" aria-label={`Forget ${account.remoteUserName}`}>
-                Forget
-              </Button>
-            }
-            title={`Forget the account ${account.remoteUserName}?`}
-            action={inUse === undefined ? 'Forget it' : 'Forget it all the same'}
-            isDangerous
-            onOpenChange={(isOpen) => (isOpen ? setInUse(undefined) : undefined)}
-            onConfirm={() => forget(inUse !== undefined)}
-          >
-            <p>Projects that use it cannot reach their repository any more, and nobody logs in with it.</p>
-          </Confirm>
-        </span>
+          }
+          title={`Forget the account ${account.remoteUserName}?`}
+          action={inUse === undefined ? 'Forget it' : 'Forget it all the same'}
+          isDangerous
+          onOpenChange={(isOpen) => (isOpen ? setInUse(undefined) : undefined)}
+          onConfirm={() => forget(inUse !== undefined)}
+        >
+          <p>Projects that use it cannot reach their repository any more, and nobody logs in with it.</p>
+        </Confirm>
       </td>
     </tr>
   )

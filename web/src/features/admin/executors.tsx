@@ -75,42 +75,40 @@ export function Executors() {
                           `${executor.tasks.length} ${executor.tasks.length === 1 ? 'task' : 'tasks'}`
                         )}
                       </td>
-                      <td>
-                        <span className="row">
-                          <Confirm
-                            trigger={<Button size="small">{executor.isDraining ? 'Take up again' : 'Drain'}</Button>}
-                            title={executor.isDraining ? `Give ${name} tasks again?` : `Drain ${name}?`}
-                            action={executor.isDraining ? 'Take up again' : 'Drain'}
-                            onConfirm={async () => {
-                              await call('drainExecutor', {
-                                params: { executorId: executor.id },
-                                body: { isDraining: !executor.isDraining },
-                              })
-                              await refresh()
-                            }}
-                          >
-                            <p>
-                              {executor.isDraining
-                                ? 'It gets tasks as others do.'
-                                : 'It finishes what it has and gets nothing new, also when it comes back after it was away.'}
-                            </p>
-                          </Confirm>
-                          <RemoveButton
-                            name={name}
-                            onConfirm={async () => {
-                              await call('removeExecutor', { params: { executorId: executor.id } })
-                              await refresh()
-                            }}
-                          >
-                            {' '}
-                            <p>
-                              {executor.tasks.length === 0
-                                ? 'It runs nothing now.'
-                                : `Its ${executor.tasks.length} tasks fail.`}{' '}
-                              Drain it first to let them end.
-                            </p>
-                          </RemoveButton>
-                        </span>
+                      <td className="actions">
+                        <Confirm
+                          trigger={<Button size="small">{executor.isDraining ? 'Take up again' : 'Drain'}</Button>}
+                          title={executor.isDraining ? `Give ${name} tasks again?` : `Drain ${name}?`}
+                          action={executor.isDraining ? 'Take up again' : 'Drain'}
+                          onConfirm={async () => {
+                            await call('drainExecutor', {
+                              params: { executorId: executor.id },
+                              body: { isDraining: !executor.isDraining },
+                            })
+                            await refresh()
+                          }}
+                        >
+                          <p>
+                            {executor.isDraining
+                              ? 'It gets tasks as others do.'
+                              : 'It finishes what it has and gets nothing new, also when it comes back after it was away.'}
+                          </p>
+                        </Confirm>
+                        <RemoveButton
+                          name={name}
+                          onConfirm={async () => {
+                            await call('removeExecutor', { params: { executorId: executor.id } })
+                            await refresh()
+                          }}
+                        >
+                          {' '}
+                          <p>
+                            {executor.tasks.length === 0
+                              ? 'It runs nothing now.'
+                              : `Its ${executor.tasks.length} tasks fail.`}{' '}
+                            Drain it first to let them end.
+                          </p>
+                        </RemoveButton>
                       </td>
                     </tr>
                   )

@@ -68,22 +68,20 @@ export function RemoteSources() {
                     <td className="soft">{authWords[source.authType]}</td>
                     <td className="soft">{source.loginEnabled ? 'on' : 'off'}</td>
                     <td className="soft">{source.registrationEnabled ? 'on' : 'off'}</td>
-                    <td>
-                      <span className="row">
-                        <Button size="small" onClick={() => setEdited(source.id)} aria-label={`Change ${source.name}`}>
-                          Change
-                        </Button>
-                        <RemoveButton
-                          name={source.name}
-                          onConfirm={async () => {
-                            await call('deleteRemoteSource', { params: { remoteSourceRef: source.id } })
-                            await refresh()
-                          }}
-                        >
-                          {' '}
-                          <p>It goes only when no account and no project uses it.</p>
-                        </RemoveButton>
-                      </span>
+                    <td className="actions">
+                      <Button size="small" onClick={() => setEdited(source.id)} aria-label={`Change ${source.name}`}>
+                        Change
+                      </Button>
+                      <RemoveButton
+                        name={source.name}
+                        onConfirm={async () => {
+                          await call('deleteRemoteSource', { params: { remoteSourceRef: source.id } })
+                          await refresh()
+                        }}
+                      >
+                        {' '}
+                        <p>It goes only when no account and no project uses it.</p>
+                      </RemoveButton>
                     </td>
                   </tr>
                 ))}

@@ -35,47 +35,45 @@ export function Users() {
                     <td className="soft">
                       <Ago time={user.createdAt} />
                     </td>
-                    <td>
-                      <span className="row">
+                    <td className="actions">
+                      <Confirm
+                        trigger={<Button size="small">{user.isAdmin ? 'Make user' : 'Make administrator'}</Button>}
+                        title={
+                          user.isAdmin
+                            ? `Take administration from ${user.name}?`
+                            : `Make ${user.name} an administrator?`
+                        }
+                        action="Change it"
+                        onConfirm={async () => {
+                          await call('updateUser', {
+                            params: { userRef: user.id },
+                            body: { isAdmin: !user.isAdmin },
+                            ifMatch: user.version,
+                          })
+                          await refresh()
+                        }}
+                      >
+                        <p>Administrators may do everything here. The last one stays.</p>
+                      </Confirm>
+                      {user.name === me ? null : (
                         <Confirm
-                          trigger={<Button size="small">{user.isAdmin ? 'Make user' : 'Make administrator'}</Button>}
-                          title={
-                            user.isAdmin
-                              ? `Take administration from ${user.name}?`
-                              : `Make ${user.name} an administrator?`
+                          trigger={
+                            <Button size="small" kind="danger">
+                              Remove
+                            </Button>
                           }
-                          action="Change it"
+                          title={`Remove ${user.name}?`}
+                          action="Remove for good"
+                          isDangerous
+                          typed={user.name}
                           onConfirm={async () => {
-                            await call('updateUser', {
-                              params: { userRef: user.id },
-                              body: { isAdmin: !user.isAdmin },
-                              ifMatch: user.version,
-                            })
+                            await call('deleteUser', { params: { userRef: user.id }, ifMatch: user.version })
                             await refresh()
                           }}
                         >
-                          <p>Administrators may do everything here. The last one stays.</p>
+                          <p>The user goes with all own projects, runs, tokens and sessions.</p>
                         </Confirm>
-                        {user.name === me ? null : (
-                          <Confirm
-                            trigger={
-                              <Button size="small" kind="danger">
-                                Remove
-                              </Button>
-                            }
-                            title={`Remove ${user.name}?`}
-                            action="Remove for good"
-                            isDangerous
-                            typed={user.name}
-                            onConfirm={async () => {
-                              await call('deleteUser', { params: { userRef: user.id }, ifMatch: user.version })
-                              await refresh()
-                            }}
-                          >
-                            <p>The user goes with all own projects, runs, tokens and sessions.</p>
-                          </Confirm>
-                        )}
-                      </span>
+                      )}
                     </td>
                   </tr>
                 )),

@@ -86,7 +86,7 @@ function Overview({ projects }: { readonly projects: readonly Project[] }) {
   return (
     <>
       {waiting.length === 0 ? null : (
-        <section className="panel waits" aria-labelledby="waits-heading">
+        <section className="panel" aria-labelledby="waits-heading">
           <div className="panel-head">
             <h2 id="waits-heading">Waits for approval</h2>
           </div>
@@ -107,7 +107,9 @@ function Overview({ projects }: { readonly projects: readonly Project[] }) {
           isPending ? (
             <Loading what="runs in progress" lines={2} />
           ) : (
-            <p className="panel-body soft">Nothing runs or waits.</p>
+            <p className="panel-body soft">
+              {waiting.length === 0 ? 'Nothing runs or waits.' : 'Nothing but what waits for approval.'}
+            </p>
           )
         ) : (
           live.map(({ project, run }) => (
@@ -153,7 +155,7 @@ function ProjectCard({ project, runs }: ProjectRuns) {
       ) : (
         <div className="last">
           <StateMark state={state} />
-          <RunLink owner={{ type: 'project', ref: project.path }} number={run.number} className="clip">
+          <RunLink owner={{ type: 'project', ref: project.path }} number={run.number}>
             #{run.number} {stateWords[state].toLowerCase()}
           </RunLink>
           {origin === undefined || origin.kind === 'direct' ? null : (
@@ -161,7 +163,7 @@ function ProjectCard({ project, runs }: ProjectRuns) {
               <Icon name="branch" /> {origin.name}
             </span>
           )}
-          <span className="faint clip">
+          <span className="faint nowrap">
             <Ago time={run.endedAt ?? run.enqueuedAt} />
           </span>
         </div>

@@ -64,44 +64,40 @@ export function OrganizationPage() {
                         <td>{user.name}</td>
                         <td>{role}</td>
                         {mayChange === true ? (
-                          <td>
-                            <span className="row">
-                              <Confirm
-                                trigger={
-                                  <Button size="small">{role === 'owner' ? 'Make member' : 'Make owner'}</Button>
-                                }
-                                title={`Make ${user.name} ${role === 'owner' ? 'a member' : 'an owner'}?`}
-                                action="Change the role"
-                                onConfirm={async () => {
-                                  await call('setMember', {
-                                    params: { ...params, userRef: user.id },
-                                    body: { role: role === 'owner' ? 'member' : 'owner' },
-                                    ifMatch: version,
-                                  })
-                                  await refresh()
-                                }}
-                              >
-                                <p>
-                                  {role === 'owner'
-                                    ? 'Members read what is private and, where projects allow it, act on runs.'
-                                    : 'Owners change everything here: projects, secrets, members.'}
-                                </p>
-                              </Confirm>
-                              <RemoveButton
-                                name={user.name}
-                                title={`Remove ${user.name} from ${data.name}?`}
-                                onConfirm={async () => {
-                                  await call('removeMember', {
-                                    params: { ...params, userRef: user.id },
-                                    ifMatch: version,
-                                  })
-                                  await refresh()
-                                }}
-                              >
-                                {' '}
-                                <p>What is private here is not theirs to see any more.</p>
-                              </RemoveButton>
-                            </span>
+                          <td className="actions">
+                            <Confirm
+                              trigger={<Button size="small">{role === 'owner' ? 'Make member' : 'Make owner'}</Button>}
+                              title={`Make ${user.name} ${role === 'owner' ? 'a member' : 'an owner'}?`}
+                              action="Change the role"
+                              onConfirm={async () => {
+                                await call('setMember', {
+                                  params: { ...params, userRef: user.id },
+                                  body: { role: role === 'owner' ? 'member' : 'owner' },
+                                  ifMatch: version,
+                                })
+                                await refresh()
+                              }}
+                            >
+                              <p>
+                                {role === 'owner'
+                                  ? 'Members read what is private and, where projects allow it, act on runs.'
+                                  : 'Owners change everything here: projects, secrets, members.'}
+                              </p>
+                            </Confirm>
+                            <RemoveButton
+                              name={user.name}
+                              title={`Remove ${user.name} from ${data.name}?`}
+                              onConfirm={async () => {
+                                await call('removeMember', {
+                                  params: { ...params, userRef: user.id },
+                                  ifMatch: version,
+                                })
+                                await refresh()
+                              }}
+                            >
+                              {' '}
+                              <p>What is private here is not theirs to see any more.</p>
+                            </RemoveButton>
                           </td>
                         ) : null}
                       </tr>

@@ -65,7 +65,7 @@ function BrokenTask({ run, owner, task }: { readonly run: Run; readonly owner: O
       )}
       {log === undefined ? null : (
         <div>
-          <TaskLink owner={owner} number={run.number} taskId={task.id} step={log} className="link">
+          <TaskLink owner={owner} number={run.number} taskId={task.id} step={log} className="link onward">
             Whole log <Icon name="arrow" />
           </TaskLink>
         </div>

@@ -166,7 +166,7 @@ function Filters({ search }: { readonly search: Search }) {
         label="Text"
         type="search"
         value={text}
-        placeholder="Name, message, commit"
+        placeholder="name, message…"
         onChange={({ target }) => setText(target.value)}
       />
       <TextField

@@ -24,32 +24,37 @@ export function Sparkline({
   const durations = shown.map((run) => durationOf(run, now) ?? 0)
   const longest = Math.max(...durations, 1)
   return (
-    <svg
-      className="spark"
-      viewBox={`0 0 ${barsMax * barWidth} ${height}`}
-      preserveAspectRatio="xMinYMax meet"
-      role="group"
-      aria-label={`Durations of the last ${shown.length} runs; the longest took ${durationText(longest)}`}
-    >
-      {shown.map((run, index) => {
-        const state = stateOfRun(run)
-        const barHeight = 4 + (durations[index]! / longest) * (height - 4)
-        const what = `#${run.number} ${stateWords[state].toLowerCase()}, ${durationText(durations[index]!)}`
-        return (
-          <Link
-            key={run.id}
-            to="/projects/$project/runs/$number"
-            params={{ project: addressOfPath(projectPath), number: String(run.number) }}
-            aria-label={what}
-            data-state={state}
-            tabIndex={-1}
-          >
-            <title>{what}</title>
-            <rect x={index * barWidth} y={0} width={barWidth} height={height} style={{ fill: 'transparent' }} />
-            <rect x={index * barWidth + 1} y={height - barHeight} width={barWidth - 3} height={barHeight} rx={1} />
-          </Link>
-        )
-      })}
-    </svg>
+    <figure className="spark-of">
+      <svg
+        className="spark"
+        viewBox={`0 0 ${barsMax * barWidth} ${height}`}
+        preserveAspectRatio="xMinYMax meet"
+        role="group"
+        aria-label="How long runs took"
+      >
+        {shown.map((run, index) => {
+          const state = stateOfRun(run)
+          const barHeight = 4 + (durations[index]! / longest) * (height - 4)
+          const what = `#${run.number} ${stateWords[state].toLowerCase()}, ${durationText(durations[index]!)}`
+          return (
+            <Link
+              key={run.id}
+              to="/projects/$project/runs/$number"
+              params={{ project: addressOfPath(projectPath), number: String(run.number) }}
+              aria-label={what}
+              data-state={state}
+              tabIndex={-1}
+            >
+              <title>{what}</title>
+              <rect x={index * barWidth} y={0} width={barWidth} height={height} style={{ fill: 'transparent' }} />
+              <rect x={index * barWidth + 1} y={height - barHeight} width={barWidth - 3} height={barHeight} rx={1} />
+            </Link>
+          )
+        })}
+      </svg>
+      <figcaption>
+        The last {shown.length} runs; the longest took {durationText(longest)}
+      </figcaption>
+    </figure>
   )
 }

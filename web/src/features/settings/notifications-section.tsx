@@ -104,9 +104,9 @@ export function NotificationsSection({ project }: { readonly project: Project })
                       {(receiver.events ?? receiver.changes ?? []).join(', ')}
                       {(receiver.branches ?? []).length === 0 ? '' : ` of ${receiver.branches!.join(', ')}`}
                     </td>
-                    <td>
+                    <td className="actions">
                       {may ? (
-                        <span className="row">
+                        <>
                           <Button
                             size="small"
                             isBusy={test.isPending && test.variables === receiver.id}
@@ -135,7 +135,7 @@ export function NotificationsSection({ project }: { readonly project: Project })
                             {' '}
                             <p>What waits for it is not sent.</p>
                           </RemoveButton>
-                        </span>
+                        </>
                       ) : null}
                     </td>
                   </tr>
@@ -198,7 +198,13 @@ function ToldCells({ one, project }: { readonly one: Notification; readonly proj
         </span>{' '}
         <span className="soft">
           {one.message}
-          {one.attemptCount > 1 ? `, ${one.attemptCount} attempts` : ''}
+          {one.attemptCount > 1 ? ` · ${one.attemptCount} attempts` : ''}
+          {one.nextAttemptAt === undefined ? null : (
+            <>
+              {' '}
+              · next <Ago time={one.nextAttemptAt} />
+            </>
+          )}
         </span>
         {one.state === 'failed' && one.attempts.at(-1)?.excerpt !== undefined ? (
           <div className="faint clip">{one.attempts.at(-1)?.excerpt}</div>

@@ -284,7 +284,7 @@ const TaskNode = memo(
     before.task === after.task && before.x === after.x && before.y === after.y && before.direction === after.direction,
 )
 
-const charactersOf = { right: { name: 22, sub: 28 }, down: { name: 14, sub: 18 } } as const
+const charactersOf = { right: { name: 22, sub: 25 }, down: { name: 14, sub: 18 } } as const
 const cut = (text: string, most: number) => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
 
 function Node({

@@ -41,7 +41,7 @@ test('dependencies that are not shown are left out, and nothing is an empty pict
 })
 
 const arbitraryGraph = fc
-  .array(fc.array(fc.nat(1000), { maxLength: 4 }), { minLength: 1, maxLength: 40 })
+  .array(fc.array(fc.nat(1000), { maxLength: 4 }), { minLength: 1, maxLength: 60 })
   .map((choices) =>
     graph(
       Object.fromEntries(
@@ -81,7 +81,34 @@ test('200 tasks with many edges are laid out, each once', () => {
     ...Object.fromEntries(Array.from({ length: 48 }, (_, i) => [`pack${i}`, [`test${i}`, `test${i * 3}`]])),
     end: Array.from({ length: 48 }, (_, i) => `pack${i}`),
   })
-  expect(layoutGraph(wide).tasks).toHaveLength(200)
+  const { tasks, width, height } = layoutGraph(wide)
+  expect(tasks).toHaveLength(200)
+  expect(new Set(tasks.map(({ x, y }) => `${x} ${y}`)).size).toBe(200)
+  // As wide as frames are, so that it is large when all of it is shown.
+  expect(width / height).toBeGreaterThan(1)
+  expect(width / height).toBeLessThan(4)
+})
+
+test('a level of few tasks is one column, one of many is wrapped, in the order of the first', () => {
+  const level = (count: number) =>
+    layoutGraph(graph(Object.fromEntries(Array.from({ length: count }, (_, i) => [`t${i}`, []])))).tasks
+  expect(new Set(level(16).map(({ x }) => x)).size).toBe(1)
+  const many = level(60)
+  expect(new Set(many.map(({ x }) => x)).size).toBeGreaterThan(3)
+  expect(many.toSorted((a, b) => a.x - b.x || a.y - b.y).map(({ id }) => id)).toEqual(many.map(({ id }) => id))
+})
+
+test('lines of a wrapped level begin and end at their tasks', () => {
+  const names = Array.from({ length: 60 }, (_, i) => `t${i}`)
+  const tasks = graph({ a: [], ...Object.fromEntries(names.map((name) => [name, ['a']])), end: names })
+  const layout = layoutGraph(tasks)
+  const at = new Map(layout.tasks.map((task) => [task.id, task]))
+  for (const { from, to, path } of layout.edges) {
+    const [startX, startY] = /^M([\d.]+) ([\d.]+)/.exec(path)!.slice(1).map(Number)
+    expect(startX).toBeCloseTo(at.get(from)!.x + nodeWidths.right)
+    expect(startY).toBeCloseTo(at.get(from)!.y + nodeHeight / 2, 0)
+    expect(Number(/([\d.]+)(?: [\d.]+)?$/.exec(path)![1])).toBeCloseTo(at.get(to)!.x)
+  }
 })
 
 test('going down is going right, turned', () => {

@@ -1,6 +1,7 @@
 // Where the tasks of a run stand in the picture: a column for each level, rows so that lines are short and cross little. Lines that
 // pass columns go through places of their own there, so they never run behind a task. Pure: tasks in, coordinates out. Where it goes
-// down instead of right, columns are rows and x is y, which is all done at the end.
+// down instead of right, columns are rows and x is y, which is all done at the end. Levels of many tasks are wrapped, as words are
+// into lines: a column of a hundred is a picture in which nothing can be read.
 
 export type GraphTask = { readonly id: string; readonly level: number; readonly depends: readonly string[] }
 
@@ -33,6 +34,13 @@ const sizesOf: Readonly<Record<GraphDirection, Sizes>> = {
 }
 /** What a passing line takes of a level. */
 const laneSize = 10
+/** Between the columns of a level that is wrapped: its lines turn there. */
+const wrappedGap = 28
+/** Width to height of the frames it is shown in. */
+const frameRatio = 1180 / 640
+/** As large as this it can be read. */
+const readableScale = 0.6
+const frameHeightPx = 640
 /** Each sweep goes there and back; more change little. */
 const sweeps = 6
 
@@ -44,6 +52,8 @@ type Place = {
   readonly after: Place[]
   order: number
   y: number
+  /** From where its level begins. */
+  shift: number
 }
 
 export function layoutGraph(tasks: readonly GraphTask[], direction: GraphDirection = 'right'): GraphLayout {
@@ -55,7 +65,7 @@ export function layoutGraph(tasks: readonly GraphTask[], direction: GraphDirecti
     return columns[level]!
   }
   const add = (level: number, key: string, taskId: string | undefined): Place => {
-    const place: Place = { key, taskId, before: [], after: [], order: 0, y: 0 }
+    const place: Place = { key, taskId, before: [], after: [], order: 0, y: 0, shift: 0 }
     column(level).push(place)
     return place
   }
@@ -91,21 +101,23 @@ export function layoutGraph(tasks: readonly GraphTask[], direction: GraphDirecti
 
   orderRows(columns)
   placeRows(columns, sizes)
+  const rows = direction === 'right' ? rowsWorthWrapping(columns, sizes) : undefined
+  const widths = rows === undefined ? columns.map(() => sizes.along) : wrap(columns, rows, sizes)
 
   const across = Math.max(0, ...columns.flat().map((place) => place.y + heightOf(place, sizes) / 2))
-  const x = (level: number) => level * (sizes.along + sizes.alongGap)
-  const along = columns.length === 0 ? 0 : x(columns.length - 1) + sizes.along
+  const levels = levelsAt(widths, sizes)
+  const along = levels.at(-1)?.end ?? 0
   const turned = (a: number, b: number) => (direction === 'right' ? { x: a, y: b } : { x: b, y: a })
   return {
     tasks: columns.flatMap((places, level) =>
-      places.flatMap(({ taskId, y }) =>
-        taskId === undefined ? [] : [{ id: taskId, ...turned(x(level), y - sizes.across / 2) }],
+      places.flatMap(({ taskId, y, shift }) =>
+        taskId === undefined ? [] : [{ id: taskId, ...turned(levels[level]!.begin + shift, y - sizes.across / 2) }],
       ),
     ),
     edges: chains.map(({ from, to, places }) => ({
       from,
       to,
-      path: pathThrough(places, x(levelOf.get(from)!), { sizes, direction }),
+      path: pathThrough(places, levels.slice(levelOf.get(from)!), { sizes, direction }),
     })),
     width: direction === 'right' ? along : across,
     height: direction === 'right' ? across : along,
@@ -194,28 +206,95 @@ function stackAt(places: readonly Place[], wanted: readonly number[], sizes: Siz
   })
 }
 
-/** Curves in the gaps between levels, straight through the levels. */
+/** Of how many rows a wrapped level has most, so that the picture is largest; undefined where it can be read as it is. */
+function rowsWorthWrapping(columns: readonly Place[][], sizes: Sizes): number | undefined {
+  const counts = columns.map((places) => places.filter(({ taskId }) => taskId !== undefined).length)
+  const most = Math.max(0, ...counts)
+  const sizeWith = (rows: number) => {
+    const width = counts.reduce((sum, count) => sum + widthOf(count, rows, sizes) + sizes.alongGap, 0)
+    const height = Math.min(most, rows) * (sizes.across + sizes.acrossGap)
+    return Math.max(width / frameRatio, height)
+  }
+  if (frameHeightPx / sizeWith(most) >= readableScale) return undefined
+  let best = most
+  for (let rows = 4; rows < most; rows++) if (sizeWith(rows) < sizeWith(best)) best = rows
+  return best === most ? undefined : best
+}
+
+function widthOf(count: number, rows: number, { along }: Sizes): number {
+  const wide = Math.max(1, Math.ceil(count / rows))
+  return wide * along + (wide - 1) * wrappedGap
+}
+
+/** In their order, row by row from the top of each column; lines that pass go below. Answers the widths of the levels. */
+function wrap(columns: readonly Place[][], rows: number, sizes: Sizes): number[] {
+  const pitch = sizes.across + sizes.acrossGap
+  const heights = columns.map((places) => {
+    const tasks = places.filter(({ taskId }) => taskId !== undefined)
+    const inColumn = Math.ceil(tasks.length / Math.max(1, Math.ceil(tasks.length / rows)))
+    tasks.forEach((place, index) => {
+      place.shift = Math.floor(index / inColumn) * (sizes.along + wrappedGap)
+      place.y = (index % inColumn) * pitch + pitch / 2
+    })
+    let bottom = inColumn * pitch
+    for (const place of places) {
+      if (place.taskId !== undefined) continue
+      place.y = bottom + laneSize / 2
+      bottom += laneSize
+    }
+    return bottom
+  })
+  const height = Math.max(0, ...heights)
+  columns.forEach((places, level) => {
+    for (const place of places) place.y += (height - heights[level]!) / 2
+  })
+  return columns.map((places) => widthOf(places.filter(({ taskId }) => taskId !== undefined).length, rows, sizes))
+}
+
+type Level = { readonly begin: number; readonly end: number }
+
+function levelsAt(widths: readonly number[], { alongGap }: Sizes): readonly Level[] {
+  let begin = 0
+  return widths.map((width) => {
+    const level = { begin, end: begin + width }
+    begin = level.end + alongGap
+    return level
+  })
+}
+
+/** Curves in the gaps between levels, straight through the levels; in one that is wrapped between its rows. `levels`: from its first. */
 function pathThrough(
   places: readonly Place[],
-  startX: number,
+  levels: readonly Level[],
   { sizes, direction }: { readonly sizes: Sizes; readonly direction: GraphDirection },
 ): string {
   const round = (value: number) => Math.round(value * 10) / 10
   const at = (along: number, across: number) => (direction === 'right' ? `${along} ${across}` : `${across} ${along}`)
   const straight = direction === 'right' ? 'H' : 'V'
-  let x = startX + sizes.along
-  let path = `M${at(x, round(places[0]!.y))}`
-  places.slice(1).forEach((place, index) => {
-    const from = round(places[index]!.y)
-    const to = round(place.y)
-    const middle = x + sizes.alongGap / 2
-    const end = x + sizes.alongGap
-    path += from === to ? `${straight}${end}` : `C${at(middle, from)} ${at(middle, to)} ${at(end, to)}`
-    x = end
-    if (place.taskId === undefined) {
-      x += sizes.along
-      path += `${straight}${x}`
+  const betweenRows = (sizes.across + sizes.acrossGap) / 2
+  const [first, ...others] = places
+  let x = levels[0]!.begin + first!.shift + sizes.along
+  let y = round(first!.y)
+  let path = `M${at(x, y)}`
+  const goTo = (toX: number, to: number) => {
+    const middle = (x + toX) / 2
+    path += y === to ? `${straight}${toX}` : `C${at(middle, y)} ${at(middle, to)} ${at(toX, to)}`
+    x = toX
+    y = to
+  }
+  if (x < levels[0]!.end) {
+    goTo(x + wrappedGap, round(first!.y + betweenRows))
+    goTo(levels[0]!.end, y)
+  }
+  others.forEach((place, index) => {
+    const level = levels[index + 1]!
+    if (place.shift === 0) goTo(level.begin, round(place.y))
+    else {
+      goTo(level.begin, round(place.y - betweenRows))
+      goTo(level.begin + place.shift - wrappedGap, y)
+      goTo(level.begin + place.shift, round(place.y))
     }
+    if (place.taskId === undefined) goTo(level.end, y)
   })
   return path
 }

@@ -176,8 +176,10 @@ function TaskRow({ task: { name, beforeMs, afterMs, change } }: { readonly task:
       </th>
       <td>{beforeMs === undefined ? '–' : durationText(beforeMs)}</td>
       <td>{afterMs === undefined ? '–' : durationText(afterMs)}</td>
-      <td className={isNotable ? 'state' : 'faint'} data-state={isNotable && delta! > 0 ? 'failed' : 'success'}>
-        {delta === undefined ? '' : `${delta < 0 ? '−' : '+'}${durationText(Math.abs(delta))}`}
+      <td>
+        <span className={isNotable ? 'state' : 'faint'} data-state={isNotable && delta! > 0 ? 'failed' : 'success'}>
+          {delta === undefined ? '' : `${delta < 0 ? '−' : '+'}${durationText(Math.abs(delta))}`}
+        </span>
       </td>
     </tr>
   )

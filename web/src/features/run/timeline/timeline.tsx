@@ -44,7 +44,17 @@ export function Timeline({ run, owner }: { readonly run: Run; readonly owner: Ow
         <span>
           <i data-kind="critical" /> decided the duration
         </span>
-        <span>{durationText(scale.length)} from left to right</span>
+      </div>
+      <div className="timeline-row axis" aria-hidden="true">
+        <span />
+        <div className="ticks">
+          {[0, 0.25, 0.5, 0.75].map((share) => (
+            <span key={share} style={{ left: `${share * 100}%` }}>
+              {durationText(share * scale.length)}
+            </span>
+          ))}
+        </div>
+        <span className="number">{durationText(scale.length)}</span>
       </div>
       {begun.map((task) => (
         <Row
@@ -58,7 +68,9 @@ export function Timeline({ run, owner }: { readonly run: Run; readonly owner: Ow
         />
       ))}
       {begun.length < run.tasks.length ? (
-        <p className="legend">{run.tasks.length - begun.length} tasks did not begin.</p>
+        <p className="legend">
+          {run.tasks.length - begun.length === 1 ? '1 task' : `${run.tasks.length - begun.length} tasks`} did not begin.
+        </p>
       ) : null}
     </div>
   )
