@@ -13,7 +13,7 @@ import { FamilyLoader } from './cold/load-families.ts'
 import type { Position, RowTypes, Schema } from './database.ts'
 import { DatabaseLock } from './database-lock.ts'
 import { Follower } from './log/follower.ts'
-import { LogHealth } from './log/log-health.ts'
+import { LogHealth, unreachable, unwritable } from './log/log-health.ts'
 import { RemoteCommit } from './log/remote-commit.ts'
 import { LogDatabase } from './log-database.ts'
 import { Checkpoints } from './read-model/checkpoints.ts'
@@ -90,13 +90,25 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     closing.abort(error)
     database?.fail(error)
   }
-  const health = new LogHealth(logger, clock)
+  const health = new LogHealth(unreachable, logger, clock)
+  const writing = new LogHealth(unwritable, logger, clock)
   const follower = new Follower({ model, log, clock, onBranch, health, loadFamilies: families.load, onFailure })
   await follower.catchUp(closing.signal)
   // The head may be further: another one writes, or a record is missing, and then this fails.
   if ((await checkLogEnd(log, model)) > model.position) await follower.catchUp(closing.signal)
   if (storage && shipsLog) await checkShipped(log, storage.place, identity)
-  const committing = { model, log, follower, clock, random, onBranch, health, closing: closing.signal, onFailure }
+  const committing = {
+    model,
+    log,
+    follower,
+    clock,
+    random,
+    onBranch,
+    health,
+    writing,
+    closing: closing.signal,
+    onFailure,
+  }
   const writer = new Writer({
     model,
     commit: replaceCommit(new RemoteCommit(committing), model),

@@ -7,13 +7,27 @@ import type { Logger } from '../../lib/log.ts'
 /** What is over sooner is not worth a line. */
 const troubleMs = 1000
 
+export type LogTrouble = { readonly begins: string; readonly ends: string }
+
+export const unreachable: LogTrouble = {
+  begins: 'the change log cannot be reached',
+  ends: 'the change log is reached again',
+}
+/** It can be read: its disk may be full, or the right to write may be gone. */
+export const unwritable: LogTrouble = {
+  begins: 'nothing can be written to the change log',
+  ends: 'the change log is written to again',
+}
+
 export class LogHealth {
+  readonly #trouble: LogTrouble
   readonly #logger: Logger
   readonly #clock: Clock
   #failingSince: number | undefined
   #isTold = false
 
-  constructor(logger: Logger, clock: Clock) {
+  constructor(trouble: LogTrouble, logger: Logger, clock: Clock) {
+    this.#trouble = trouble
     this.#logger = logger
     this.#clock = clock
   }
@@ -24,7 +38,7 @@ export class LogHealth {
     this.#failingSince ??= now
     if (this.#isTold || now - this.#failingSince < troubleMs) return
     this.#isTold = true
-    this.#logger.warn('the change log cannot be reached', { sinceMs: now - this.#failingSince, error })
+    this.#logger.warn(this.#trouble.begins, { sinceMs: now - this.#failingSince, error })
   }
 
   /** A call succeeded. */
@@ -33,6 +47,6 @@ export class LogHealth {
     this.#failingSince = undefined
     if (!this.#isTold || since === undefined) return
     this.#isTold = false
-    this.#logger.info('the change log is reached again', { afterMs: this.#clock.now() - since })
+    this.#logger.info(this.#trouble.ends, { afterMs: this.#clock.now() - since })
   }
 }

@@ -30,6 +30,8 @@ export type RemoteCommitComponents = {
   readonly random: () => number
   readonly onBranch: OnBranch
   readonly health: LogHealth
+  /** Of appending, while the log can be read. */
+  readonly writing: LogHealth
   /** Aborted when the database closes. */
   readonly closing: AbortSignal
   readonly onFailure: (error: SlipwayError) => void
@@ -135,23 +137,27 @@ export class RemoteCommit implements CommitStrategy {
 
   /** Appends until it is certain whose record is at this position. Never moves past a position that is not resolved. */
   async #append(record: EncodedRecord, prev: RecordHash): Promise<'ours' | 'another'> {
-    const { log, clock, onBranch, health, closing } = this.#components
+    const { log, clock, onBranch, health, writing, closing } = this.#components
     let phantoms = 0
     for (let attempt = 0; ; attempt++) {
       closing.throwIfAborted()
       const result = await this.#tryAppend(() => log.append(record, prev, closing))
       if (result.kind === 'unknown') health.failed(result.cause)
       else health.succeeded()
+      if (result.kind !== 'unknown') writing.succeeded()
       if (result.kind === 'created') return 'ours'
       const slot = await this.#retrying(() => this.#readSlot(record))
       const isUnknown = result.kind === 'unknown'
       if (slot !== 'nothing') {
         const who = slot === 'ours' ? 'our record' : 'another record'
+        writing.succeeded()
         onBranch(isUnknown ? `append: unknown, ${who}` : `append: exists, ${who}`)
         return slot
       }
-      if (isUnknown) onBranch('append: unknown, no record yet')
-      else if (++phantoms > phantomReadsMax) {
+      if (isUnknown) {
+        onBranch('append: unknown, no record yet')
+        writing.failed(result.cause)
+      } else if (++phantoms > phantomReadsMax) {
         const error = new SlipwayError(
           'database_corrupt',
           `the log refuses record ${record.position} but has none there`,
