@@ -66,7 +66,12 @@ async function manyAtOnce(): Promise<Figure[]> {
   for (let index = 0; index < warmUps; index++) await send(hook)
   await untilCreated(server.client, warmUps)
   const before = await usesOf(scene)
+  const cpuMs = server.cpuMs()
   const samples = await sendAll(hook)
+  const spent = (server.cpuMs() - cpuMs) / burst
+  console.error(
+    `bench: processor time of the server for each webhook until the last one was accepted: ${spent.toPrecision(3)} ms`,
+  )
   const { ms, count } = await untilCreated(server.client, warmUps + burst)
   console.error(`bench: ${count - warmUps} runs were there ${Math.round(ms)} ms after the last webhook`)
   tell('a webhook and its waiting run', burst, before, await usesOf(scene))

@@ -1,20 +1,20 @@
 // Taking webhooks comes before making runs of those taken: providers wait for an answer, and call a hook broken that answers late. One
-// process does both on one thread, so whoever makes runs asks for a turn before each thing that takes the processor for a while. Turns
-// are given one in each round of the event loop, and none while a webhook is being taken, within a bound, so that runs are made
-// in any case.
+// process does both on one thread, so whoever makes runs asks for a turn before each thing that takes the processor for a while. None is
+// given while a webhook is being taken, within a bound, so that runs are made in any case. All who wait get theirs at once: what they do
+// together shares commits, which is most of what it costs.
 
 import type { Clock } from '../../lib/clock.ts'
 
-/** Nobody waits longer for a turn than that once it is the next one's. */
-const waitMsMost = 500
+/** Nobody waits longer for a turn than that. */
+const waitMsMost = 2_000
 
 export class AcceptFirst {
   readonly #clock: Clock
   #taken = 0
   /** Resolves when no webhook is being taken. */
   #calm = Promise.withResolvers<void>()
-  readonly #waiting: (() => void)[] = []
-  #isGiving = false
+  /** The turns of those who wait. */
+  #next: Promise<void> | undefined
 
   constructor({ clock }: { readonly clock: Clock }) {
     this.#clock = clock
@@ -37,25 +37,17 @@ export class AcceptFirst {
   }
 
   /** Resolves when it is the caller's turn. Never rejects. */
-  async turn(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#waiting.push(resolve)
-    if (!this.#isGiving) void this.#give()
-    await promise
+  turn(): Promise<void> {
+    this.#next ??= this.#give().finally(() => {
+      this.#next = undefined
+    })
+    return this.#next
   }
 
   async #give(): Promise<void> {
-    this.#isGiving = true
-    while (this.#waiting.length > 0) {
-      if (this.#taken > 0) await this.#untilCalm()
-      this.#waiting.shift()?.()
-      // What has come meanwhile is read before the next turn.
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    this.#isGiving = false
-  }
-
-  async #untilCalm(): Promise<void> {
+    // What has come meanwhile is read before.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.#taken === 0) return
     const over = new AbortController()
     await Promise.race([this.#calm.promise, this.#clock.sleep(waitMsMost, over.signal).catch(() => {})])
     over.abort()
