@@ -175,17 +175,32 @@ test(
   'a server moves to another log',
   async () => {
     await using machine = await aMachine()
-    await machine.addUser('ann')
-    writeFileSync(
-      machine.at('new.yml'),
-      machine.settings(`{log: etcd, etcd: {endpoints: ["${etcd.endpoint}"], prefix: moved}}`),
-    )
-    await machine.section('Move to another log')
-    expect(await machine.users()).toEqual(['ann'])
+    const logs = [
+      `{log: etcd, etcd: {endpoints: ["${etcd.endpoint}"], prefix: moved}}`,
+      `{log: postgres, postgres: {url: "${postgres.url}", schema: moved}}`,
+      '{log: bucket}',
+      '{log: embedded}',
+    ]
+    const names: string[] = []
+    for (const [number, log] of logs.entries()) {
+      const name = `user-${number}`
+      await machine.addUser(name)
+      names.push(name)
+      const before = readFileSync(machine.at('settings.yml'), 'utf8')
+      writeFileSync(machine.at('new.yml'), machine.settings(log))
+      await machine.section('Move to another log')
+      expect(await machine.users()).toEqual(names)
+      if (number > 0) continue
+      // Whoever still has the old settings does not go on beside the others.
+      await machine.run('systemctl stop slipway')
+      writeFileSync(machine.at('settings.yml'), before)
+      await expect(machine.run('systemctl start slipway')).rejects.toThrow(/database_foreign|etcd/)
+      await machine.run('cp new.yml "$SETTINGS"; systemctl start slipway')
+    }
     await machine.addUser('bob')
-    expect(await machine.users()).toEqual(['ann', 'bob'])
+    expect(await machine.users()).toEqual(['bob', ...names])
   },
-  sectionMs,
+  5 * sectionMs,
 )
 
 test(
