@@ -32,8 +32,9 @@ export class TestServer implements AsyncDisposable {
     }
   }
 
-  static async start(environment: Readonly<Record<string, string>> = {}): Promise<TestServer> {
-    const server = new TestServer(await freePort(), environment)
+  /** `port`: default a free one. */
+  static async start(environment: Readonly<Record<string, string>> = {}, port?: number): Promise<TestServer> {
+    const server = new TestServer(port ?? (await freePort()), environment)
     await server.start()
     return server
   }
