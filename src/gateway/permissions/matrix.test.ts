@@ -10,6 +10,7 @@ import type { Route } from '../../contract/route.ts'
 import { type RouteId, routes } from '../../contract/routes.ts'
 import { aRequest } from '../../runservice/service-fixture.ts'
 import { adminToken, openTestGateway, type TestGateway } from '../gateway-fixture.ts'
+import { harmlessBody, harmlessParams } from '../harmless-requests-fixture.ts'
 import { type CallerKind, permissionMatrix } from './matrix.ts'
 import type { Decision, SubjectKind } from './permission.ts'
 
@@ -65,52 +66,6 @@ async function makePlace(visibility: Visibility, membersCanPerformRunActions: bo
   }
 }
 
-/** Members of requests that change nothing when they are allowed. */
-const harmless: Partial<
-  Record<RouteId, { readonly params?: object; readonly query?: object; readonly body?: unknown }>
-> = {
-  login: { body: { username: 'x', password: 'x' } },
-  beginOAuth2Login: { body: { remoteSourceRef: 'none' } },
-  loginAtRemoteSource: { body: { remoteSourceRef: 'none', username: 'x', password: 'x' } },
-  register: { body: { name: '-' } },
-  beginOAuth2Link: { body: { remoteSourceRef: 'none' } },
-  linkAccount: { body: { remoteSourceRef: 'none', username: 'x', password: 'x' } },
-  setUp: { body: { token: 'x', username: 'x', password: 'x'.repeat(10) } },
-  createUser: { body: { name: '-' } },
-  updateUser: { params: { userRef: 'other' }, body: {} },
-  deleteUser: { params: { userRef: 'other' } },
-  setPassword: { body: { newPassword: 'x'.repeat(10), currentPassword: 'x' } },
-  createToken: { body: { name: '' } },
-  createOrganization: { body: { name: '-' } },
-  setMember: { params: { userRef: 'member' }, body: { role: 'member' } },
-  removeMember: { params: { userRef: 'member' } },
-  createInvitation: { body: { userRef: 'other', role: 'member' } },
-  createProject: { body: { name: '-', source: { kind: 'none' } } },
-  setProjectRepository: { body: { remoteSourceRef: 'none', repositoryPath: 'x/y' } },
-  createProjectRuns: {
-    body: { commitSha: '0'.repeat(40), definition: { fileName: 'config.yml', content: 'nonsense' } },
-  },
-  createDirectRuns: { body: { repositoryId: 'web', commitSha: '0'.repeat(40), message: 'x', ref: 'none' } },
-  restartRun: { body: { fromStart: true } },
-  createRemoteSource: { body: { name: '-', type: 'github', authType: 'oauth2', apiUrl: 'https://x.example' } },
-  drainExecutor: { body: { isDraining: true } },
-  createReceiver: { body: { name: '-', kind: 'slack' } },
-  createExecutorToken: { body: { name: '-' } },
-}
-
-/** What the body is when the table above says nothing. */
-function bodyOf(operation: RouteId, route: Route): unknown {
-  if (route.body === undefined) return undefined
-  if (route.body === 'bytes') return 'x'
-  if (harmless[operation]?.body !== undefined) return harmless[operation].body
-  if (operation.startsWith('create')) {
-    if (operation.endsWith('Secret')) return { name: '-', data: { key: 'value' } }
-    if (operation.endsWith('Variable')) return { name: '-', values: [{ value: 'x' }] }
-    return { name: '-' }
-  }
-  return {}
-}
-
 const subjectNotFound: Partial<Record<SubjectKind, string>> = {
   user: 'user_not_found',
   organization: 'organization_not_found',
@@ -133,30 +88,15 @@ async function askFor(
   token: string | undefined,
 ): Promise<{ readonly status: number; readonly code: string | undefined }> {
   const route: Route = routes[operation]
-  const params = {
+  const params = harmlessParams(operation, {
     userRef: 'ann',
     orgRef: place.org,
     projectGroupRef: place.group,
     projectRef: place.project,
     runId: place.run,
     taskId: operation === 'deleteLog' ? 'none' : place.task,
-    log: 'setup',
-    runNumber: 1,
-    sessionId: 'none',
-    tokenRef: 'none',
-    tokenId: 'none',
-    linkedAccountId: 'none',
-    secretName: 'none',
-    variableName: 'none',
-    remoteSourceRef: 'none',
-    deliveryId: 'none',
-    receiverId: 'none',
-    notificationId: 'none',
-    executorId: 'none',
-    keyId: 'none',
-    ...harmless[operation]?.params,
-  }
-  const given = bodyOf(operation, route)
+  })
+  const given = harmlessBody(operation, route)
   const body = on === 'parentgroup' ? { ...(given as object), parentRef: place.group } : given
   const stop = new AbortController()
   const response = await fetch(`${gateway.url}${addressOf(route, { params })}`, {
