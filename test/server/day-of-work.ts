@@ -101,14 +101,15 @@ export async function spendDay(
   }
   const replacing = (async () => {
     for (const [index, { name, program }] of replacements.entries()) {
-      while (accepted.size < (runs * (index + 1)) / (replacements.length + 1)) await sleep(50)
+      while (accepted.size < (runs * (index + 1)) / (replacements.length + 1) && wrong.length === 0) await sleep(50)
       while (down.has(name)) await down.get(name)
       away(name, group.replace(name, program))
       await down.get(name)
     }
   })()
   for (let started = 0; started < runs; started += 5) {
-    await Promise.all(Array.from({ length: Math.min(5, runs - started) }, startOne))
+    await Promise.all(Array.from({ length: Math.min(5, runs - started) }, () => startOne().catch(fails)))
+    if (wrong.length > 0) break
     while (work.unfinished >= unfinishedMax) await sleep(100)
   }
   await replacing

@@ -23,6 +23,9 @@ export type ProcessGroupOptions = {
   readonly programOf?: (name: string) => string
 }
 
+/** Far away: what is not ready by then never will be. */
+const startMsMax = 300_000
+
 type Member = {
   readonly name: string
   readonly args: readonly string[]
@@ -138,7 +141,8 @@ export class ProcessGroup implements AsyncDisposable {
     child.stderr.on('data', (chunk: Buffer) => {
       member.output += chunk.toString()
     })
-    while (!/"message":"(listening|executor ready)"/.test(member.output.slice(before))) {
+    for (const begun = Date.now(); !/"message":"(listening|executor ready)"/.test(member.output.slice(before)); ) {
+      if (Date.now() - begun > startMsMax) throw new Error(`${name} does not get ready: ${member.output.slice(-2000)}`)
       if (child.exitCode !== null)
         throw new Error(`${name} ended with status ${child.exitCode}: ${member.output.slice(-2000)}`)
       if (this.#closed) return
