@@ -15,15 +15,9 @@ import { Panel } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
 import { RemoteProblem, type RemoteSource, useRemoteSources } from '../session/remote-logins.tsx'
+import { linkedAccountsQuery } from './queries.ts'
 
 type Account = ResponseOf<ApiRoutes['listLinkedAccounts']>['items'][number]
-
-export function linkedAccountsQuery(userName: string) {
-  return {
-    queryKey: ['linked-accounts', userName],
-    queryFn: () => call('listLinkedAccounts', { params: { userRef: userName } }),
-  }
-}
 
 export function LinkedAccounts({ userName }: { readonly userName: string }) {
   const { error, remoteSource } = useSearch({ from: '/inside/account/$section' })

@@ -101,7 +101,6 @@ export function Executors() {
                             await refresh()
                           }}
                         >
-                          {' '}
                           <p>
                             {executor.tasks.length === 0
                               ? 'It runs nothing now.'

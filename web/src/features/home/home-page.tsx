@@ -15,13 +15,14 @@ import { Empty, Loaded, Loading } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { StateMark } from '../../ui/state-mark.tsx'
 import { Ago } from '../../ui/time.tsx'
+import { linkedAccountsQuery } from '../account/queries.ts'
 import { myProjectsQuery } from '../projects/queries.ts'
 import { firstRunsQuery } from '../runs/first-runs.ts'
 import { RunLink } from '../runs/run-link.tsx'
 import { RunRow } from '../runs/run-row.tsx'
 import { isLive, originOf, stateOfRun, stateWords } from '../runs/run-state.ts'
 import { Sparkline } from '../runs/sparkline.tsx'
-import { brokenRun, mainBranchRun } from './main-branch.ts'
+import { brokenRun, isOwnRun, mainBranchRun } from './main-branch.ts'
 
 /** More are found under Projects. */
 const projectsMax = 40
@@ -66,6 +67,7 @@ function NoProjects() {
 
 function Overview({ projects }: { readonly projects: readonly Project[] }) {
   const shown = projects.slice(0, projectsMax)
+  const names = useOwnNames()
   const { all, isPending } = useQueries({
     queries: shown.map((project) => firstRunsQuery({ type: 'project', id: project.id })),
     combine: (results: UseQueryResult<InfiniteData<RunList>>[]) => ({
@@ -81,8 +83,10 @@ function Overview({ projects }: { readonly projects: readonly Project[] }) {
     .sort((a, b) => Date.parse(b.run.enqueuedAt) - Date.parse(a.run.enqueuedAt))
   const broken = withRuns.flatMap(({ project, runs }) => {
     const run = brokenRun(project, runs)
-    return run === undefined ? [] : [{ project, run }]
+    return run === undefined ? [] : [{ project, run, isOwn: isOwnRun(run, names) }]
   })
+  // What one broke oneself waits for oneself.
+  broken.sort((a, b) => Number(b.isOwn) - Number(a.isOwn))
   return (
     <>
       {waiting.length === 0 ? null : (
@@ -97,8 +101,14 @@ function Overview({ projects }: { readonly projects: readonly Project[] }) {
       )}
       {broken.length === 0 ? null : (
         <Panel title="Broken" isPadded={false}>
-          {broken.map(({ project, run }) => (
-            <RunRow key={run.id} run={run} owner={{ type: 'project', ref: project.path }} project={project.name} />
+          {broken.map(({ project, run, isOwn }) => (
+            <RunRow
+              key={run.id}
+              run={run}
+              owner={{ type: 'project', ref: project.path }}
+              project={project.name}
+              isOwn={isOwn}
+            />
           ))}
         </Panel>
       )}
@@ -134,6 +144,14 @@ function Overview({ projects }: { readonly projects: readonly Project[] }) {
       </section>
     </>
   )
+}
+
+/** One's names here and at providers, in lower case. */
+function useOwnNames(): ReadonlySet<string> {
+  const userName = useUserName()
+  const { data } = useQuery(linkedAccountsQuery(userName))
+  const names = [userName, ...(data?.items ?? []).map(({ remoteUserName }) => remoteUserName)]
+  return new Set(names.map((name) => name.toLowerCase()))
 }
 
 function ProjectCard({ project, runs }: ProjectRuns) {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { RunSummary } from '../../api/types.ts'
-import { brokenRun, mainBranchRun } from './main-branch.ts'
+import { brokenRun, isOwnRun, mainBranchRun } from './main-branch.ts'
 
 const aRun = (number: number, branch: string, phase: string, result = 'unknown') =>
   ({ number, group: `/project/p/branch/${branch}`, phase, result }) as RunSummary
@@ -15,6 +15,14 @@ test('the newest run of the main branch tells how a project stands', () => {
   expect(mainBranchRun({ defaultBranch: 'topic' }, runs)?.number).toBe(3)
   expect(mainBranchRun({ defaultBranch: 'gone' }, runs)?.number).toBe(3)
   expect(mainBranchRun({}, [])).toBeUndefined()
+})
+
+test.each([
+  [{ webhook_sender: 'Ann-There' }, true],
+  [{ webhook_sender: 'bob' }, false],
+  [{}, false],
+] as const)('a run with %j is of somebody called ann or ann-there: %s', (annotations, isOwn) => {
+  expect(isOwnRun({ annotations }, new Set(['ann', 'ann-there']))).toBe(isOwn)
 })
 
 test.each([

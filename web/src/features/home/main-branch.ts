@@ -23,6 +23,11 @@ export function brokenRun(
   return ended !== undefined && ['failed', 'setuperror'].includes(stateOfRun(ended)) ? ended : undefined
 }
 
+/** Whether one of these names, here or at a provider, stands at what started the run. */
+export function isOwnRun({ annotations = {} }: Pick<RunSummary, 'annotations'>, names: ReadonlySet<string>): boolean {
+  return annotations.webhook_sender !== undefined && names.has(annotations.webhook_sender.toLowerCase())
+}
+
 function ofMainBranch(defaultBranch: string | undefined, runs: readonly RunSummary[]): readonly RunSummary[] {
   const names = defaultBranch === undefined ? usualNames : [defaultBranch]
   return runs.filter((run) => {

@@ -10,9 +10,11 @@ type Props = {
   readonly run: RunSummary
   readonly owner: OwnerRef /** In front of the name, in lists of several projects. */
   readonly project?: string
+  /** One has started it oneself. */
+  readonly isOwn?: boolean
 }
 
-export const RunRow = memo(function RunRow({ run, owner, project }: Props) {
+export const RunRow = memo(function RunRow({ run, owner, project, isOwn = false }: Props) {
   const state = stateOfRun(run)
   const { subject, sha } = commitOf(run)
   return (
@@ -24,6 +26,7 @@ export const RunRow = memo(function RunRow({ run, owner, project }: Props) {
           <RunLink owner={owner} number={run.number} className="clip">
             {project === undefined ? run.name : `${project} · ${run.name}`}
           </RunLink>
+          {isOwn ? <span className="tag">by you</span> : null}
           {isStillRunning(run) ? <span className="tag">still running</span> : null}
         </div>
         <div className="sub">
