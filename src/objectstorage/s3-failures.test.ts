@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, truncateSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -521,6 +522,64 @@ describe('a server', () => {
       expect((await collectBytes(ost.read('key'))).toString()).toBe('x')
     } finally {
       rmSync(folder, { recursive: true })
+    }
+  })
+})
+
+describe('without credentials in the settings those are taken', () => {
+  type Keys = { readonly accessKeyId: string; readonly secretAccessKey: string }
+
+  /** Environment of the SDK for the time of `act`: nothing that this machine has counts. */
+  async function withEnvironment(variables: Readonly<Record<string, string>>, act: () => Promise<void>): Promise<void> {
+    const before = { ...process.env }
+    for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name]
+    Object.assign(process.env, { AWS_EC2_METADATA_DISABLED: 'true', ...variables })
+    try {
+      await act()
+    } finally {
+      for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name]
+      Object.assign(process.env, before)
+    }
+  }
+
+  /** The token of a session that came with what was signed by the keys, which the server knows. */
+  async function tokenWith(variables: (keys: Keys) => Record<string, string>): Promise<unknown> {
+    await using double = await S3Double.start()
+    const { credentials, ...settings } = double.settings
+    await withEnvironment(variables(credentials!), async () => {
+      await using ost = await openS3ObjectStorage(settings)
+      await ost.put('key', bytes('x'))
+    })
+    const { authorization, ...headers } = double.requests.at(-1)!.headers
+    expect(authorization).toContain(`Credential=${credentials!.accessKeyId}/`)
+    return headers['x-amz-security-token']
+  }
+
+  test('of the variables of the environment', async () => {
+    const variables = (more: Record<string, string>) => (keys: Keys) => ({
+      AWS_ACCESS_KEY_ID: keys.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
+      ...more,
+    })
+    expect(await tokenWith(variables({}))).toBeUndefined()
+    expect(await tokenWith(variables({ AWS_SESSION_TOKEN: 'of a session' }))).toBe('of a session')
+  })
+
+  test('of the role of the container', async () => {
+    let role = {}
+    const server = createServer((_, response) => response.end(JSON.stringify(role)))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number } // it listens
+    try {
+      const token = await tokenWith((keys) => {
+        const Expiration = new Date(systemClock.now() + 3_600_000).toISOString()
+        role = { AccessKeyId: keys.accessKeyId, SecretAccessKey: keys.secretAccessKey, Token: 'of a role', Expiration }
+        return { AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${port}/role` }
+      })
+      expect(token).toBe('of a role')
+    } finally {
+      server.close()
+      server.closeAllConnections()
     }
   })
 })
