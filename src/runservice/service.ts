@@ -170,26 +170,28 @@ class LocalRunservice implements RunserviceHost {
         newTaskId: stableIds(() => newUuid(this.#now())),
       }
     })
-    return await this.#settle((tx, { now }) => {
+    return await this.#settle((tx, context) => {
+      const { now } = context
       const runs = prepared.map(({ request, secrets, keepFrom, runId, runConfigId, newTaskId }) => {
         const ids = { runId, runConfigId, ...nextNumbers(tx, request.group) }
         const created =
           keepFrom === undefined
             ? createRun(request, ids, { now })
             : this.#createKeeping(tx, request, ids, { keepFrom, newTaskId, now })
-        insertRun(tx, created, now)
+        const affected = insertRun(tx, created, context)
         const inherited = keepFrom === undefined ? {} : this.#secretsOf(tx, getRun(tx, keepFrom))
         putSecrets(tx, runConfigId, { ...inherited, ...secrets }, this.#settings)
-        return created.run
+        return { run: created.run, affected }
       })
-      return { affected: runs.map((run) => ({ runId: run.id })), result: runs }
+      return { affected: runs.map(({ affected }) => affected), result: runs.map(({ run }) => run) }
     }, options)
   }
 
   async restartRun(runId: string, options: RestartRunOptions): Promise<Run> {
     const ids = newRunIds(this.#now())
     const newTaskId = stableIds(() => newUuid(this.#now()))
-    return await this.#settle((tx, { now }) => {
+    return await this.#settle((tx, context) => {
+      const { now } = context
       const run = getRun(tx, runId)
       if (isOfRemovedOwner(tx, run.group)) throw new SlipwayError('run_not_found', `run ${runId} was deleted`)
       const config = tx.get('runconfig', run.runConfigId)
@@ -205,9 +207,9 @@ class LocalRunservice implements RunserviceHost {
         lostArchives: this.#lostArchives(tx, configTasks),
       })
       // Sealed values name the run config they belong to: the new one gets them sealed anew.
-      insertRun(tx, created, now)
+      const affected = insertRun(tx, created, context)
       putSecrets(tx, ids.runConfigId, this.#secretsOf(tx, run), this.#settings)
-      return { affected: [{ runId: created.run.id }], result: created.run }
+      return { affected: [affected], result: created.run }
     }, options)
   }
 

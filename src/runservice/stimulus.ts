@@ -67,18 +67,33 @@ export function nextNumbers(tx: Tx, group: string): { readonly sequence: number;
   const project = counterName(group)
   const counter = (tx.get('counter', project)?.value ?? 0) + 1
   tx.put('counter', project, { value: counter })
-  return { sequence: nextSequence(tx, 'run'), counter }
+  return { sequence: nextRunSequence(tx), counter }
 }
 
-/** Writes the rows of a new run; `settle` then starts it if its group allows. */
-export function insertRun(tx: Tx, created: NewRun, now: number): void {
-  tx.put('runconfig', created.config.id, created.config)
-  for (const [index, task] of created.configTasks.entries()) {
-    for (const { id, body } of toConfigTaskRows(created.config.id, index, task)) tx.put('runconfigtask', id, body)
+/** Writes the rows of a new run, started when its group is free; `settle` goes on with what is returned. */
+export function insertRun(tx: Tx, created: NewRun, { now, graphs }: StimulusContext): Affected {
+  const { run, config, configTasks, tasks, events } = created
+  const isStarted = run.phase === 'queued' && isFree(tx, run.group)
+  tx.put('runconfig', config.id, config)
+  for (const [index, task] of configTasks.entries()) {
+    for (const { id, body } of toConfigTaskRows(config.id, index, task)) tx.put('runconfigtask', id, body)
   }
-  tx.put('run', created.run.id, created.run)
-  for (const task of created.tasks) putTask(tx, task)
-  putEvents(tx, created.events, now)
+  // Set and not kept: an evaluation that came to nothing may have made other tasks of the same ids.
+  if (isStarted) graphs.set(config.id, { tasks: configTasks, graph: buildGraph(configTasks, { trust: config.trust }) })
+  const started = isStarted ? startRun(run, now) : { run, events: [] }
+  tx.put('run', run.id, started.run)
+  for (const task of tasks) putTask(tx, task)
+  putEvents(tx, [...events, ...started.events], now)
+  return { runId: run.id, newTasks: tasks }
+}
+
+/** Asked before a run of the group is written: a list that may have it would make everything be written first. */
+function isFree(tx: Tx, group: string): boolean {
+  return (['running', 'queued'] as const).every((phase) => firstOf(tx, group, phase).length === 0)
+}
+
+function firstOf(tx: Tx, group: string, phase: RunPhase) {
+  return tx.list('run', { index: 'byGroupPhase', prefix: [group, phase], limit: 1 })
 }
 
 function getTask(tx: Pick<Tx, 'get'>, runId: string, taskId: string): RunTask {
@@ -91,8 +106,15 @@ export function putTask(tx: Tx, task: RunTask): void {
   tx.put('runtask', runTaskRowId(task.runId, task.id), task)
 }
 
-/** A run to look at. `changedTasks`: only these changed since it was looked at last; without it, anything may have. */
-export type Affected = { readonly runId: string; readonly changedTasks?: readonly string[] }
+/**
+ * A run to look at. `changedTasks`: only these changed since it was looked at last; without it, anything may have. `newTasks`: it is
+ * new, and these are all of them.
+ */
+export type Affected = {
+  readonly runId: string
+  readonly changedTasks?: readonly string[]
+  readonly newTasks?: readonly RunTask[]
+}
 
 /** Commits a stimulus: what it changed, and what follows for the runs it names. */
 export type Settle = <T>(
@@ -104,9 +126,9 @@ export function settle(tx: Tx, affected: readonly Affected[], context: StimulusC
   const queue = [...affected]
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const before = getRun(tx, next.runId)
-    if (before.phase === 'running') advanceRun(tx, before, next.changedTasks, context)
+    const { mayStartNext } = before.phase === 'running' ? advanceRun(tx, before, next, context) : { mayStartNext: true }
     const run = getRun(tx, next.runId)
-    if (run.phase === 'queued' || isFinishedRun(run.phase)) {
+    if (mayStartNext && (run.phase === 'queued' || isFinishedRun(run.phase))) {
       const started = startNextOf(tx, run.group, context.now)
       if (started !== undefined) queue.push({ runId: started })
     }
@@ -117,9 +139,9 @@ export function settle(tx: Tx, affected: readonly Affected[], context: StimulusC
 function advanceRun(
   tx: Tx,
   run: Run,
-  changedTasks: readonly string[] | undefined,
+  { changedTasks, newTasks }: Affected,
   { now, graphs }: StimulusContext,
-): void {
+): { readonly mayStartNext: boolean } {
   const { graph } = loadConfigTasks(tx, run.runConfigId, graphs)
   const all = () => ({
     tasks: loadTasks(tx, run.id),
@@ -127,7 +149,7 @@ function advanceRun(
   })
   const advanced =
     changedTasks === undefined
-      ? advance({ run, graph, ...all() }, now)
+      ? advance({ run, graph, ...(newTasks === undefined ? all() : { tasks: newTasks, executorTasks: [] }) }, now)
       : advanceFrom(
           {
             run,
@@ -142,6 +164,8 @@ function advanceRun(
           changedTasks,
           now,
         )
+  // As in `isFree`.
+  const mayStartNext = isFinishedRun(advanced.run.phase) && firstOf(tx, run.group, 'queued').length > 0
   if (advanced.run !== run) tx.put('run', run.id, advanced.run)
   for (const task of advanced.tasks) {
     putTask(tx, task)
@@ -155,11 +179,12 @@ function advanceRun(
     if (tx.get('ready', id) !== undefined) continue
     tx.put('ready', id, { runId: run.id, taskId, project, priority: 0, readySince: now, requirement })
   }
+  return { mayStartNext }
 }
 
 function startNextOf(tx: Tx, group: string, now: number): string | undefined {
-  const oldest = (phase: RunPhase) => tx.list('run', { index: 'byGroupPhase', prefix: [group, phase], limit: 1 })
-  const [runId] = groupOrder([...oldest('running'), ...oldest('queued')].map((row) => row.body)).start
+  const oldest = [...firstOf(tx, group, 'running'), ...firstOf(tx, group, 'queued')]
+  const [runId] = groupOrder(oldest.map((row) => row.body)).start
   if (runId === undefined) return undefined
   const started = startRun(getRun(tx, runId), now)
   tx.put('run', runId, started.run)
@@ -184,8 +209,10 @@ function placeReady(tx: Tx, { now, executors }: StimulusContext): void {
 
 /** Writes run events, numbered in their order. */
 export function putEvents(tx: Tx, events: readonly RunTransition[], now: number): void {
+  if (events.length === 0) return
+  let sequence = tx.get('sequence', 'runevent')?.value ?? 0
   for (const { phase, result, run } of events) {
-    const sequence = nextSequence(tx, 'runevent')
+    sequence++
     tx.put('runevent', eventRowId(sequence), {
       sequence,
       kind: 'run_phase_changed',
@@ -195,10 +222,11 @@ export function putEvents(tx: Tx, events: readonly RunTransition[], now: number)
       at: now,
     })
   }
+  tx.put('sequence', 'runevent', { value: sequence })
 }
 
-function nextSequence(tx: Tx, name: 'run' | 'runevent'): number {
-  const value = (tx.get('sequence', name)?.value ?? 0) + 1
-  tx.put('sequence', name, { value })
+function nextRunSequence(tx: Tx): number {
+  const value = (tx.get('sequence', 'run')?.value ?? 0) + 1
+  tx.put('sequence', 'run', { value })
   return value
 }
