@@ -60,15 +60,17 @@ export class PostgresClient implements AsyncDisposable {
 
   /**
    * One statement, a transaction of its own. Errors: see postgresError; after `backend_unavailable` it may have been executed,
-   * or may still be. An abort while it runs rejects with the signal's reason and leaves it alone.
+   * or may still be. An abort while it runs rejects with the signal's reason and leaves it alone. A statement that is used
+   * often is prepared once for each connection under `name`, which no other text has.
    */
   async query<R extends object>(
     text: string,
     parameters: readonly Parameter[],
     signal?: AbortSignal,
+    name?: string,
   ): Promise<readonly R[]> {
     signal?.throwIfAborted()
-    const running = this.#query<R>(text, parameters)
+    const running = this.#query<R>(text, parameters, name)
     if (!signal) return running
     const { promise, reject } = Promise.withResolvers<never>()
     const onAbort = () => reject(signal.reason)
@@ -95,13 +97,21 @@ export class PostgresClient implements AsyncDisposable {
     await this.query(all.join(';\n'), [], signal)
   }
 
-  async #query<R extends object>(text: string, parameters: readonly Parameter[]): Promise<readonly R[]> {
+  async #query<R extends object>(
+    text: string,
+    parameters: readonly Parameter[],
+    name: string | undefined,
+  ): Promise<readonly R[]> {
     let connection: PoolClient | undefined
     let failure: Error | undefined
     try {
       connection = await this.#pool.connect()
       connection.on('error', ignore) // told to the query, too
-      const result: QueryResult<R & Record<string, unknown>> = await connection.query(text, [...parameters])
+      const result: QueryResult<R & Record<string, unknown>> = await connection.query({
+        text,
+        values: [...parameters],
+        ...(name === undefined ? {} : { name }),
+      })
       return result.rows
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error))

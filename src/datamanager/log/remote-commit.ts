@@ -98,7 +98,9 @@ export class RemoteCommit implements CommitStrategy {
   async #commitRecord(record: EncodedRecord, { prev, batch }: EvaluatedBatch): Promise<CommitOutcome> {
     const { model, follower, clock, random, closing } = this.#components
     const startedAt = clock.now()
-    const winner = await this.#append(record, prev)
+    const appending = this.#append(record, prev)
+    batch.prepare()
+    const winner = await appending
     this.#appendMs = Math.min(clock.now() - startedAt, retryMsMax)
     if (winner === 'another') {
       await this.#retrying(() => this.#catchUp())

@@ -8,16 +8,23 @@
 import { invariant } from '../../lib/errors.ts'
 import type { FamilyEntry, IndexKey, ListRowsOptions, Position } from '../database.ts'
 import type { DeclaredType } from './catalog.ts'
+import { rowHash } from './content-hash.ts'
+import { encodeIndexKey } from './index-key.ts'
 
-/** A row as it is stored, or as it will be. */
+/** A row as it is stored, or as it will be. What follows from its body is made when it is needed first. */
 export type RowState = {
   readonly body: string
-  readonly hash: Uint8Array
+  /** See hashOf. */
+  hash: Uint8Array | undefined
   /** Its number in SQLite, when it is there. */
   number: number | undefined
-  /** Its key in each index of its type, in their order; made when they are needed first. */
+  /** See keysOf. */
   keys: readonly (IndexKey | undefined)[] | undefined
+  /** See entriesOf. */
+  entries: IndexEntries | undefined
 }
+/** Keys of index entries, in the order of the indexes of the type; undefined where the row has none. */
+export type IndexEntries = readonly (Buffer | undefined)[]
 
 export type RowChange = {
   readonly type: DeclaredType
@@ -99,6 +106,15 @@ export class Batch {
     return this.#touched.has(`${type.name}\0${index}\0${first}`)
   }
 
+  /** Makes what `write` will need of the rows, so that it need not when there is nothing else to do just now. */
+  prepare(): void {
+    for (const { type, id, before, after } of this.changes) {
+      if (after) hashOf(type, id, after)
+      if (after) entriesOf(type, id, after)
+      if (before) entriesOf(type, id, before)
+    }
+  }
+
   get hasUnwrittenHead(): boolean {
     for (let at = this.written; at < this.changes.length; at++) if (this.changes[at]?.type.family) return true
     return false
@@ -115,6 +131,23 @@ export class Batch {
       }
     }
   }
+}
+
+export const newState = (body: string, hash?: Uint8Array, number?: number): RowState => ({
+  ...{ body, hash, number },
+  ...{ keys: undefined, entries: undefined },
+})
+
+export function hashOf(type: DeclaredType, id: string, state: RowState): Uint8Array {
+  state.hash ??= rowHash(type.name, id, state.body)
+  return state.hash
+}
+
+export function entriesOf(type: DeclaredType, id: string, state: RowState): IndexEntries {
+  if (state.entries) return state.entries
+  const keys = keysOf(type, state)
+  state.entries = type.indexes.map(({ number }, at) => keys[at] && encodeIndexKey(number, keys[at], id))
+  return state.entries
 }
 
 /** The keys of a row in each index of its type; undefined where it has none. */

@@ -6,7 +6,7 @@
 // transaction of this class is open when a method returns to an `await`: callers pair begin with commit or rollback
 // without waiting in between.
 
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { isDeepStrictEqual } from 'node:util'
 import { invariant, SlipwayError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
@@ -17,7 +17,18 @@ import { isUuid } from '../cold/stored-entry.ts'
 import { ColdRows, ThawedFamilies } from '../cold/thawed.ts'
 import type { FamilyEntry, ListRowsOptions, Maintenance, Position, RowTypes, Schema, Transaction } from '../database.ts'
 import type { DecodedRecord, RecordedTransaction } from '../record.ts'
-import { Batch, keysOf, type PreparedEntry, type Remembered, type RowChange, type RowState } from './batch.ts'
+import {
+  Batch,
+  entriesOf,
+  hashOf,
+  type IndexEntries,
+  keysOf,
+  newState,
+  type PreparedEntry,
+  type Remembered,
+  type RowChange,
+  type RowState,
+} from './batch.ts'
 import {
   type Catalog,
   type DeclaredFamily,
@@ -63,6 +74,7 @@ type StoredRow = { number: number; body: string; hash: Uint8Array }
 /** A row where it is just now. */
 type Found = { readonly state: RowState | undefined; readonly isCold: boolean }
 type FamilyStoredRow = StoredRow & { readonly id: string; readonly changed_at: number }
+const deleteEntry = 'DELETE FROM index_entry WHERE key = ?'
 const forgetTransactions = 'DELETE FROM transaction_id WHERE at < ?'
 const insertRow = 'INSERT INTO stored_row (type, id, body, changed_at, hash) VALUES (?, ?, ?, ?, ?)'
 
@@ -95,6 +107,8 @@ export class ReadModel implements Disposable {
   readonly #readRows: Rows
   readonly #statements: Statements
   readonly #readStatements: Statements
+  /** By the number of their values. */
+  readonly #entryInserts: StatementSync[] = []
   /** Its sum is that of `#sum` when no transaction is open. */
   #state: State
   readonly #sum: ContentSum
@@ -386,7 +400,7 @@ export class ReadModel implements Disposable {
       this.entries.keepWarm(span.id)
       return
     }
-    for (const { type, row } of rows) this.#removeRow(type, row.id, { ...row, keys: undefined })
+    for (const { type, row } of rows) this.#removeRow(type, row.id, newState(row.body, row.hash, row.number))
     this.entries.makeCold(span.id, file, span)
   }
 
@@ -414,7 +428,7 @@ export class ReadModel implements Disposable {
     const { rows } = this.thawed.get(cold)
     this.entries.makeWarm(cold)
     for (const { type: name, id, body, changedAt, hash } of rows) {
-      this.#insertRow(this.#typeOf(name), id, { body, hash, number: undefined, keys: undefined }, changedAt)
+      this.#insertRow(this.#typeOf(name), id, newState(body, hash), changedAt)
     }
   }
 
@@ -499,7 +513,8 @@ export class ReadModel implements Disposable {
       if (row.changed_at > this.position)
         problems.push(`${name} was changed at ${row.changed_at}, after the newest record`)
       const type = this.#catalog.types.get(row.type)
-      for (const key of type ? entriesOf(type, row.id, { ...row, keys: undefined }).values() : []) {
+      for (const key of type ? entriesOf(type, row.id, newState(row.body)) : []) {
+        if (!key) continue
         entries++
         const entry = this.#statements.of('SELECT row FROM index_entry WHERE key = ?').get(key)
         if (entry?.row !== row.number) problems.push(`${name} is not where an index should have it`)
@@ -603,13 +618,13 @@ export class ReadModel implements Disposable {
     const cold = this.#rows.coldFamilyOf(type, id)
     if (!cold) return { state: undefined, isCold: false }
     const row = this.thawed.get(cold).find(type.name, id)
-    return { state: row && { body: row.body, hash: row.hash, number: undefined, keys: undefined }, isCold: true }
+    return { state: row && newState(row.body, row.hash), isCold: true }
   }
 
   /** Undefined when the row is like this already. What can fail, beside SQLite, fails here and not when it is written. */
   #changeTo(type: DeclaredType, id: string, { state: before, isCold }: Found, body: string): RowChange | undefined {
     if (isSameBody(before?.body, body)) return undefined
-    const after: RowState = { body, hash: rowHash(type.name, id, body), number: undefined, keys: undefined }
+    const after = newState(body)
     for (const key of keysOf(type, after)) if (key) checkIndexKey(key)
     const entry = type.family && prepareEntry(type.family, id, body)
     return { type, id, before, after, entry, isCold }
@@ -678,8 +693,8 @@ export class ReadModel implements Disposable {
     }
     this.touched?.add(`${type.name}\0${id}`)
     this.#lookedUp = undefined
-    if (after) this.#sum.add(after.hash)
-    if (before) this.#sum.remove(before.hash)
+    if (after) this.#sum.add(hashOf(type, id, after))
+    if (before) this.#sum.remove(hashOf(type, id, before))
     if (type.name === maintenanceType) this.#state.maintenance = parseMaintenance(after?.body)
     if (before && after) this.#updateRow(type, id, { before, after }, position)
     else if (after) this.#insertRow(type, id, after, position)
@@ -699,13 +714,15 @@ export class ReadModel implements Disposable {
     if (last?.type === type.number && last.id === id) return last.row
     const sql = 'SELECT number, body, hash FROM stored_row WHERE type = ? AND id = ?'
     const found = this.#statements.of(sql).get(type.number, id) as StoredRow | undefined
-    const row = found && { body: found.body, hash: found.hash, number: found.number, keys: undefined }
+    const row = found && newState(found.body, found.hash, found.number)
     if (this.#committed) this.#lookedUp = { type: type.number, id, row }
     return row
   }
 
   #insertRow(type: DeclaredType, id: string, row: RowState, position: Position): void {
-    const { lastInsertRowid } = this.#statements.of(insertRow).run(type.number, id, row.body, position, row.hash)
+    const { lastInsertRowid } = this.#statements
+      .of(insertRow)
+      .run(type.number, id, row.body, position, hashOf(type, id, row))
     row.number = Number(lastInsertRowid)
     this.#insertEntries(row.number, entriesOf(type, id, row))
   }
@@ -720,28 +737,35 @@ export class ReadModel implements Disposable {
     after.number = number
     this.#statements
       .of('UPDATE stored_row SET body = ?, changed_at = ?, hash = ? WHERE number = ?')
-      .run(after.body, position, after.hash, number)
-    if (type.indexes.length === 0) return
+      .run(after.body, position, hashOf(type, id, after), number)
     const next = entriesOf(type, id, after)
-    for (const [index, key] of entriesOf(type, id, before)) {
-      const same = next.get(index)
-      if (same && Buffer.compare(same, key) === 0) next.delete(index)
-      else this.#statements.of('DELETE FROM index_entry WHERE key = ?').run(key)
-    }
-    this.#insertEntries(number, next)
+    const isSame = entriesOf(type, id, before).map((key, at) => {
+      const same = next[at]
+      if (key && same && Buffer.compare(same, key) === 0) return true
+      if (key) this.#statements.of(deleteEntry).run(key)
+      return false
+    })
+    this.#insertEntries(
+      number,
+      next.filter((_key, at) => !isSame[at]),
+    )
   }
 
   #removeRow(type: DeclaredType, id: string, row: RowState): void {
     this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(numberOf(row))
-    for (const key of entriesOf(type, id, row).values())
-      this.#statements.of('DELETE FROM index_entry WHERE key = ?').run(key)
+    for (const key of entriesOf(type, id, row)) if (key) this.#statements.of(deleteEntry).run(key)
   }
 
-  #insertEntries(row: number, entries: ReadonlyMap<number, Buffer>): void {
-    if (entries.size === 0) return
+  #insertEntries(row: number, entries: IndexEntries): void {
     const values: (Buffer | number)[] = []
-    for (const key of entries.values()) values.push(key, row)
-    this.#statements.of(insertEntries(entries.size)).run(...values)
+    for (const key of entries) if (key) values.push(key, row)
+    if (values.length === 0) return
+    let statement = this.#entryInserts[values.length]
+    if (!statement) {
+      statement = this.connection.prepare(insertEntries(values.length / 2))
+      this.#entryInserts[values.length] = statement
+    }
+    statement.run(...values)
   }
 
   /** Of the families that are here; those that are cold keep what the version before said of them. */
@@ -807,18 +831,6 @@ function changeToNothing(type: DeclaredType, id: string, { state: before, isCold
 function numberOf(row: RowState): number {
   invariant(row.number !== undefined, 'a row is changed that is not there')
   return row.number
-}
-
-/** The entries of a row by the number of their index. */
-function entriesOf(type: DeclaredType, id: string, row: RowState): Map<number, Buffer> {
-  const entries = new Map<number, Buffer>()
-  if (type.indexes.length === 0) return entries
-  const keys = keysOf(type, row)
-  for (const [at, { number }] of type.indexes.entries()) {
-    const key = keys[at]
-    if (key) entries.set(number, encodeIndexKey(number, key, id))
-  }
-  return entries
 }
 
 /**

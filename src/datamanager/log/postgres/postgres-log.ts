@@ -75,6 +75,7 @@ export class PostgresChangeLog implements ChangeLog {
          RETURNING pg_notify($5, position::text)`,
         [position, hash, prev, isElsewhere ? null : record.bytes, schema],
         signal,
+        schema, // The only prepared statement of this schema: names have as many bytes at most.
       )
       if (rows.length > 0) {
         this.#head.saw({ position, hash })
