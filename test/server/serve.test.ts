@@ -1,10 +1,12 @@
 // `slipway serve` as a process: from nothing to a finished run, and what must hold when it is stopped, killed or started wrongly.
 
+import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type ApiClient, createClient } from '../../src/contract/client.ts'
-import { definition } from '../cli/command.ts'
+import { definition, slipwayFile } from '../cli/command.ts'
+import { temporaryDirectory } from '../support/git-repository.ts'
 import { GitServer, password, TestServer } from './test-server.ts'
 
 const runTimeoutMs = 30_000
@@ -82,6 +84,38 @@ test('a second server on the same data says who is in the way', { timeout: 60_00
   const { status, stderr } = await server.slipway(['serve', '--listen', '127.0.0.1:0'])
   expect(stderr).toMatch(/process \d+ .*has it open; stop that first/)
   expect(status).toBe(2)
+})
+
+test('of two that start at once where nothing is one serves, and there is one key', { timeout: 120_000 }, async () => {
+  using directory = temporaryDirectory('twice')
+  const begin = () => {
+    const args = ['serve', '--listen', '127.0.0.1:0', '--data', join(directory.path, 'data')]
+    const child = spawn(slipwayFile, [...args, '--components', 'gateway,configstore,runservice'], {
+      env: { PATH: process.env.PATH, HOME: directory.path, SLIPWAY_LOG_FORMAT: 'json' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const { promise, resolve } = Promise.withResolvers<'serves' | number | null>()
+    const server = { child, output: '', outcome: promise, ended: new Promise((done) => child.once('exit', done)) }
+    child.stderr.on('data', (chunk: Buffer) => {
+      server.output += chunk.toString()
+      if (server.output.includes('"message":"listening"')) resolve('serves')
+    })
+    child.once('exit', resolve)
+    return server
+  }
+  const both = [begin(), begin()]
+  const outcomes = await Promise.all(both.map(({ outcome }) => outcome))
+  const winner = both[outcomes.indexOf('serves')]!
+  const loser = both.find((server) => server !== winner)!
+  for (const { child } of both) child.kill()
+  await Promise.all(both.map(({ ended }) => ended))
+  expect(outcomes.toSorted(), loser.output).toEqual([2, 'serves'])
+  expect(loser.output).toMatch(/process \d+ .*has it open; stop that first/)
+  // What the one that served wrote is under the key that is there.
+  const again = begin()
+  expect(await again.outcome, again.output).toBe('serves')
+  again.child.kill()
+  await again.ended
 })
 
 test('data under a foreign key is refused, and a key is never made anew', { timeout: 60_000 }, async () => {
