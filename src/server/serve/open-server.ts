@@ -132,7 +132,7 @@ export async function openServer(settings: Settings, components: ServerComponent
       ? await openGitserverComponent(installation, mounts, { configstore, runservice: runs.runservice })
       : undefined
   if (gitserver !== undefined) undo.use(gitserver)
-  // Runs are made and told of in one process as a rule: what the provider said for the one serves the other.
+  // Not that of the gateway: runs are cloned from where the provider says, and statuses find a renamed repository anyway.
   const repositories = providers && new RecentRepositories({ providers, clock })
   const notification =
     configstore !== undefined && repositories !== undefined && runs !== undefined && needs('notification', 'gateway')
@@ -144,18 +144,11 @@ export async function openServer(settings: Settings, components: ServerComponent
       : undefined
   if (notification !== undefined) undo.use(notification)
   const setupToken = firstAdministratorToken(keys.sealing[0], databases.installation)
-  if (
-    needs('gateway') &&
-    configstore !== undefined &&
-    providers !== undefined &&
-    repositories !== undefined &&
-    runs !== undefined
-  )
+  if (needs('gateway') && configstore !== undefined && providers !== undefined && runs !== undefined)
     undo.use(
       await openGatewayComponent(installation, mounts, {
         configstore,
         providers,
-        repositories,
         runservice: runs.runservice,
         notification,
         gitserver,
