@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { AnswersReporter } from './test/support/answers-reporter.ts'
 import { FlakyReporter } from './test/support/flaky-reporter.ts'
 
 const { CI, SLIPWAY_FIGURES: figures, SLIPWAY_TEST_REPORT: report } = process.env
@@ -23,6 +24,7 @@ export default defineConfig({
     reporters: [
       'default',
       new FlakyReporter(),
+      new AnswersReporter(),
       ...(report === undefined ? [] : ([['json', { outputFile: report }]] as [['json', { outputFile: string }]])),
     ],
   },

@@ -12,6 +12,7 @@ import { limits } from '../lib/limits.ts'
 import { aRequest } from '../runservice/service-fixture.ts'
 import { type Answer, openTestGateway, type TestGateway } from './gateway-fixture.ts'
 import { harmlessBody, harmlessParams } from './harmless-requests-fixture.ts'
+import { permissions } from './permissions/table.ts'
 
 const password = 'correct horse battery'
 
@@ -22,11 +23,14 @@ let known: Readonly<Record<string, string>>
 /** More of each kind. */
 let others: Readonly<Record<string, string>>
 let cookie: string
+/** Of root, too. */
+let readToken: string
 
 beforeAll(async () => {
   gateway = await openTestGateway({ notification: true })
   await gateway.configstore.createUser({ name: 'root', isAdmin: true, password })
   token = await gateway.tokenOf('root')
+  readToken = await gateway.tokenOf('root', 'read')
   known = await make('ann', 'acme')
   others = { ...(await make('bob', 'other')), notificationId: 'other' }
   const { headers } = await gateway.ask('POST /login', { body: { username: 'root', password } })
@@ -91,6 +95,15 @@ describe('a token that is none', () => {
   test.each(thatSay('unauthenticated'))('%s', async (id) => {
     expect(codeOf(await ask(id, { token: 'wrong' }))).toBe('unauthenticated')
   })
+})
+
+describe('a token that is only for reading', () => {
+  test.each(thatSay('token_scope').filter((id) => ['run', 'admin'].includes(permissions[id].scope)))(
+    '%s',
+    async (id) => {
+      expect(codeOf(await ask(id, { token: readToken }))).toBe('token_scope')
+    },
+  )
 })
 
 describe('a page of another site', () => {
