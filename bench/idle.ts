@@ -1,5 +1,5 @@
 // An all-in-one server with which nobody works: its memory, its processor time, and what it writes. It is started from the bundle,
-// as the package has it; from the sources it takes some 30 MB more.
+// as the package has it; docs/benchmarks.md says what it takes from the sources.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
