@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { collectBytes } from '../../lib/bytes.ts'
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, systemClock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { silentLogger } from '../../lib/log.ts'
+import { until } from '../../lib/until-fixture.ts'
 import type { ObjectStorage } from '../../objectstorage/object-storage.ts'
 import { openPosixObjectStorage } from '../../objectstorage/posix.ts'
 import { type EmbeddedDatabase, openDatabase } from '../open-database.ts'
@@ -162,6 +163,53 @@ test('shipping that is more than 10 s behind is warned of, once', async () => {
   isBroken = false
   for (let again = 0; again < 3; again++) await clock.pass(limits.shippingLagMs.value)
   expect(positions(await keys('/log/'))).toEqual([1])
+})
+
+test('an object storage that stops answering delays no commit and no end, and what it lacks stays in the log', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'slipway-silent-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  await using ost = await openPosixObjectStorage({ root: join(folder, 'ost') })
+  let isSilent = false
+  const silence = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => {
+    return async (...args: A): Promise<R> => {
+      signalOf(args)?.throwIfAborted()
+      if (isSilent) await new Promise((_, reject) => signalOf(args)?.addEventListener('abort', reject))
+      return await call(...args)
+    }
+  }
+  const signalOf = (args: readonly unknown[]) =>
+    args
+      .map((one) => (one instanceof AbortSignal ? one : (one as { signal?: AbortSignal } | undefined)?.signal))
+      .find((signal) => signal !== undefined)
+  const silent: ObjectStorage = Object.assign(Object.create(ost) as ObjectStorage, {
+    create: silence(ost.create.bind(ost)),
+    put: silence(ost.put.bind(ost)),
+    stat: silence(ost.stat.bind(ost)),
+    delete: silence(ost.delete.bind(ost)),
+    list: ost.list.bind(ost),
+    read: ost.read.bind(ost),
+  })
+  const open = () =>
+    openDatabase<Rows>({
+      path: join(folder, 'db'),
+      types: { thing: {} },
+      clock: systemClock,
+      recordsKept: 10,
+      storage: { place: { ost: silent, base }, snapshots: { records: 20, pauseMs: 0 } },
+    })
+  {
+    await using db = await open()
+    await put(db, 0)
+    await until(() => db.upkeep!.shipped === 1)
+    isSilent = true
+    for (let n = 1; n < 300; n++) await put(db, n)
+    expect(db.view((tx) => tx.count('thing'))).toBe(300)
+    expect(db.upkeep!.shipped).toBe(1)
+  }
+  isSilent = false
+  await using db = await open()
+  await until(() => db.upkeep!.shipped === 300)
+  expect(db.verify().problems).toEqual([])
 })
 
 test('an hour after the last one a snapshot is made, if anything changed', async () => {

@@ -32,6 +32,8 @@ import type { RowSource, RowSourceOptions } from './row-source.ts'
 /** A storage that answers with trouble is asked so often, with growing pauses. */
 const attemptsMax = 4
 const retryMs = 100
+/** So long files of a snapshot that was given up are removed; what is left is collected. */
+const removeMsMax = 3000
 /** So many files that are small together become one, even when nothing in them has changed. */
 const mergedFiles = 4
 
@@ -309,10 +311,12 @@ export class Snapshotter {
 
   /** What is not removed here is collected later. */
   async #remove(files: readonly DataFile[]): Promise<void> {
-    const { place, model } = this.#components
+    const { place, model, clock } = this.#components
+    // Of its own: it outlives a snapshot that was given up, but whoever closes the database does not wait for a silent storage.
+    const signal = clock.timeout(removeMsMax)
     for (const { name } of files)
       for (const keyOf of [rowsKey, indexKey])
-        await place.ost.delete(keyOf(place.base, model.identity.generation, name)).catch(() => undefined)
+        await place.ost.delete(keyOf(place.base, model.identity.generation, name), signal).catch(() => undefined)
   }
 
   async #retrying<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T> {
