@@ -29,7 +29,7 @@ export const endings: Readonly<Record<string, Ending | undefined>> = {
   'another bucket, or another log, was configured': mixUp,
   'the store ignores conditions': ignoreConditions,
   'a stored object has rotted': async (installation) => {
-    for (let time = 0; time < 4; time++) await checkRotten(installation)
+    for (let time = 0; time < 8; time++) await checkRotten(installation)
   },
   'an import was interrupted': importInterrupted,
 }

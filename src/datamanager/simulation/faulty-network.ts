@@ -56,7 +56,7 @@ const rarity: Partial<Record<StoreCall, number>> = {
   put: 1.5,
   create: 1.5,
   head: 2,
-  collect: 12,
+  collect: 24,
 }
 const manifestRarity = 2
 const faultRate = 0.04
@@ -66,9 +66,9 @@ const stallMsMax = 2500
 /** Long enough for the others to make snapshots and to collect what was newest before. */
 const stoppedMsMin = 3000
 const stoppedMsMax = 15_000
-/** One of ten stands still for so long: longer than anybody waits for an answer. */
+/** One of twenty stands still for so long: longer than anybody waits for an answer. */
 const longStopMs = 60_000
-const longStopShare = 0.1
+const longStopShare = 0.05
 /** How often of all times that it could: where the most may happen meanwhile, often. */
 const stoppedShare: Partial<Record<StoreCall, number>> = { append: 0.6, create: 0.6, stat: 0.6 }
 const stoppedShareElse = 0.05
