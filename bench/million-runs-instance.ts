@@ -5,7 +5,11 @@ import { closeSync, openSync, readdirSync, readFileSync, readSync, rmSync, statS
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { exportSnapshot } from '../src/datamanager/export/export-database.ts'
+import { importDatabase } from '../src/datamanager/export/import-database.ts'
 import { openDatabase } from '../src/datamanager/open-database.ts'
+import { contentHashOf } from '../src/datamanager/snapshot/data-file.ts'
+import type { StoragePlace } from '../src/datamanager/snapshot/keys.ts'
+import { countOf } from '../src/datamanager/snapshot/manifest.ts'
 import { systemClock } from '../src/lib/clock.ts'
 import { openPosixObjectStorage } from '../src/objectstorage/posix.ts'
 import type { FindRunsQuery } from '../src/runservice/api.ts'
@@ -23,44 +27,67 @@ export type InstanceMeasures = {
   readonly lists: readonly (Measured & { readonly name: string })[]
   readonly bodies: Measured
   readonly exported: Measured
+  readonly imported: Measured
+  /** Memory after each part that was exported. */
+  readonly exportingMb: Measured
 }
 
-const samples = 2000
-const bodySamples = 500
+/** Samples of each figure; those of a page or a run are the 99th percentiles of so many of them. */
+const rounds = 15
+const pagesPerRound = 200
+const bodiesPerRound = 100
+/** Files of 16 MiB of rows that are exported in one sample, and imported. */
+const filesExported = 10
+const filesImported = 3
 
 async function measure(folder: string): Promise<InstanceMeasures> {
   const path = join(folder, 'instance.db')
-  for (const end of ['', '-wal', '-shm', '.owner', '.lock']) rmSync(`${path}${end}`, { force: true })
   await using ost = await openPosixObjectStorage({ root: join(folder, 'ost') })
+  const files = filesOf(folder)
+  const indexes = files.filter((name) => name.endsWith('.index'))
+  const place = { ost, base }
+  const start: { samples: number[]; floor: number[] } = { samples: [], floor: [] }
+  for (let round = 0; round < rounds - 1; round++) {
+    start.samples.push((await timedAside(async () => (await open(path, place))[Symbol.asyncDispose]())) / 1000)
+    start.floor.push(timed(() => readHashed(indexes)) / 1000)
+  }
   const begun = performance.now()
-  await using db = await openDatabase<RunserviceSchema>({
-    path,
-    types: runserviceRowTypes,
-    clock: systemClock,
-    storage: { place: { ost, base }, snapshots: { records: 1e12, ms: 1e15, logBytes: 1e15 } },
-  })
-  const startS = (performance.now() - begun) / 1000
+  await using db = await open(path, place)
+  start.samples.push((performance.now() - begun) / 1000)
+  start.floor.push(timed(() => readHashed(indexes)) / 1000)
   const lists = queries.map(({ name, query }) => ({ name, ...measureLists(db, path, query) }))
   const bodies = await measureBodies(db, folder)
   const memory = process.memoryUsage().rss / 1e6
   const bytes = statSync(path).size + (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0)
-  const files = filesOf(folder)
-  const readBegun = performance.now()
-  let indexBytes = 0
-  for (const file of files.filter((name) => name.endsWith('.index'))) {
-    const content = readFileSync(file)
-    createHash('sha256').update(content).digest()
-    indexBytes += content.length
-  }
-  const floorS = (performance.now() - readBegun) / 1000
   return {
-    start: { samples: [startS], floor: [floorS] },
-    sizeMb: { samples: [bytes / 1e6], floor: [indexBytes / 1e6] },
+    start,
+    sizeMb: { samples: [bytes / 1e6], floor: [readHashed(indexes) / 1e6] },
     memoryMb: { samples: [memory], floor: [memory] },
     lists,
     bodies,
-    exported: await measureExport(db, { ost, files }),
+    ...(await measureExport(db, { place, files, folder })),
   }
+}
+
+/** A new instance: a file that is there is removed. */
+async function open(path: string, place: StoragePlace) {
+  for (const end of ['', '-wal', '-shm', '.owner', '.lock']) rmSync(`${path}${end}`, { force: true })
+  return await openDatabase<RunserviceSchema>({
+    path,
+    types: runserviceRowTypes,
+    clock: systemClock,
+    storage: { place, snapshots: { records: 1e12, ms: 1e15, logBytes: 1e15 } },
+  })
+}
+
+function readHashed(files: readonly string[]): number {
+  let bytes = 0
+  for (const file of files) {
+    const content = readFileSync(file)
+    createHash('sha256').update(content).digest()
+    bytes += content.length
+  }
+  return bytes
 }
 
 const random = seededRandom(7)
@@ -83,18 +110,23 @@ type Db = Awaited<ReturnType<typeof openDatabase<RunserviceSchema>>>
 function measureLists(db: Db, path: string, query: () => FindRunsQuery): Measured {
   const raw = new DatabaseSync(path, { readOnly: true })
   const select = raw.prepare('SELECT * FROM family WHERE number >= ? ORDER BY number LIMIT 25')
-  const [times, floor]: [number[], number[]] = [[], []]
-  for (let n = 0; n < samples; n++) {
-    const asked = query()
-    times.push(timed(() => findRuns(db, asked)))
-    floor.push(timed(() => select.all(Math.floor(random() * 1_000_000))))
+  const measured: { samples: number[]; floor: number[] } = { samples: [], floor: [] }
+  for (let round = 0; round < rounds; round++) {
+    const [times, floor]: [number[], number[]] = [[], []]
+    for (let n = 0; n < pagesPerRound; n++) {
+      const asked = query()
+      times.push(timed(() => findRuns(db, asked)))
+      floor.push(timed(() => select.all(Math.floor(random() * 1_000_000))))
+    }
+    measured.samples.push(percentile(times, 0.99))
+    measured.floor.push(percentile(floor, 0.99))
   }
   raw.close()
-  return { samples: [percentile(times, 0.99)], floor: [percentile(floor, 0.99)] }
+  return measured
 }
 
 async function measureBodies(db: Db, folder: string): Promise<Measured> {
-  const entries = Array.from({ length: bodySamples }, () =>
+  const entries = Array.from({ length: rounds * bodiesPerRound }, () =>
     findRuns(db, { from: aTime(), oldestFirst: true, limit: 1 }),
   )
   const ids = entries.flatMap(({ runs }) => runs.map(({ id }) => id))
@@ -114,27 +146,69 @@ async function measureBodies(db: Db, folder: string): Promise<Measured> {
       }),
     )
   }
-  return { samples: [percentile(times, 0.99)], floor: [percentile(floor, 0.99)] }
+  return { samples: percentilesOf(times), floor: percentilesOf(floor) }
 }
 
-/** An export of all types takes a pass for each: so it is measured whole, of a tenth of the runs. */
+/**
+ * Exports and imports of a few files at a time: an export takes a pass over the files for each type, so that it is as fast for
+ * all of them. An import counts until the database that was imported is open.
+ */
 async function measureExport(
   db: Db,
   {
-    ost,
+    place,
     files,
-  }: { readonly ost: Awaited<ReturnType<typeof openPosixObjectStorage>>; readonly files: readonly string[] },
-): Promise<Measured> {
+    folder,
+  }: { readonly place: StoragePlace; readonly files: readonly string[]; readonly folder: string },
+): Promise<Pick<InstanceMeasures, 'exported' | 'imported' | 'exportingMb'>> {
   await using held = await db.upkeep!.hold()
-  const part = { ...held.manifest, files: held.manifest.files.slice(0, Math.ceil(held.manifest.files.length / 10)) }
-  const options = { database: 'bench', place: { ost, base }, signal: new AbortController().signal }
-  const begun = performance.now()
-  let bytes = 0
-  for await (const chunk of exportSnapshot(part, held.source, options)) bytes += chunk.length
-  const perS = bytes / 1e3 / (performance.now() - begun)
-  const [file] = files.filter((name) => name.endsWith('.rows'))
-  const floor = timed(() => createHash('sha256').update(readFileSync(file!)).digest())
-  return { samples: [perS], floor: [statSync(file!).size / 1e3 / floor] }
+  const { manifest, source } = held
+  const options = { database: 'bench', place, signal: new AbortController().signal }
+  const rows = files.filter((name) => name.endsWith('.rows'))
+  const part = (round: number, count: number) => {
+    const at = Math.floor((round * Math.max(0, manifest.files.length - count)) / rounds)
+    const some = manifest.files.slice(at, at + count)
+    return { ...manifest, files: some, contentHash: contentHashOf(some), count: countOf(some) }
+  }
+  const exported: { samples: number[]; floor: number[] } = { samples: [], floor: [] }
+  const imported: { samples: number[]; floor: number[] } = { samples: [], floor: [] }
+  const exportingMb: { samples: number[]; floor: number[] } = { samples: [], floor: [] }
+  for (let round = 0; round < rounds; round++) {
+    let bytes = 0
+    const ms = await timedAside(async () => {
+      for await (const chunk of exportSnapshot(part(round, filesExported), source, options)) bytes += chunk.length
+    })
+    exported.samples.push(bytes / 1e3 / ms)
+    exportingMb.samples.push(process.memoryUsage().rss / 1e6)
+    exportingMb.floor.push(exportingMb.samples[0]!)
+    const file = rows[round % rows.length]!
+    exported.floor.push(statSync(file).size / 1e3 / timed(() => readHashed([file])))
+  }
+  for (let round = 0; round < rounds; round++) {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of exportSnapshot(part(round, filesImported), source, options)) chunks.push(chunk)
+    const bytes = chunks.reduce((total, { length }) => total + length, 0)
+    const root = join(folder, 'imported')
+    rmSync(root, { recursive: true, force: true })
+    await using ost = await openPosixObjectStorage({ root })
+    const ms = await timedAside(async () => {
+      const to = { ost, base }
+      await importDatabase({ place: to, database: 'bench', types: runserviceRowTypes, stream: of(chunks), now: 1 })
+      await (await open(join(root, 'main.db'), to))[Symbol.asyncDispose]()
+    })
+    imported.samples.push(bytes / 1e3 / ms)
+    const parsed = timed(() => {
+      createHash('sha256').update(Buffer.concat(chunks)).digest()
+      for (const line of Buffer.concat(chunks).toString().split('\n').slice(0, -1)) JSON.parse(line)
+    })
+    imported.floor.push(bytes / 1e3 / parsed)
+    rmSync(root, { recursive: true })
+  }
+  return { exported, imported, exportingMb }
+}
+
+async function* of(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks
 }
 
 function filesOf(folder: string): string[] {
@@ -144,10 +218,24 @@ function filesOf(folder: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name))
 }
 
+async function timedAside(act: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now()
+  await act()
+  return performance.now() - begun
+}
+
 function timed(act: () => unknown): number {
   const begun = performance.now()
   act()
   return performance.now() - begun
+}
+
+/** Of each round. */
+function percentilesOf(times: readonly number[]): number[] {
+  const count = Math.ceil(times.length / rounds)
+  return Array.from({ length: Math.ceil(times.length / count) }, (_, n) =>
+    percentile(times.slice(n * count, (n + 1) * count), 0.99),
+  )
 }
 
 function percentile(values: readonly number[], share: number): number {

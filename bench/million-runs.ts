@@ -81,13 +81,18 @@ function figures(count: number, measures: InstanceMeasures): Figure[] {
     measured: { samples: readonly number[]; floor: readonly number[] },
     most: number,
   ) => figure({ name, unit, ...measured }, { of: 'value', most })
-  const { start, sizeMb, memoryMb, lists, bodies, exported } = measures
+  const { start, sizeMb, memoryMb, lists, bodies, exported, imported, exportingMb } = measures
   return [
     value(`new instance ${of}, from posix storage`, 's', start, 30),
     value(`local index ${of}`, 'MB', sizeMb, 300),
     value(`memory of an instance ${of}`, 'MB', memoryMb, 300),
     ...lists.map(({ name, ...measured }) => value(`page of 25 ${of}: ${name}, p99`, 'ms', measured, 5)),
     value(`one run ${of} by range, p99`, 'ms', bodies, 20),
-    figure({ name: `export, measured with a tenth ${of}`, unit: 'MB/s', ...exported }, { of: 'value', least: 50 }),
+    figure({ name: `export ${of}, by parts`, unit: 'MB/s', ...exported }, { of: 'value', least: 50 }),
+    figure(
+      { name: `memory while ${count.toLocaleString('en')} runs are exported`, unit: 'MB', ...exportingMb },
+      { of: 'ratio', most: 1.1 },
+    ),
+    figure({ name: `import until it is open ${of}, by parts`, unit: 'MB/s', ...imported }, { of: 'value', least: 25 }),
   ]
 }
