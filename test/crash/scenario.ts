@@ -276,8 +276,9 @@ async function objectProblems(ost: ObjectStorage, archives: readonly string[]): 
   const wrong: string[] = []
   const logs = new Map<string, string[]>()
   for await (const { key } of ost.list()) {
-    const [kind, task, log, name] = key.split('/')
-    if (kind === 'logs') logs.set(`${task}/${log}`, [...(logs.get(`${task}/${log}`) ?? []), name!])
+    // A log that is one frame is an object, `logs/TASK/LOG.zst`, and has no folder then.
+    const [kind, task, log, name = log!] = key.replace(/^(logs\/[^/]+\/[^/]+)\.zst$/, '$1').split('/')
+    if (kind === 'logs') logs.set(`${task}/${log}`, [...(logs.get(`${task}/${log}`) ?? []), name])
     else if (!archives.includes(key)) wrong.push(`object without row: ${key}`)
   }
   for (const archive of archives)
