@@ -58,14 +58,16 @@ const changes: readonly Change[] = [
   { file: 'src/runservice/row-types.ts', line: '  executor: {},', becomes: '  executor: {}, runnote: {},' },
   {
     file: 'src/runservice/stimulus.ts',
-    line: "  tx.put('run', created.run.id, created.run)",
-    becomes: `  tx.put('run', created.run.id, { ...created.run, ${unheard} })
-  tx.put('runnote', created.run.id, { tasks: created.tasks.length })`,
+    line: '  const { run, config, configTasks, tasks, events } = created',
+    becomes: `  const { config, configTasks, events } = created
+  const run = { ...created.run, ${unheard} }
+  const tasks = created.tasks.map((task) => ({ ...task, ${unheard} }))`,
   },
   {
     file: 'src/runservice/stimulus.ts',
-    line: '  for (const task of created.tasks) putTask(tx, task)',
-    becomes: `  for (const task of created.tasks) putTask(tx, { ...task, ${unheard} })`,
+    line: '  for (const task of tasks) putTask(tx, task)',
+    becomes: `  for (const task of tasks) putTask(tx, task)
+  tx.put('runnote', run.id, { tasks: tasks.length })`,
   },
   // What is said to executors, and by them.
   {
