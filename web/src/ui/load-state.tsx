@@ -63,10 +63,12 @@ export function Problem({
   error,
   title,
   retry,
+  retryWords = 'Try again',
 }: {
   readonly error: unknown
   readonly title?: string
   readonly retry?: () => void
+  readonly retryWords?: string
 }) {
   const advice = adviceOf(error)
   return (
@@ -80,9 +82,16 @@ export function Problem({
           <code className="faint">request {error.requestId}</code>
         ) : null}
       </div>
-      {retry === undefined ? <span /> : <Button onClick={retry}>Try again</Button>}
+      {retry === undefined ? <span /> : <Button onClick={retry}>{retryWords}</Button>}
     </div>
   )
+}
+
+/** Of a form; after somebody else was faster what was typed stays, until one asks for what there is now. */
+export function SaveProblem({ error, reload }: { readonly error: unknown; readonly reload: () => void }) {
+  if (error === null) return null
+  if (!(error instanceof ApiError) || error.code !== 'version_conflict') return <Problem error={error} />
+  return <Problem error={error} retry={reload} retryWords="Show what there is now" />
 }
 
 export function Stale({ children }: { readonly children: ReactNode }) {

@@ -8,7 +8,7 @@ import { addressOfPath, pathOfAddress } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/dialogs.tsx'
 import { CheckField } from '../../ui/field.tsx'
-import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
+import { Empty, Loaded, SaveProblem } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { GroupTabs } from '../projects/group-page.tsx'
 import { NameField } from '../projects/name-field.tsx'
@@ -79,7 +79,7 @@ function General({ group }: { readonly group: ProjectGroup }) {
             onChange={({ target }) => setPrivate(target.checked)}
             help="What is in it is private as well."
           />
-          {save.error === null ? null : <Problem error={save.error} />}
+          <SaveProblem error={save.error} reload={() => void queryClient.invalidateQueries({ queryKey: ['group'] })} />
           <div className="form-actions">
             <Button type="submit" kind="primary" isBusy={save.isPending} disabled={problem !== undefined}>
               Save

@@ -10,7 +10,7 @@ import { addressOfPath, pathOfAddress } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/dialogs.tsx'
 import { CheckField, SelectField, TextArea, TextField } from '../../ui/field.tsx'
-import { Loaded, Problem } from '../../ui/load-state.tsx'
+import { Loaded, SaveProblem } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { NameField } from '../projects/name-field.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
@@ -116,7 +116,6 @@ function GeneralForm({ project }: { readonly project: Project }) {
           replace: true,
         })
     },
-    onError: () => queryClient.invalidateQueries({ queryKey: ['project'] }),
   })
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
@@ -191,7 +190,7 @@ function GeneralForm({ project }: { readonly project: Project }) {
         name="membersCanPerformRunActions"
         defaultChecked={project.membersCanPerformRunActions}
       />
-      {save.error === null ? null : <Problem error={save.error} />}
+      <SaveProblem error={save.error} reload={() => void queryClient.invalidateQueries({ queryKey: ['project'] })} />
       <div className="form-actions">
         <Button type="submit" kind="primary" isBusy={save.isPending} disabled={problem !== undefined || name === ''}>
           Save
