@@ -1,0 +1,168 @@
+// What is made, changed, handed out and taken away: projects, groups, organizations, users, tokens, executors.
+
+import { expect, test } from 'vitest'
+import { password } from '../server/test-server.ts'
+import { axe } from './axe.ts'
+import { expectHeading, openPage } from './browser.ts'
+import { openUi } from './ui-world.ts'
+
+const ui = openUi()
+
+test('a group is made, a project in it found by its name, changed, and removed when its name was typed', {
+  timeout: 120_000,
+}, async () => {
+  await ui.withPage(async (page) => {
+    await page.goto('/new-group')
+    await page.getByLabel('Name').fill('tools')
+    await page.getByRole('button', { name: 'Make the group' }).click()
+    await expectHeading(page, 'tools')
+    await page.getByText('Nothing in here yet').waitFor()
+    await ui.world.createProject('linter', 'user/ann/tools')
+    await page.goto('/projects')
+    await page.getByLabel('Search').fill('lint')
+    await page.getByRole('link', { name: 'user/ann/tools/linter' }).click()
+    await expectHeading(page, 'linter')
+
+    await page.getByRole('link', { name: 'Settings' }).click()
+    await page.getByRole('img', { name: 'State of linter' }).waitFor()
+    expect(await page.getByLabel('Markdown').inputValue()).toMatch(/^\[!\[linter\]\(.*\/badges\//)
+    await page.getByLabel('Name').fill('checker')
+    await page.getByLabel('Private').check()
+    await page.getByRole('button', { name: 'Save' }).click()
+    await expectHeading(page, 'checker')
+    await page.getByRole('button', { name: 'Remove the project' }).click()
+    const dialog = page.getByRole('alertdialog', { name: 'Remove user/ann/tools/checker?' })
+    expect(await axe(page)).toEqual([])
+    expect(await dialog.getByRole('button', { name: 'Remove it for good' }).isEnabled()).toBe(false)
+    await dialog.getByLabel(/^Type checker/).fill('checker')
+    await dialog.getByRole('button', { name: 'Remove it for good' }).click()
+    await expectHeading(page, 'tools')
+    await page.getByText('Nothing in here yet').waitFor()
+  })
+})
+
+test('two people change a project at once: the later one is told, and nothing is overwritten', {
+  timeout: 90_000,
+}, async () => {
+  const projectRef = await ui.world.createProject('shared')
+  await ui.withPage(async (page) => {
+    await page.goto('/projects/user.ann.shared/settings/general')
+    await page.getByLabel('Main branch').fill('mine')
+    await ui.world.client.call('updateProject', { params: { projectRef }, body: { defaultBranch: 'theirs' } })
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.getByText('Somebody else was faster').waitFor()
+    const { defaultBranch } = await ui.world.client.call('getProject', { params: { projectRef } })
+    expect(defaultBranch).toBe('theirs')
+    expect(await page.getByLabel('Main branch').inputValue()).toBe('mine')
+    await page.getByRole('button', { name: 'Show what there is now' }).click()
+    await expect.poll(() => page.getByLabel('Main branch').inputValue()).toBe('theirs')
+  })
+})
+
+test('a token is made, shown once, and revoked', { timeout: 90_000 }, async () => {
+  await ui.withPage(async (page) => {
+    await page.goto('/account/tokens')
+    await page.getByLabel('Name').fill('laptop')
+    await page.getByLabel('It may').selectOption('run')
+    await page.getByRole('button', { name: 'Make the token' }).click()
+    await page.getByText('shown here and never again').waitFor()
+    expect(await axe(page)).toEqual([])
+    await page.getByRole('row', { name: /^laptop run/ }).waitFor()
+    await page.reload()
+    await page.getByRole('row', { name: /^laptop run/ }).waitFor()
+    expect(await page.getByText('shown here and never again').count()).toBe(0)
+    await page.getByRole('button', { name: 'Revoke laptop' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Revoke it' }).click()
+    await page.getByRole('row', { name: /^laptop run/ }).waitFor({ state: 'detached' })
+  })
+})
+
+test('a user is made, becomes a member of an organization, then an owner, and leaves it', {
+  timeout: 120_000,
+}, async () => {
+  await ui.withPage(async (page) => {
+    await page.goto('/admin/users')
+    await page.getByLabel('Name').fill('lou')
+    await page.getByLabel('Password').fill(password)
+    await page.getByRole('button', { name: 'Make the user' }).click()
+    await page.getByRole('row', { name: /^lou user/ }).waitFor()
+    await page.goto('/organizations')
+    await page.getByRole('button', { name: 'New organization' }).click()
+    const dialog = page.getByRole('dialog')
+    await dialog.getByLabel('Name').fill('harbour')
+    await dialog.getByRole('button', { name: 'Make it' }).click()
+    await expectHeading(page, 'harbour')
+    await page.getByLabel('User').fill('lou')
+    await page.getByRole('button', { name: 'Add', exact: true }).click()
+    const row = page.getByRole('row', { name: /^lou/ })
+    await row.filter({ hasText: 'member' }).getByRole('button', { name: 'Make owner' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Change the role' }).click()
+    await row.getByRole('button', { name: 'Make member' }).waitFor()
+    expect(await axe(page)).toEqual([])
+    await page.getByRole('button', { name: 'Remove lou' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove it' }).click()
+    await row.waitFor({ state: 'detached' })
+  })
+  const { page, context } = await openPage(ui.browser, ui.world.server.url)
+  await page.goto('/projects/user.ann.web/runs/1')
+  await page.getByRole('link', { name: 'Log in' }).waitFor()
+  await context.close()
+})
+
+test('an executor is drained and taken up again, and a run that waits for it is found in the queue and cancelled', {
+  timeout: 120_000,
+}, async () => {
+  await ui.withPage(async (page) => {
+    await page.goto('/admin/executors')
+    await page.getByRole('button', { name: 'Drain' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Drain' }).click()
+    await page.getByRole('row', { name: /draining/ }).waitFor()
+    const { number } = await ui.world.createRun(ui.projectId, { late: { run: 'true' } }, { branch: 'harbour' })
+    await page.getByRole('link', { name: 'Queue' }).click()
+    await page.getByRole('row', { name: new RegExp(`#${number} ci late`) }).waitFor()
+    expect(await axe(page)).toEqual([])
+    await page.getByRole('link', { name: `#${number} ci` }).click()
+    await page.getByRole('button', { name: /^(Cancel|Stop)$/ }).click()
+    await page
+      .getByRole('alertdialog')
+      .getByRole('button', { name: /the run$/ })
+      .click()
+    await page
+      .locator('.run-facts')
+      .getByText(/Stopped|Cancelled/)
+      .waitFor()
+
+    await page.goto('/admin/executors')
+    await page.getByRole('button', { name: 'Take up again' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Take up again' }).click()
+    await page.getByRole('row', { name: /connected/ }).waitFor()
+
+    await page.goto('/projects/user.ann.web')
+    await page.getByLabel('Of').selectOption('branch')
+    await page.getByLabel('Name').fill('harbour')
+    await expect.poll(() => page.locator('.run-row').count()).toBe(1)
+    await page.getByLabel('Name').fill('nowhere')
+    await page.getByText('No run is like that').waitFor()
+  })
+})
+
+test('the timeline shows when tasks waited and ran, their steps, and what decided the duration', {
+  timeout: 90_000,
+}, async () => {
+  const { id, number } = await ui.world.createRun(ui.projectId, {
+    build: { run: 'sleep 1' },
+    lint: { run: 'true' },
+    ship: { run: 'true', depends: ['build', 'lint'] },
+  })
+  await ui.world.untilFinished(id)
+  await ui.withPage(async (page) => {
+    await page.goto(`/projects/user.ann.web/runs/${number}?view=timeline`)
+    const critical = page.locator('.timeline-row[data-critical]')
+    await critical.filter({ hasText: 'build' }).waitFor()
+    await critical.filter({ hasText: 'ship' }).waitFor()
+    expect(await critical.filter({ hasText: 'lint' }).count()).toBe(0)
+    await page.getByRole('button', { name: 'Steps of build' }).click()
+    await page.locator('.timeline-row[data-kind="step"]').getByText('make').waitFor()
+    expect(await axe(page)).toEqual([])
+  })
+})
