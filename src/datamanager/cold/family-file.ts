@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import { compareUtf8 } from '../../lib/compare-utf8.ts'
 import type { FamilyEntry, Position } from '../database.ts'
-import { rowHash } from '../read-model/content-hash.ts'
+import { ContentSum, rowHash } from '../read-model/content-hash.ts'
 import {
   blockBytes,
   compress,
@@ -17,7 +17,6 @@ import {
   pairs,
 } from '../snapshot/blocks.ts'
 import { type DataFile, type EncodedDataFile, familiesType, type RowFrame } from '../snapshot/data-file.ts'
-import { HashSum } from '../snapshot/hash-sum.ts'
 
 const rowsMagic = Buffer.from('slipfam1')
 const indexMagic = Buffer.from('slipfix1')
@@ -73,7 +72,7 @@ export class FamilyFileEncoder {
   #blockLength = 0
   #rawBytes = 0
   #rows = 0
-  readonly #sum = new HashSum()
+  readonly #sum = new ContentSum()
   readonly #types = new Set<string>()
   #first: string | undefined
   #last = ''
@@ -88,7 +87,7 @@ export class FamilyFileEncoder {
 
   add({ id, entry, rows }: Family): void {
     let text = `${JSON.stringify(entryType)}\t${JSON.stringify(id)}\t0\t${JSON.stringify(encodeEntry(entry))}\n`
-    const sum = new HashSum()
+    const sum = new ContentSum()
     for (const row of rows) {
       text += `${JSON.stringify(row.type)}\t${JSON.stringify(row.id)}\t${row.changedAt}\t${row.body}\n`
       sum.add(rowHash(row.type, row.id, row.body))
@@ -148,7 +147,7 @@ export class FamilyFileEncoder {
 /** The families of a file, after everything the manifest says of it was compared. Errors: `snapshot_corrupt`. */
 export function* decodeFamilyFile(file: DataFile, bytes: Uint8Array): Generator<Family> {
   const fail = failing(`data file ${file.name}`)
-  const sum = new HashSum()
+  const sum = new ContentSum()
   let count = 0
   let rowCount = 0
   let first: string | undefined
@@ -246,7 +245,7 @@ export function decodeFamilyIndex(file: DataFile, bytes: Uint8Array): FamilyInde
   }
   if (start - packed !== entries.length * sumBytes || entries.length !== file.count)
     throw fail('it has not one sum for each family')
-  const sum = new HashSum()
+  const sum = new ContentSum()
   const families = entries.map(([id, block, start, length, rows, entry], number) => {
     const sumAt = packed + number * sumBytes
     const ofFamily = bytes.subarray(sumAt, sumAt + sumBytes)
@@ -278,7 +277,7 @@ export function decodeFamilyAt(
     .subarray(start, start + length)
     .toString()
   const [family, ...others] = parseFamilies(text, fail)
-  const sum = new HashSum()
+  const sum = new ContentSum()
   for (const row of family?.rows ?? []) sum.add(rowHash(row.type, row.id, row.body))
   if (family?.id !== id || others.length > 0 || !sum.bytes().equals(expected))
     throw fail('it is not what the index says')

@@ -32,50 +32,69 @@ export function decodeSum(hex: string): bigint {
   return BigInt(`0x${hex}`)
 }
 
-/** Words of 32 bits, of which a double holds the sum of so many exactly. */
-const wordsExact = 2 ** 20
+const wordValues = 2 ** 32
+/** So many words are exact in a double together. */
+const changesBetweenCarries = 2 ** 20
 
-/** A sum that rows come to and leave often: in words of 32 bits, which are carried when it is asked for. */
+/** A sum that rows come to and leave often: kept in words of 32 bits, without a big integer for each row. */
 export class ContentSum {
-  #carried: bigint
-  /** From the highest on. */
+  /** Most significant first, as in a hash; each may be more than a word, or less than none, before it is carried. */
   readonly #words = new Float64Array(8)
   #changes = 0
 
-  constructor(sum: bigint) {
-    this.#carried = sum
+  constructor(sum = 0n) {
+    this.reset(sum)
   }
 
-  add(rowHash: Uint8Array): void {
-    this.#move(rowHash, 1)
+  /** A row hash, or what `bytes` gave: 32 bytes. */
+  add(hash: Uint8Array): void {
+    this.#move(hash, 1)
   }
 
-  remove(rowHash: Uint8Array): void {
-    this.#move(rowHash, -1)
+  remove(hash: Uint8Array): void {
+    this.#move(hash, -1)
   }
 
   reset(sum: bigint): void {
-    this.#carried = sum
-    this.#words.fill(0)
+    const bytes = Buffer.from(encodeSum(sum), 'hex')
+    for (let word = 0; word < 8; word++) this.#words[word] = bytes.readUInt32BE(word * 4)
     this.#changes = 0
   }
 
   get value(): bigint {
-    if (this.#changes === 0) return this.#carried
-    let change = 0n
-    for (const word of this.#words) change = (change << 32n) + BigInt(word)
-    this.reset(reduced(this.#carried + change))
-    return this.#carried
+    return decodeSum(this.hex())
+  }
+
+  /** As encodeSum. */
+  hex(): string {
+    return this.bytes().toString('hex')
+  }
+
+  bytes(): Buffer {
+    this.#carry()
+    const bytes = Buffer.alloc(32)
+    for (let word = 0; word < 8; word++) bytes.writeUInt32BE(this.#words[word]!, word * 4)
+    return bytes
   }
 
   #move(bytes: Uint8Array, sign: 1 | -1): void {
-    if (this.#changes === wordsExact) void this.value
-    this.#changes++
+    if (++this.#changes === changesBetweenCarries) this.#carry()
     const words = this.#words
     for (let word = 0; word < 8; word++) {
       const at = word * 4
       const value = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
       words[word] = words[word]! + sign * (value >>> 0)
+    }
+  }
+
+  /** What goes beyond the highest word is left out: the sum is modulo 2^256, in both directions. */
+  #carry(): void {
+    this.#changes = 0
+    let carried = 0
+    for (let word = 7; word >= 0; word--) {
+      const sum = this.#words[word]! + carried
+      carried = Math.floor(sum / wordValues)
+      this.#words[word] = sum - carried * wordValues
     }
   }
 }

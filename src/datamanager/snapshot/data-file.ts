@@ -4,9 +4,8 @@
 import { hash } from 'node:crypto'
 import { compareUtf8 } from '../../lib/compare-utf8.ts'
 import type { Position } from '../database.ts'
-import { decodeSum, encodeSum, moveSum, rowHash } from '../read-model/content-hash.ts'
+import { ContentSum, decodeSum, encodeSum, moveSum, rowHash } from '../read-model/content-hash.ts'
 import { blockBytes, compress, decodeTrailer, decompress, encodeTrailer, type Fail, failing, pairs } from './blocks.ts'
-import { HashSum } from './hash-sum.ts'
 
 export const dataFileFormat = 1
 /** Ends a data file, and an index file. */
@@ -60,7 +59,7 @@ export function encodeDataFile(name: string, type: string, sorted: readonly Snap
   let block: string[] = []
   let blockLength = 0
   let rawBytes = 0
-  const sum = new HashSum()
+  const sum = new ContentSum()
   const closeBlock = () => {
     if (blockLength === 0) return
     const packed = compress(Buffer.from(block.join('')))
@@ -110,7 +109,7 @@ export function encodeDataFile(name: string, type: string, sorted: readonly Snap
 export function decodeDataFile(file: DataFile, bytes: Uint8Array): SnapshotRow[] {
   const fail = failing(`data file ${file.name}`)
   const rows: SnapshotRow[] = []
-  const sum = new HashSum()
+  const sum = new ContentSum()
   for (const line of linesOf(file, bytes, fail)) {
     const row = parseRow(line, fail)
     const before = rows.at(-1)
