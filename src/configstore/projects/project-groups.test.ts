@@ -187,7 +187,7 @@ test('groups are at most 20 deep, however they come there', async () => {
   const { configstore, acme } = opened
   let path = 'org/acme'
   for (let depth = 2; depth <= 20; depth++) path = (await aGroup(configstore, `${path}/d${depth}`)).path
-  expect(await codeOf(aGroup(configstore, `${path}/deeper`))).toBe('move_invalid')
+  expect(await codeOf(aGroup(configstore, `${path}/deeper`))).toBe('limit_exceeded')
   await aProject(configstore, `${path}/web`)
   const owners = { fromOwnerId: acme.id, toOwnerId: acme.id }
   const above = path.slice(0, path.lastIndexOf('/'))

@@ -29,7 +29,8 @@ export function projectGroupOperations(store: Store): Operations {
         const parent = getGroup(tree, ref, 'parent_group_not_found')
         checkOwner(parent.owner, guard, parent.path)
         checkNameFree(tree, parent, name)
-        if (parent.depth >= limits.projectGroupDepth.value) throw tooDeep(`${parent.path}/${name}`)
+        if (parent.depth >= limits.projectGroupDepth.value)
+          throw new SlipwayError('limit_exceeded', tooDeep(`${parent.path}/${name}`))
         const group: ProjectGroupRow = {
           ...stored,
           name,
@@ -125,7 +126,7 @@ function checkMove(tree: Tree, place: Place, target: Place): void {
     if (above.group.id === place.group.id)
       throw new SlipwayError('move_invalid', `${place.path} cannot be moved to ${target.path}: that is in it`)
   if (target.depth + heightOf(tree, place.group.id, limits.projectGroupDepth.value) > limits.projectGroupDepth.value)
-    throw tooDeep(`${target.path}/${place.group.name}`)
+    throw new SlipwayError('move_invalid', tooDeep(`${target.path}/${place.group.name}`))
 }
 
 /** Levels of groups from this one down; not more than `max` + 1 are looked at. */
@@ -148,5 +149,4 @@ function viewed(tx: Tx, group: ProjectGroupRow): ProjectGroup {
 const isRoot = (path: string) =>
   new SlipwayError('root_group', `${path} is a root group: it goes with its owner, and only its visibility can change`)
 
-const tooDeep = (path: string) =>
-  new SlipwayError('move_invalid', `${path} would be deeper than ${limits.projectGroupDepth.value} groups`)
+const tooDeep = (path: string) => `${path} would be deeper than ${limits.projectGroupDepth.value} groups`
