@@ -6,6 +6,7 @@ import { useMemo } from 'react'
 import type { Run, RunSummary } from '../../../api/types.ts'
 import { Icon } from '../../../ui/icon.tsx'
 import { Empty, Loaded } from '../../../ui/load-state.tsx'
+import { Table } from '../../../ui/table.tsx'
 import { Ago } from '../../../ui/time.tsx'
 import { durationText } from '../../../ui/time-text.ts'
 import { runQuery } from '../../runs/queries.ts'
@@ -140,21 +141,13 @@ function Differences({
       </section>
       <section>
         <h3>How long tasks took</h3>
-        <table className="table compared">
-          <thead>
-            <tr>
-              <th scope="col">Task</th>
-              <th scope="col">Then</th>
-              <th scope="col">Now</th>
-              <th scope="col">Change</th>
-            </tr>
-          </thead>
-          <tbody>
+        <div className="compared">
+          <Table label="How long tasks took" heads={['Task', 'Then', 'Now', 'Change']}>
             {tasks.map((task) => (
               <TaskRow key={task.name} task={task} />
             ))}
-          </tbody>
-        </table>
+          </Table>
+        </div>
       </section>
     </>
   )
@@ -178,11 +171,19 @@ function TaskRow({ task: { name, beforeMs, afterMs, change } }: { readonly task:
       <td>{afterMs === undefined ? '–' : durationText(afterMs)}</td>
       <td>
         <span className={isNotable ? 'state' : 'faint'} data-state={isNotable && delta! > 0 ? 'failed' : 'success'}>
-          {delta === undefined ? '' : `${delta < 0 ? '−' : '+'}${durationText(Math.abs(delta))}`}
+          {delta === undefined ? '' : changeText(delta)}
         </span>
       </td>
     </tr>
   )
+}
+
+/** Below it two durations look alike. */
+const shownMs = 50
+
+function changeText(deltaMs: number): string {
+  if (Math.abs(deltaMs) < shownMs) return 'none'
+  return `${deltaMs < 0 ? '−' : '+'}${durationText(Math.abs(deltaMs))}`
 }
 
 const signs = { same: ' ', added: '+', removed: '−' } as const
