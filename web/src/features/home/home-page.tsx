@@ -10,19 +10,16 @@ import type { Project, RunList, RunSummary } from '../../api/types.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath } from '../../app/project-address.ts'
 import { LinkButton } from '../../ui/button.tsx'
-import { Icon } from '../../ui/icon.tsx'
 import { Empty, Loaded, Loading } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
-import { StateMark } from '../../ui/state-mark.tsx'
-import { Ago } from '../../ui/time.tsx'
 import { linkedAccountsQuery } from '../account/queries.ts'
 import { myProjectsQuery } from '../projects/queries.ts'
 import { firstRunsQuery } from '../runs/first-runs.ts'
-import { RunLink } from '../runs/run-link.tsx'
+import { brokenRun, isOwnRun, mainBranchRun } from '../runs/main-branch.ts'
+import { NewestRun } from '../runs/newest-run.tsx'
 import { RunRow } from '../runs/run-row.tsx'
-import { isLive, originOf, stateOfRun, stateWords } from '../runs/run-state.ts'
+import { isLive, stateOfRun } from '../runs/run-state.ts'
 import { Sparkline } from '../runs/sparkline.tsx'
-import { brokenRun, isOwnRun, mainBranchRun } from './main-branch.ts'
 
 /** More are found under Projects. */
 const projectsMax = 40
@@ -157,7 +154,6 @@ function useOwnNames(): ReadonlySet<string> {
 function ProjectCard({ project, runs }: ProjectRuns) {
   const run = mainBranchRun(project, runs)
   const state = run === undefined ? undefined : stateOfRun(run)
-  const origin = run === undefined ? undefined : originOf(run)
   return (
     <article className="project-card" {...(state === undefined ? {} : { 'data-state': state })}>
       <div>
@@ -168,24 +164,7 @@ function ProjectCard({ project, runs }: ProjectRuns) {
         </h3>
         <div className="path clip">{project.parentPath}</div>
       </div>
-      {run === undefined || state === undefined ? (
-        <div className="last faint">No runs yet</div>
-      ) : (
-        <div className="last">
-          <StateMark state={state} />
-          <RunLink owner={{ type: 'project', ref: project.path }} number={run.number}>
-            #{run.number} {stateWords[state].toLowerCase()}
-          </RunLink>
-          {origin === undefined || origin.kind === 'direct' ? null : (
-            <span className="faint clip">
-              <Icon name="branch" /> {origin.name}
-            </span>
-          )}
-          <span className="faint nowrap">
-            <Ago time={run.endedAt ?? run.enqueuedAt} />
-          </span>
-        </div>
-      )}
+      <NewestRun run={run} projectPath={project.path} />
       <Sparkline runs={runs} projectPath={project.path} />
     </article>
   )

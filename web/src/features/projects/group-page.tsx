@@ -50,8 +50,9 @@ export function GroupPage() {
   )
 }
 
-/** What one may not do is not there. */
+/** What one may not do is not there; that of a user or organization as a whole leads to the rest of what is theirs. */
 export function GroupTabs({ group, mayChange }: { readonly group: string; readonly mayChange: boolean | undefined }) {
+  const [kind, name, ...rest] = pathOfAddress(group).split('/')
   return (
     <nav className="tabs" aria-label="Group">
       <Link to="/groups/$group" params={{ group }} activeOptions={{ exact: true }}>
@@ -64,6 +65,15 @@ export function GroupTabs({ group, mayChange }: { readonly group: string; readon
             {words}
           </Link>
         ))}
+      {name === undefined || rest.length > 0 ? null : kind === 'org' ? (
+        <Link to="/organizations/$organization" params={{ organization: name }}>
+          Members
+        </Link>
+      ) : (
+        <Link to="/users/$user/runs" params={{ user: name }}>
+          Direct runs
+        </Link>
+      )}
     </nav>
   )
 }

@@ -12,7 +12,7 @@ import { TextField } from '../../ui/field.tsx'
 import { Icon } from '../../ui/icon.tsx'
 import { Empty, Loaded } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
-import { GroupContent, ProjectLink } from './group-content.tsx'
+import { GroupContent, ProjectRow } from './group-content.tsx'
 import { myOrganizationsQuery, myProjectsQuery } from './queries.ts'
 
 export function ProjectsPage() {
@@ -91,12 +91,9 @@ function Found({ userName, text }: { readonly userName: string; readonly text: s
           return found.length === 0 ? (
             <Empty title="No project has that in its path" />
           ) : (
-            <ul>
+            <ul className="tree">
               {found.map((project) => (
-                <li key={project.id} className="tree-row">
-                  <Icon name="project" />
-                  <ProjectLink path={project.path} name={project.path} />
-                </li>
+                <ProjectRow key={project.id} project={project} name={project.path} />
               ))}
             </ul>
           )

@@ -22,7 +22,8 @@ export function groupQuery(projectGroupRef: string) {
 
 export const myOrganizationsQuery = queryOptions({
   queryKey: ['organizations', 'mine'],
-  queryFn: ({ signal }) => allPages((cursor) => call('listCurrentUserOrganizations', { query: page(cursor), signal })),
+  queryFn: ({ signal }) =>
+    allPages((cursor) => call('listCurrentUserOrganizations', { query: pageOf(cursor), signal })),
 })
 
 export type GroupContent = { readonly groups: readonly ProjectGroup[]; readonly projects: readonly Project[] }
@@ -34,8 +35,8 @@ export function groupContentQuery(projectGroupRef: string) {
     queryFn: async ({ signal }): Promise<GroupContent> => {
       const params = { projectGroupRef }
       const [groups, projects] = await Promise.all([
-        allPages<ProjectGroup>((cursor) => call('listSubgroups', { params, query: page(cursor), signal })),
-        allPages<Project>((cursor) => call('listProjects', { params, query: page(cursor), signal })),
+        allPages<ProjectGroup>((cursor) => call('listSubgroups', { params, query: pageOf(cursor), signal })),
+        allPages<Project>((cursor) => call('listProjects', { params, query: pageOf(cursor), signal })),
       ])
       return { groups, projects }
     },
@@ -63,7 +64,8 @@ export function myProjectsQuery(userName: string) {
 
 type Paged<T> = { readonly items: readonly T[]; readonly nextCursor?: string | undefined }
 
-const page = (cursor: string | undefined) => ({ limit: 100, ...(cursor === undefined ? {} : { cursor }) })
+/** The longest there is. */
+export const pageOf = (cursor: string | undefined) => ({ limit: 100, ...(cursor === undefined ? {} : { cursor }) })
 
 /** Pages of 100 until the end. */
 export async function allPages<T>(fetchPage: (cursor: string | undefined) => Promise<Paged<T>>): Promise<readonly T[]> {

@@ -2,7 +2,7 @@ import { memo } from 'react'
 import type { RunSummary } from '../../api/types.ts'
 import { StateMark } from '../../ui/state-mark.tsx'
 import { Ago, Duration } from '../../ui/time.tsx'
-import { Origin } from './origin.tsx'
+import { Commit, Origin } from './origin.tsx'
 import { type OwnerRef, RunLink } from './run-link.tsx'
 import { commitOf, isStillRunning, stateOfRun, stateWords } from './run-state.ts'
 
@@ -16,7 +16,7 @@ type Props = {
 
 export const RunRow = memo(function RunRow({ run, owner, project, isOwn = false }: Props) {
   const state = stateOfRun(run)
-  const { subject, sha } = commitOf(run)
+  const { subject } = commitOf(run)
   return (
     <div className="run-row" data-state={state}>
       <StateMark state={state} />
@@ -39,7 +39,9 @@ export const RunRow = memo(function RunRow({ run, owner, project, isOwn = false 
       </div>
       <div className="origin row clip">
         <Origin run={run} />
-        {sha === '' ? null : <code className="faint">{sha.slice(0, 8)}</code>}
+        <span className="faint">
+          <Commit run={run} />
+        </span>
       </div>
       <div className="number took">
         <Duration of={run} />

@@ -1,7 +1,7 @@
 // Which run tells how a project stands: the newest of its main branch.
 
 import type { Project, RunSummary } from '../../api/types.ts'
-import { isLive, originOf, stateOfRun } from '../runs/run-state.ts'
+import { isLive, originOf, stateOfRun } from './run-state.ts'
 
 /** Without a setting one of these is taken for it. */
 const usualNames = ['main', 'master', 'trunk']
