@@ -17,13 +17,19 @@ export type OpenedUi = {
   readonly withPage: (act: (page: Page) => Promise<void>, options?: PageOptions) => Promise<void>
 }
 
-/** For all tests of the file that calls it: a browser and a server with the project `user/ann/web`. There from the first test on. */
-export function openUi(prepare: (ui: OpenedUi) => Promise<void> = async () => {}): OpenedUi {
+/**
+ * For all tests of the file that calls it: a browser and a server, with these settings in its environment, with the project
+ * `user/ann/web`. There from the first test on.
+ */
+export function openUi(
+  prepare: (ui: OpenedUi) => Promise<void> = async () => {},
+  environment: Readonly<Record<string, string>> = {},
+): OpenedUi {
   const owned = new AsyncDisposableStack()
   const ui: { -readonly [Part in keyof OpenedUi]?: OpenedUi[Part] } = {}
   beforeAll(async () => {
     ui.browser = owned.use(await openBrowser())
-    ui.world = owned.use(await UiWorld.open())
+    ui.world = owned.use(await UiWorld.open(environment))
     ui.projectId = await ui.world.createProject('web')
     const { browser, world } = ui
     ui.withPage = (act, options) => withPage(browser, world.server.url, act, options)
@@ -47,10 +53,10 @@ export class UiWorld implements AsyncDisposable {
   }
 
   /** Logged in is `ann`, an administrator. */
-  static async open(): Promise<UiWorld> {
+  static async open(environment: Readonly<Record<string, string>> = {}): Promise<UiWorld> {
     buildWebUi()
     await using undo = new AsyncDisposableStack()
-    const server = undo.use(await TestServer.start())
+    const server = undo.use(await TestServer.start(environment))
     const git = undo.use(await GitServer.start({ 'README.md': '# Web\n' }))
     const client = await server.setUp()
     const world = new UiWorld(server, git, client)
@@ -68,12 +74,12 @@ export class UiWorld implements AsyncDisposable {
   async createRun(
     projectRef: string,
     tasks: Readonly<Record<string, TestTask>>,
-    { branch = 'main', message = 'Make it work', name = 'ci' } = {},
+    { message = 'Make it work', name = 'ci', ...ref }: RunOptions = {},
   ) {
     const { runs } = await this.client.call('createProjectRuns', {
       params: { projectRef },
       body: {
-        branch,
+        ...('tag' in ref || 'pullRequest' in ref ? ref : { branch: ref.branch ?? 'main' }),
         message,
         commitSha: this.git.repository.git('rev-parse', 'HEAD'),
         definition: { fileName: 'config.json', content: JSON.stringify(definitionOf(name, tasks)) },
@@ -98,6 +104,13 @@ export class UiWorld implements AsyncDisposable {
     await this.server[Symbol.asyncDispose]()
   }
 }
+
+/** Of `branch`, `tag` and `pullRequest` one; the branch `main` without. */
+export type RunOptions = { readonly message?: string; readonly name?: string } & (
+  | { readonly branch?: string }
+  | { readonly tag: string }
+  | { readonly pullRequest: string }
+)
 
 export type TestTask = {
   readonly run?: string

@@ -35,6 +35,9 @@ const listing = object({
   branch: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
   tag: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
   pullRequest: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })),
+  refType: Type.Optional(
+    Type.Enum(['branch', 'tag', 'pullRequest'], { description: 'Those of all branches, tags or pull requests.' }),
+  ),
   text: Type.Optional(
     Type.String({
       minLength: 1,

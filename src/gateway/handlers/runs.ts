@@ -393,10 +393,13 @@ function groupOf({ type, id }: RunOwner): string {
 function findRunsQuery(owner: RunOwner, query: QueryOf<ApiRoutes['listProjectRuns']>): FindRunsQuery {
   const named = (['branch', 'tag', 'pullRequest'] as const).filter((kind) => query[kind] !== undefined)
   if (named.length > 1) throw new SlipwayError('request_invalid', `query: only one of ${named.join(', ')} can be given`)
-  const [kind] = named
-  const below = kind === undefined ? '' : `/${kind === 'pullRequest' ? 'pr' : kind}/${escapeSegment(query[kind] ?? '')}`
+  const [kind = query.refType] = named
+  if (query.refType !== undefined && query.refType !== kind)
+    throw new SlipwayError('request_invalid', `query: of refType ${query.refType} none has a ${kind}`)
+  const below = kind === undefined ? '' : `/${kind === 'pullRequest' ? 'pr' : kind}`
+  const name = kind === undefined ? undefined : query[kind]
   return {
-    group: `${groupOf(owner)}${below}`,
+    group: `${groupOf(owner)}${below}${name === undefined ? '' : `/${escapeSegment(name)}`}`,
     isSubtree: true,
     ...(query.phase === undefined ? {} : { phases: query.phase }),
     ...(query.result === undefined ? {} : { results: query.result }),

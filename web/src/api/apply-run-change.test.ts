@@ -34,6 +34,8 @@ test.each([
   ['the first run of an empty list', [[]], true, 1, {}, [[1]]],
   ['a run of another branch stays out', [[2]], true, 3, { branch: 'next' }, [[2]]],
   ['a run of the branch comes in', [[2]], true, 3, { branch: 'main' }, [[3, 2]]],
+  ['a run of a branch comes in where those of all branches are', [[2]], true, 3, { refType: 'branch' }, [[3, 2]]],
+  ['a run of a branch stays out where those of tags are', [[2]], true, 3, { refType: 'tag' }, [[2]]],
   ['a run in another phase stays out', [[2]], true, 3, { phase: ['finished'] }, [[2]]],
   ['a run with another result stays out', [[2]], true, 3, { result: ['failed'] }, [[2]]],
 ] satisfies readonly [string, number[][], boolean, number, RunFilter, number[][]][])(

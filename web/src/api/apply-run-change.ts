@@ -1,11 +1,13 @@
 // What a change of a run does to the lists and runs that pages show. Values in, values out: the cache is the caller's.
 
+import { originOf } from '../features/runs/run-state.ts'
 import type { Run, RunList, RunSummary, TaskChange } from './types.ts'
 
 export type RunFilter = {
   readonly branch?: string | undefined
   readonly tag?: string | undefined
   readonly pullRequest?: string | undefined
+  readonly refType?: 'branch' | 'tag' | 'pullRequest' | undefined
   readonly phase?: readonly RunSummary['phase'][] | undefined
   readonly result?: readonly RunSummary['result'][] | undefined
   readonly text?: string | undefined
@@ -18,12 +20,13 @@ export type RunPages = { readonly pages: readonly RunList[] }
 /** By what the server filters with, too. */
 export function matchesFilter(
   run: RunSummary,
-  { branch, tag, pullRequest, phase, result, text, author }: RunFilter,
+  { branch, tag, pullRequest, refType, phase, result, text, author }: RunFilter,
 ): boolean {
   const { annotations = {} } = run
   if (branch !== undefined && annotations.branch !== branch) return false
   if (tag !== undefined && annotations.tag !== tag) return false
   if (pullRequest !== undefined && annotations.pull_request_id !== pullRequest) return false
+  if (refType !== undefined && originOf(run).kind !== refType) return false
   if (author !== undefined && !hasPart(annotations.webhook_sender, author)) return false
   if (text !== undefined && !hasPart(searchedText(run), text)) return false
   if (phase !== undefined && phase.length > 0 && !phase.includes(run.phase)) return false

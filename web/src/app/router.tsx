@@ -14,10 +14,11 @@ import { NotFound, PageError } from './error-page.tsx'
 import { addressOfPath } from './project-address.ts'
 import { Shell } from './shell.tsx'
 
+const runStates = ['live', 'success', 'failed', 'stopped', 'cancelled', 'setuperror'] as const
 export type RunsSearch = {
   readonly ref?: 'branch' | 'tag' | 'pullRequest' | undefined
   readonly name?: string | undefined
-  readonly state?: 'live' | 'success' | 'failed' | 'stopped' | 'setuperror' | undefined
+  readonly state?: (typeof runStates)[number] | undefined
   readonly text?: string | undefined
   readonly author?: string | undefined
   readonly by?: 'branch' | undefined
@@ -112,7 +113,7 @@ const project = createRoute({
   validateSearch: (search: Record<string, unknown>): RunsSearch => ({
     ref: oneOf(['branch', 'tag', 'pullRequest'], search.ref),
     name: text(search.name),
-    state: oneOf(['live', 'success', 'failed', 'stopped', 'setuperror'], search.state),
+    state: oneOf(runStates, search.state),
     text: text(search.text),
     author: text(search.author),
     by: oneOf(['branch'], search.by),

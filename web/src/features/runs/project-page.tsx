@@ -71,6 +71,7 @@ const stateFilters: Readonly<Record<string, Pick<RunFilter, 'phase' | 'result'>>
   success: { result: ['success'] },
   failed: { result: ['failed'] },
   stopped: { result: ['stopped'] },
+  cancelled: { phase: ['cancelled'] },
   setuperror: { phase: ['setuperror'] },
 }
 
@@ -78,7 +79,7 @@ export function filterOf({ ref, name, state, text, author }: Search): RunFilter 
   return {
     ...(text === undefined ? {} : { text }),
     ...(author === undefined ? {} : { author }),
-    ...(ref === undefined || name === undefined ? {} : { [ref]: name }),
+    ...(ref === undefined ? {} : name === undefined ? { refType: ref } : { [ref]: name }),
     ...(state === undefined ? {} : stateFilters[state]),
   }
 }
@@ -118,6 +119,7 @@ const stateOptions = [
   ['success', 'Succeeded'],
   ['failed', 'Failed'],
   ['stopped', 'Stopped'],
+  ['cancelled', 'Cancelled'],
   ['setuperror', 'Setup error'],
 ] as const
 
@@ -153,7 +155,7 @@ function Filters({ search }: { readonly search: Search }) {
           label={search.ref === 'pullRequest' ? 'Number' : 'Name'}
           value={name}
           onChange={({ target }) => setName(target.value)}
-          placeholder={search.ref === 'branch' ? 'main' : ''}
+          placeholder="any"
         />
       )}
       <SelectField

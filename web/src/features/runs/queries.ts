@@ -26,6 +26,7 @@ export function runsQuery(owner: RunOwner, filter: RunFilter, limit = runsPageSi
         ...(filter.branch === undefined ? {} : { branch: filter.branch }),
         ...(filter.tag === undefined ? {} : { tag: filter.tag }),
         ...(filter.pullRequest === undefined ? {} : { pullRequest: filter.pullRequest }),
+        ...(filter.refType === undefined ? {} : { refType: filter.refType }),
         ...(filter.text === undefined ? {} : { text: filter.text }),
         ...(filter.author === undefined ? {} : { author: filter.author }),
         ...(filter.phase === undefined ? {} : { phase: [...filter.phase] }),
