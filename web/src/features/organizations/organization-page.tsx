@@ -1,16 +1,20 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useParams } from '@tanstack/react-router'
-import type { FormEvent } from 'react'
+import { type FormEvent, useState } from 'react'
 import { ApiError } from '../../../../src/contract/client.ts'
 import { call } from '../../api/client.ts'
+import type { Invitation, Organization } from '../../api/types.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath } from '../../app/project-address.ts'
 import { Button, LinkButton } from '../../ui/button.tsx'
 import { Confirm, RemoveButton } from '../../ui/dialogs.tsx'
-import { SelectField, TextField } from '../../ui/field.tsx'
-import { Loaded, Problem } from '../../ui/load-state.tsx'
+import { CheckField, SelectField, TextField } from '../../ui/field.tsx'
+import { Loaded, Problem, SaveProblem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
+import { NameField } from '../projects/name-field.tsx'
+import { nameProblem } from '../projects/name-rule.ts'
+import { allPages, pageOf } from '../projects/queries.ts'
 
 const roles = [
   ['member', 'Member'],
@@ -29,11 +33,11 @@ export function OrganizationPage() {
   const mayChange = organization.data?.may?.change
   const members = useQuery({
     queryKey: ['members', orgRef],
-    queryFn: () => call('listMembers', { params, query: { limit: 100 } }),
+    queryFn: ({ signal }) => allPages((cursor) => call('listMembers', { params, query: pageOf(cursor), signal })),
   })
   const invitations = useQuery({
     queryKey: ['invitations', orgRef],
-    queryFn: () => call('listInvitations', { params, query: { limit: 100 } }),
+    queryFn: ({ signal }) => allPages((cursor) => call('listInvitations', { params, query: pageOf(cursor), signal })),
     retry: false,
     enabled: mayChange === true,
   })
@@ -57,7 +61,7 @@ export function OrganizationPage() {
           <>
             <Panel isPadded={false} title="Members">
               <Loaded query={members} what="the members">
-                {({ items }) => (
+                {(items) => (
                   <Table label="Members" heads={mayChange === true ? ['Name', 'Role', ''] : ['Name', 'Role']}>
                     {items.map(({ id, user, role, version }) => (
                       <tr key={id}>
@@ -106,30 +110,13 @@ export function OrganizationPage() {
                 )}
               </Loaded>
             </Panel>
-            {(invitations.data?.items.length ?? 0) === 0 ? null : (
-              <Panel isPadded={false} title="Invited">
-                <ul className="rows">
-                  {invitations.data?.items.map(({ id, user, role }) => (
-                    <li key={id} className="row">
-                      <span className="grow">
-                        {user.name} <span className="faint">as {role}</span>
-                      </span>
-                      <Button
-                        size="small"
-                        onClick={() =>
-                          void call('deleteInvitation', { params: { ...params, userRef: user.id } }).then(refresh)
-                        }
-                      >
-                        Take back
-                      </Button>
-                    </li>
-                  ))}
-                </ul>
-              </Panel>
-            )}
+            <Invited orgRef={orgRef} invitations={invitations.data ?? []} onDone={refresh} />
             {mayChange === true ? (
               <>
                 <AddMember orgRef={orgRef} onDone={refresh} />
+                <Panel title="Settings">
+                  <SettingsForm key={data.version} organization={data} />
+                </Panel>
                 <Panel title="Remove">
                   <div className="row">
                     <p className="grow soft">The organization goes with all its groups, projects, runs and logs.</p>
@@ -155,6 +142,90 @@ export function OrganizationPage() {
         )}
       </Loaded>
     </Page>
+  )
+}
+
+function Invited({
+  orgRef,
+  invitations,
+  onDone,
+}: {
+  readonly orgRef: string
+  readonly invitations: readonly Invitation[]
+  readonly onDone: () => Promise<unknown>
+}) {
+  const takeBack = useMutation({
+    mutationFn: (userRef: string) => call('deleteInvitation', { params: { orgRef, userRef } }),
+    onSettled: onDone,
+  })
+  // It may have been answered meanwhile.
+  const problem = takeBack.error === null ? null : <Problem error={takeBack.error} />
+  if (invitations.length === 0) return problem
+  return (
+    <Panel isPadded={false} title="Invited">
+      <ul className="rows">
+        {invitations.map(({ id, user, role }) => (
+          <li key={id} className="row">
+            <span className="grow">
+              {user.name} <span className="faint">as {role}</span>
+            </span>
+            <Button size="small" aria-label={`Take back from ${user.name}`} onClick={() => takeBack.mutate(user.id)}>
+              Take back
+            </Button>
+          </li>
+        ))}
+      </ul>
+      {problem}
+    </Panel>
+  )
+}
+
+function SettingsForm({ organization }: { readonly organization: Organization }) {
+  const queryClient = useQueryClient()
+  const navigate = useNavigate()
+  const [name, setName] = useState(organization.name)
+  const [isPrivate, setPrivate] = useState(organization.visibility === 'private')
+  const problem = nameProblem(name)
+  const save = useMutation({
+    mutationFn: () =>
+      call('updateOrganization', {
+        params: { orgRef: organization.id },
+        ifMatch: organization.version,
+        body: { name, visibility: isPrivate ? 'private' : 'public' },
+      }),
+    onSuccess: async (changed) => {
+      // Its name stands in the path of everything in it.
+      await navigate({
+        to: '/organizations/$organization',
+        params: { organization: changed.name },
+        replace: true,
+      })
+      await queryClient.invalidateQueries()
+    },
+  })
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    save.mutate()
+  }
+  return (
+    <form className="form" onSubmit={submit}>
+      <NameField name={name} onName={setName} />
+      <CheckField
+        label="Private"
+        checked={isPrivate}
+        onChange={({ target }) => setPrivate(target.checked)}
+        help="Only members know of it."
+      />
+      <SaveProblem
+        error={save.error}
+        reload={() => void queryClient.invalidateQueries({ queryKey: ['organization'] })}
+      />
+      <div className="form-actions">
+        <Button type="submit" kind="primary" isBusy={save.isPending} disabled={name === '' || problem !== undefined}>
+          Save
+        </Button>
+      </div>
+    </form>
   )
 }
 

@@ -10,7 +10,7 @@ import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { NameField } from '../projects/name-field.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
-import { myOrganizationsQuery } from '../projects/queries.ts'
+import { allPages, myOrganizationsQuery, pageOf } from '../projects/queries.ts'
 
 export function OrganizationsPage() {
   const organizations = useQuery(myOrganizationsQuery)
@@ -96,7 +96,11 @@ function NewOrganization() {
 
 function Invitations() {
   const queryClient = useQueryClient()
-  const invitations = useQuery({ queryKey: ['invitations', 'mine'], queryFn: () => call('listCurrentUserInvitations') })
+  const invitations = useQuery({
+    queryKey: ['invitations', 'mine'],
+    queryFn: ({ signal }) =>
+      allPages((cursor) => call('listCurrentUserInvitations', { query: pageOf(cursor), signal })),
+  })
   const answer = useMutation({
     mutationFn: async ({ orgRef, isAccepted }: { readonly orgRef: string; readonly isAccepted: boolean }) => {
       if (isAccepted) await call('acceptInvitation', { params: { orgRef } })
@@ -108,8 +112,10 @@ function Invitations() {
         queryClient.invalidateQueries({ queryKey: ['organizations'] }),
       ]),
   })
-  const items = invitations.data?.items ?? []
-  if (items.length === 0) return null
+  const items = invitations.data ?? []
+  // It may have been taken back meanwhile.
+  const problem = answer.error === null ? null : <Problem error={answer.error} />
+  if (items.length === 0) return problem
   return (
     <Panel isPadded={false} title="Invitations">
       <ul className="rows">
@@ -131,7 +137,7 @@ function Invitations() {
           </li>
         ))}
       </ul>
-      {answer.error === null ? null : <Problem error={answer.error} />}
+      {problem}
     </Panel>
   )
 }
