@@ -82,6 +82,14 @@ test('an account is linked, a repository found and chosen, a push seen as it run
 
     await page.getByRole('link', { name: 'Runs', exact: true }).click()
     await expect.poll(() => row.filter({ has: page.getByLabel('Succeeded') }).count()).toBe(2)
+
+    await page.getByRole('link', { name: 'Settings' }).click()
+    await page.getByRole('button', { name: 'Use my account' }).click()
+    const dialog = page.getByRole('alertdialog', { name: 'Work with your account for user/ann/web?' })
+    expect(await axe(page)).toEqual([])
+    await dialog.getByRole('button', { name: 'Use my account' }).click()
+    await page.getByText('It is yours now.').waitFor()
+    expect([repository.hooks.length, repository.keys.length]).toEqual([1, 1])
   })
 })
 

@@ -68,6 +68,9 @@ function General({ project }: { readonly project: Project }) {
         </Panel>
       )}
       <Badge project={project} />
+      {project.source?.kind === 'remotesource' && project.isSourceBroken !== true ? (
+        <Account project={project} />
+      ) : null}
       <Danger project={project} />
     </>
   )
@@ -216,6 +219,37 @@ function Badge({ project }: { readonly project: Project }) {
           readOnly
           value={`[![${project.name}](${window.location.origin}${path})](${window.location.origin}/projects/${addressOfPath(project.path)})`}
         />
+      </div>
+    </Panel>
+  )
+}
+
+/** Where something is wrong with the account, the trouble above offers the same. */
+function Account({ project }: { readonly project: Project }) {
+  const queryClient = useQueryClient()
+  const [isDone, setDone] = useState(false)
+  return (
+    <Panel title="Linked account">
+      <div className="row">
+        <p className="grow soft">
+          The repository is read, its webhook set up and states of commits reported with the linked account of one
+          person.
+        </p>
+        <span role="status" className="soft">
+          {isDone ? 'It is yours now.' : ''}
+        </span>
+        <Confirm
+          trigger={<Button>Use my account</Button>}
+          title={`Work with your account for ${project.path}?`}
+          action="Use my account"
+          onConfirm={async () => {
+            await call('setProjectAccount', { params: { projectRef: project.id } })
+            setDone(true)
+            await queryClient.invalidateQueries({ queryKey: ['project'] })
+          }}
+        >
+          <p>Webhook and deploy key are set up anew with it. It has to administer the repository there.</p>
+        </Confirm>
       </div>
     </Panel>
   )
