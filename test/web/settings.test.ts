@@ -59,6 +59,71 @@ test('two people change a project at once: the later one is told, and nothing is
   })
 })
 
+test('two people change a group at once: the later one is told, and nothing is overwritten', {
+  timeout: 90_000,
+}, async () => {
+  const { client } = ui.world
+  const { id: projectGroupRef } = await client.call('createProjectGroup', {
+    body: { name: 'common', parentRef: 'user/ann', visibility: 'private' },
+  })
+  const now = async () => await client.call('getProjectGroup', { params: { projectGroupRef } })
+  await ui.withPage(async (page) => {
+    await page.goto('/groups/user.ann.common/settings/general')
+    await page.getByLabel('Name').fill('mine')
+    await client.call('updateProjectGroup', { params: { projectGroupRef }, body: { visibility: 'public' } })
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.getByText('Somebody else was faster').waitFor()
+    expect(await now()).toMatchObject({ name: 'common', visibility: 'public' })
+    expect(await page.getByLabel('Name').inputValue()).toBe('mine')
+    expect(await axe(page)).toEqual([])
+    await page.getByRole('button', { name: 'Show what there is now' }).click()
+    await expect.poll(() => page.getByLabel('Name').inputValue()).toBe('common')
+    expect(await page.getByLabel('Private').isChecked()).toBe(false)
+    await page.getByLabel('Name').fill('mine')
+    await page.getByRole('button', { name: 'Save' }).click()
+    await expectHeading(page, 'mine')
+    expect(await now()).toMatchObject({ name: 'mine', visibility: 'public' })
+
+    await page.getByRole('button', { name: 'Remove the group' }).click()
+    const dialog = page.getByRole('alertdialog', { name: 'Remove user/ann/mine?' })
+    const remove = dialog.getByRole('button', { name: 'Remove it for good' })
+    expect(await remove.isEnabled()).toBe(false)
+    await dialog.getByLabel(/^Type mine/).fill('mine')
+    await client.call('updateProjectGroup', { params: { projectGroupRef }, body: { visibility: 'private' } })
+    await remove.click()
+    await dialog.getByText('Somebody else was faster').waitFor()
+    expect((await now()).name).toBe('mine')
+  })
+})
+
+test('a token of an executor is made, shown once, and revoked', { timeout: 90_000 }, async () => {
+  const names = async () =>
+    (await ui.world.client.call('listExecutorTokens')).items.map(({ name }) => name).filter((name) => name === 'shed')
+  await ui.withPage(async (page) => {
+    await page.goto('/admin/executors')
+    await page.getByLabel('Name of a new executor').fill('shed')
+    await page.getByRole('button', { name: 'Make a token' }).click()
+    await page.getByText('shown here and never again').waitFor()
+    const row = page.getByRole('listitem').filter({ hasText: 'shed' })
+    await row.waitFor()
+    expect(await axe(page)).toEqual([])
+    await page.reload()
+    await row.waitFor()
+    expect(await page.getByText('shown here and never again').count()).toBe(0)
+    expect(await names()).toEqual(['shed'])
+    await page.getByRole('button', { name: 'Revoke shed' }).click()
+    const dialog = page.getByRole('alertdialog', { name: 'Revoke the token shed?' })
+    await dialog.getByText('refused from now on').waitFor()
+    await dialog.getByRole('button', { name: 'Keep as it is' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    expect(await names()).toEqual(['shed'])
+    await page.getByRole('button', { name: 'Revoke shed' }).click()
+    await dialog.getByRole('button', { name: 'Revoke it' }).click()
+    await row.waitFor({ state: 'detached' })
+    expect(await names()).toEqual([])
+  })
+})
+
 test('a token is made, shown once, and revoked', { timeout: 90_000 }, async () => {
   await ui.withPage(async (page) => {
     await page.goto('/account/tokens')
@@ -109,7 +174,7 @@ test('a user is made, becomes a member of an organization, then an owner, and le
   await context.close()
 })
 
-test('an executor is drained and taken up again, and a run that waits for it is found in the queue and cancelled', {
+test('an executor is drained and taken up again, and a run that waits for it is found in the queue and stopped', {
   timeout: 120_000,
 }, async () => {
   await ui.withPage(async (page) => {
@@ -122,15 +187,9 @@ test('an executor is drained and taken up again, and a run that waits for it is 
     await page.getByRole('row', { name: new RegExp(`#${number} ci late`) }).waitFor()
     expect(await axe(page)).toEqual([])
     await page.getByRole('link', { name: `#${number} ci` }).click()
-    await page.getByRole('button', { name: /^(Cancel|Stop)$/ }).click()
-    await page
-      .getByRole('alertdialog')
-      .getByRole('button', { name: /the run$/ })
-      .click()
-    await page
-      .locator('.run-facts')
-      .getByText(/Stopped|Cancelled/)
-      .waitFor()
+    await page.getByRole('button', { name: 'Stop', exact: true }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Stop the run' }).click()
+    await page.locator('.run-facts').getByText('Stopped').waitFor()
 
     await page.goto('/admin/executors')
     await page.getByRole('button', { name: 'Take up again' }).click()
