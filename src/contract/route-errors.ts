@@ -3,6 +3,18 @@
 import type { ErrorCode } from '../lib/errors.ts'
 import type { Route } from './route.ts'
 
+/** Of what is asked of a provider of repositories with a linked account: the account, its answer, and what of it is too large. */
+export const ofProvider = [
+  'linked_account_not_found',
+  'provider_unauthorized',
+  'provider_refused',
+  'provider_unavailable',
+  'limit_exceeded',
+] as const
+
+/** Of what is read of the repository of a project, wherever it is. */
+export const ofProjectSource = ['commit_not_found', 'git_failed', 'remote_repository_not_found', ...ofProvider] as const
+
 /** By parameters of the path. */
 const ofParameters: Readonly<Record<string, readonly ErrorCode[]>> = {
   userRef: ['user_not_found'],
@@ -37,5 +49,5 @@ export function errorsOfRoute(route: Route): readonly ErrorCode[] {
     ...(route.stream?.kind === 'events' ? (['rate_limited'] as const) : []),
     ...route.errors,
   ]
-  return [...new Set(errors)]
+  return [...new Set(errors)].filter((code) => route.never?.includes(code) !== true)
 }

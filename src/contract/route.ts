@@ -33,6 +33,8 @@ export type Route = {
   readonly versioned?: true
   /** `Idempotency-Key` is understood: the same request with the same key acts once and is answered alike. */
   readonly repeatable?: true
+  /** Of the errors that come with what it takes, those that cannot come here: everybody may, or what is missing is not told. */
+  readonly never?: readonly ErrorCode[]
   /** What can go wrong besides what can always: docs/errors.md. */
   readonly errors: readonly ErrorCode[]
 }

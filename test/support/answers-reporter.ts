@@ -1,8 +1,8 @@
 // After a run of all tests of the gateway: has everything that the contract says of an operation been seen, its success and each of
-// its errors? What was not is told, and with SLIPWAY_STRICT_ANSWERS=1 the run has failed. What is known not to be seen is excused in
-// unseen-answers.ts, but never a success.
+// its errors? What was not is told, and where it is strict the run has failed. So a new operation comes with its cases, and what
+// cannot be is taken out of the contract (`never` of a route).
 
-import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Reporter, TestModule } from 'vitest/node'
@@ -10,49 +10,56 @@ import { successStatus } from '../../src/contract/route.ts'
 import { errorsOfRoute } from '../../src/contract/route-errors.ts'
 import { type RouteId, routes } from '../../src/contract/routes.ts'
 import { seenAnswersVariable } from '../../src/gateway/seen-answers-fixture.ts'
-import { unseenAnswers } from './unseen-answers.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
+export type AnswersReporterOptions = {
+  readonly isStrict: boolean
+  /** Where the tests are that see answers; a run without one of them says nothing. */
+  readonly files?: string
+}
+
 export class AnswersReporter implements Reporter {
+  readonly #options: AnswersReporterOptions
   #directory: string | undefined
 
+  constructor(options: AnswersReporterOptions) {
+    this.#options = options
+  }
+
   onInit(): void {
-    this.#directory = mkdtempSync(join(tmpdir(), 'slipway-answers-'))
-    process.env[seenAnswersVariable] = this.#directory
+    const directory = mkdtempSync(join(tmpdir(), 'slipway-answers-'))
+    process.env[seenAnswersVariable] = directory
+    // Not before: whoever watches runs tests again.
+    process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+    this.#directory = directory
   }
 
   onTestRunEnd(modules: readonly TestModule[]): void {
+    const { isStrict, files = 'src/gateway/**/*.test.ts' } = this.#options
     const directory = this.#directory
-    if (directory === undefined || !existsSync(directory)) return
-    const seen = new Set(
-      readdirSync(directory).flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n')),
-    )
-    rmSync(directory, { recursive: true })
-    const ran = new Set(modules.filter((module) => module.ok()).map((module) => module.relativeModuleId))
-    const hasAll = globSync('src/gateway/**/*.test.ts', { cwd: root }).every((file) => ran.has(file))
-    const isSelection = modules.some((module) => [...module.children.allTests('skipped')].length > 0)
-    if (!hasAll || isSelection) return
-    const { unseen, struck } = compareAnswers(seen)
+    if (directory === undefined) return
+    const written = readdirSync(directory).map((name) => join(directory, name))
+    const seen = new Set(written.flatMap((file) => readFileSync(file, 'utf8').split('\n')))
+    for (const file of written) rmSync(file)
+    const whole = new Set(modules.filter(isWhole).map((module) => module.relativeModuleId))
+    if (!globSync(files, { cwd: root }).every((file) => whole.has(file))) return
+    const unseen = unseenAnswers(seen)
     for (const answer of unseen) console.log(`no test of the gateway has seen: ${answer}`)
-    for (const answer of struck) console.log(`seen, and to be struck from test/support/unseen-answers.ts: ${answer}`)
-    if (unseen.length > 0 && process.env.SLIPWAY_STRICT_ANSWERS === '1') process.exitCode = 1
+    if (unseen.length > 0 && isStrict) process.exitCode = 1
   }
 }
 
-/** `unseen` should have been, `struck` need not be excused any more; both as `operation code`, or `operation status` of a success. */
-export function compareAnswers(seen: ReadonlySet<string>): {
-  readonly unseen: readonly string[]
-  readonly struck: readonly string[]
-} {
-  const excused = (operation: RouteId, code: string) => unseenAnswers[code]?.includes(operation) ?? false
-  const unseen: string[] = []
-  const struck: string[] = []
-  for (const id of Object.keys(routes) as RouteId[])
-    for (const code of [String(successStatus(routes[id])), ...errorsOfRoute(routes[id])]) {
-      const isSeen = seen.has(`${id} ${code}`)
-      if (isSeen && excused(id, code)) struck.push(`${id} ${code}`)
-      if (!isSeen && !excused(id, code)) unseen.push(`${id} ${code}`)
-    }
-  return { unseen, struck }
+/** All of its tests ran, and well. */
+function isWhole(module: TestModule): boolean {
+  return module.ok() && [...module.children.allTests('skipped')].length === 0
+}
+
+/** As `operation code`, or `operation status` of a success. */
+export function unseenAnswers(seen: ReadonlySet<string>): readonly string[] {
+  return (Object.keys(routes) as RouteId[]).flatMap((id) =>
+    [String(successStatus(routes[id])), ...errorsOfRoute(routes[id])]
+      .map((answer) => `${id} ${answer}`)
+      .filter((answer) => !seen.has(answer)),
+  )
 }

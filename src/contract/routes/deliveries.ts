@@ -2,6 +2,7 @@
 
 import { Type } from 'typebox'
 import { defineRoute } from '../route.ts'
+import { ofProvider } from '../route-errors.ts'
 import { Id, listOf, object, ProjectRef, paging } from '../schemas/common.ts'
 import { Delivery, NewWebhookSecret } from '../schemas/deliveries.ts'
 
@@ -52,14 +53,6 @@ export const deliveryRoutes = {
     params: object({ projectRef: ProjectRef }),
     responses: { 201: NewWebhookSecret },
     repeatable: true,
-    errors: [
-      'project_not_found',
-      'owner_changed',
-      'linked_account_not_found',
-      'remote_repository_not_found',
-      'provider_unauthorized',
-      'provider_refused',
-      'provider_unavailable',
-    ],
+    errors: ['project_not_found', 'owner_changed', 'remote_repository_not_found', ...ofProvider],
   }),
 } as const

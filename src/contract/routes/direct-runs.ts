@@ -14,6 +14,6 @@ export const directRunRoutes = {
     body: NewDirectRun,
     responses: { 201: NewRuns },
     repeatable: true,
-    errors: ['config_invalid', 'commit_not_found', 'secret_invalid', 'limit_exceeded'],
+    errors: ['config_invalid', 'commit_not_found', 'limit_exceeded', 'service_unavailable'],
   }),
 } as const

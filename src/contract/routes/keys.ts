@@ -23,6 +23,7 @@ export const keyRoutes = {
     auth: 'required',
     responses: { 201: object({ keyId: Id }) },
     repeatable: true,
+    never: ['idempotency_key_reused'],
     errors: ['limit_exceeded'],
   }),
   resealValues: defineRoute({
@@ -33,6 +34,7 @@ export const keyRoutes = {
     auth: 'required',
     responses: { 200: object({ resealed: Type.Integer({ minimum: 0 }), remaining: Type.Integer({ minimum: 0 }) }) },
     repeatable: true,
+    never: ['idempotency_key_reused'],
     errors: [],
   }),
   retireKey: defineRoute({

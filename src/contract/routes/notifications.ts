@@ -111,7 +111,7 @@ export const notificationRoutes = {
     params: projectParams,
     responses: { 200: Type.String() },
     stream: { kind: 'events', events: { notifications: listOf(Notification) } },
-    errors: ['service_unavailable'],
+    errors: [],
   }),
   getNotification: defineRoute({
     method: 'GET',

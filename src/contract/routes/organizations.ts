@@ -18,6 +18,7 @@ export const organizationRoutes = {
     auth: 'required',
     query: object({ ...paging, ...sorting }),
     responses: { 200: listOf(Organization) },
+    never: ['forbidden'],
     errors: ['list_invalid'],
   }),
   createOrganization: defineRoute({
@@ -31,7 +32,7 @@ export const organizationRoutes = {
     responses: { 201: Organization },
     versioned: true,
     repeatable: true,
-    errors: ['name_invalid', 'organization_exists', 'user_not_found', 'limit_exceeded'],
+    errors: ['name_invalid', 'organization_exists', 'user_not_found'],
   }),
   getOrganization: defineRoute({
     method: 'GET',
@@ -42,6 +43,7 @@ export const organizationRoutes = {
     params: orgParams,
     responses: { 200: Organization },
     versioned: true,
+    never: ['forbidden', 'token_scope'],
     errors: ['organization_not_found'],
   }),
   updateOrganization: defineRoute({
@@ -76,6 +78,7 @@ export const organizationRoutes = {
     params: orgParams,
     query: object({ ...paging, ...sorting }),
     responses: { 200: listOf(Member) },
+    never: ['forbidden', 'token_scope'],
     errors: ['organization_not_found', 'list_invalid'],
   }),
   setMember: defineRoute({

@@ -2,6 +2,7 @@
 
 import { Type } from 'typebox'
 import { defineRoute } from '../route.ts'
+import { ofProvider } from '../route-errors.ts'
 import { listOf, object, ProjectGroupRef, ProjectRef, paging, RemoteSourceRef, text } from '../schemas/common.ts'
 import {
   NewProject,
@@ -19,14 +20,8 @@ const tag = 'projects'
 const groupParams = object({ projectGroupRef: ProjectGroupRef })
 const projectParams = object({ projectRef: ProjectRef })
 
-/** Of what is asked of a provider. */
-const ofProvider = [
-  'linked_account_not_found',
-  'remote_repository_not_found',
-  'provider_unauthorized',
-  'provider_refused',
-  'provider_unavailable',
-] as const
+/** Of what is asked of a provider about one repository. */
+const ofRepository = ['remote_repository_not_found', ...ofProvider] as const
 
 export const projectRoutes = {
   createProjectGroup: defineRoute({
@@ -39,7 +34,14 @@ export const projectRoutes = {
     responses: { 201: ProjectGroup },
     versioned: true,
     repeatable: true,
-    errors: ['parent_group_not_found', 'name_invalid', 'project_group_exists', 'project_exists', 'limit_exceeded'],
+    errors: [
+      'parent_group_not_found',
+      'name_invalid',
+      'project_group_exists',
+      'project_exists',
+      'owner_changed',
+      'limit_exceeded',
+    ],
   }),
   getProjectGroup: defineRoute({
     method: 'GET',
@@ -50,6 +52,7 @@ export const projectRoutes = {
     params: groupParams,
     responses: { 200: ProjectGroup },
     versioned: true,
+    never: ['forbidden', 'token_scope'],
     errors: ['project_group_not_found', 'ref_invalid'],
   }),
   updateProjectGroup: defineRoute({
@@ -83,7 +86,7 @@ export const projectRoutes = {
     params: groupParams,
     responses: { 204: undefined },
     versioned: true,
-    errors: ['project_group_not_found', 'root_group', 'version_conflict'],
+    errors: ['project_group_not_found', 'root_group', 'owner_changed', 'version_conflict'],
   }),
   listSubgroups: defineRoute({
     method: 'GET',
@@ -94,6 +97,7 @@ export const projectRoutes = {
     params: groupParams,
     query: object(paging),
     responses: { 200: listOf(ProjectGroup) },
+    never: ['forbidden', 'token_scope'],
     errors: ['project_group_not_found', 'list_invalid'],
   }),
   listProjects: defineRoute({
@@ -105,6 +109,7 @@ export const projectRoutes = {
     params: groupParams,
     query: object(paging),
     responses: { 200: listOf(Project) },
+    never: ['forbidden', 'token_scope'],
     errors: ['project_group_not_found', 'list_invalid'],
   }),
   createProject: defineRoute({
@@ -124,8 +129,8 @@ export const projectRoutes = {
       'project_group_exists',
       'project_invalid',
       'remote_source_not_found',
-      ...ofProvider,
-      'limit_exceeded',
+      'owner_changed',
+      ...ofRepository,
     ],
   }),
   listRemoteRepositories: defineRoute({
@@ -137,7 +142,7 @@ export const projectRoutes = {
     params: object({ remoteSourceRef: RemoteSourceRef }),
     query: object({ ...paging, search: Type.Optional(text(200)) }),
     responses: { 200: listOf(RemoteRepository) },
-    errors: ['remote_source_invalid', ...ofProvider],
+    errors: ofProvider,
   }),
   reconfigureProject: defineRoute({
     method: 'POST',
@@ -147,7 +152,7 @@ export const projectRoutes = {
     auth: 'required',
     params: projectParams,
     responses: { 200: Project },
-    errors: ['project_not_found', 'project_invalid', 'owner_changed', ...ofProvider],
+    errors: ['project_not_found', 'project_invalid', 'owner_changed', ...ofRepository],
   }),
   setProjectAccount: defineRoute({
     method: 'PUT',
@@ -157,7 +162,7 @@ export const projectRoutes = {
     auth: 'required',
     params: projectParams,
     responses: { 200: Project },
-    errors: ['project_not_found', 'project_invalid', 'owner_changed', ...ofProvider],
+    errors: ['project_not_found', 'project_invalid', 'owner_changed', ...ofRepository],
   }),
   setProjectRepository: defineRoute({
     method: 'PUT',
@@ -175,8 +180,7 @@ export const projectRoutes = {
       'owner_changed',
       'version_conflict',
       'remote_source_not_found',
-      'remote_source_invalid',
-      ...ofProvider,
+      ...ofRepository,
     ],
   }),
   getProject: defineRoute({
@@ -188,6 +192,7 @@ export const projectRoutes = {
     params: projectParams,
     responses: { 200: Project },
     versioned: true,
+    never: ['token_scope'],
     errors: ['project_not_found', 'ref_invalid'],
   }),
   updateProject: defineRoute({
@@ -220,7 +225,7 @@ export const projectRoutes = {
     params: projectParams,
     responses: { 204: undefined },
     versioned: true,
-    errors: ['project_not_found', 'version_conflict'],
+    errors: ['project_not_found', 'owner_changed', 'version_conflict'],
   }),
   getBadge: defineRoute({
     method: 'GET',
@@ -232,6 +237,7 @@ export const projectRoutes = {
     query: object({ branch: Type.Optional(Type.String({ minLength: 1, maxLength: 250 })) }),
     responses: { 200: Type.String() },
     stream: { kind: 'bytes', contentType: 'image/svg+xml' },
+    never: ['token_scope'],
     errors: ['project_not_found'],
   }),
 } as const

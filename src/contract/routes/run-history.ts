@@ -1,6 +1,7 @@
 // Where a run stands among others, and its definition.
 
 import { defineRoute } from '../route.ts'
+import { ofProjectSource } from '../route-errors.ts'
 import { Id, object } from '../schemas/common.ts'
 import { DefinitionText, ExpandedConfig, RelatedRuns } from '../schemas/run-history.ts'
 
@@ -16,6 +17,7 @@ export const runHistoryRoutes = {
     auth: 'optional',
     params: runParams,
     responses: { 200: RelatedRuns },
+    never: ['token_scope'],
     errors: ['run_not_found'],
   }),
   getRunConfig: defineRoute({
@@ -26,6 +28,7 @@ export const runHistoryRoutes = {
     auth: 'optional',
     params: runParams,
     responses: { 200: ExpandedConfig },
+    never: ['token_scope'],
     errors: ['run_not_found'],
   }),
   getRunDefinition: defineRoute({
@@ -36,6 +39,6 @@ export const runHistoryRoutes = {
     auth: 'required',
     params: runParams,
     responses: { 200: DefinitionText },
-    errors: ['run_not_found', 'commit_not_found', 'git_failed', 'limit_exceeded'],
+    errors: ['run_not_found', ...ofProjectSource],
   }),
 } as const

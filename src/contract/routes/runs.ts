@@ -2,6 +2,7 @@
 
 import { Type } from 'typebox'
 import { defineRoute } from '../route.ts'
+import { ofProjectSource } from '../route-errors.ts'
 import { Id, listOf, object, ProjectRef, paging, sorting, UserRef } from '../schemas/common.ts'
 import {
   LogGroups,
@@ -76,6 +77,7 @@ export const runRoutes = {
     params: object({ projectRef: ProjectRef }),
     query: listing,
     responses: { 200: listOf(RunSummary) },
+    never: ['forbidden', 'token_scope'],
     errors: ['project_not_found', 'run_query_invalid'],
   }),
   createProjectRuns: defineRoute({
@@ -88,14 +90,7 @@ export const runRoutes = {
     body: NewRun,
     responses: { 201: NewRuns },
     repeatable: true,
-    errors: [
-      'project_not_found',
-      'config_invalid',
-      'commit_not_found',
-      'git_failed',
-      'secret_invalid',
-      'limit_exceeded',
-    ],
+    errors: ['project_not_found', 'config_invalid', ...ofProjectSource],
   }),
   getProjectRun: defineRoute({
     method: 'GET',
@@ -105,6 +100,7 @@ export const runRoutes = {
     auth: 'optional',
     params: object({ projectRef: ProjectRef, runNumber: RunNumber }),
     responses: { 200: Run },
+    never: ['token_scope'],
     errors: ['project_not_found', 'run_not_found'],
   }),
   watchProjectRuns: defineRoute({
@@ -116,6 +112,7 @@ export const runRoutes = {
     params: object({ projectRef: ProjectRef }),
     responses: { 200: Type.String() },
     stream: changes,
+    never: ['forbidden', 'token_scope'],
     errors: ['project_not_found'],
   }),
   listUserRuns: defineRoute({
@@ -158,6 +155,7 @@ export const runRoutes = {
     auth: 'required',
     responses: { 200: Type.String() },
     stream: changes,
+    never: ['forbidden'],
     errors: [],
   }),
   getRun: defineRoute({
@@ -168,6 +166,7 @@ export const runRoutes = {
     auth: 'optional',
     params: runParams,
     responses: { 200: Run },
+    never: ['token_scope'],
     errors: ['run_not_found'],
   }),
   watchRun: defineRoute({
@@ -180,6 +179,7 @@ export const runRoutes = {
     query: object({ steps: Type.Optional(Type.Boolean({ description: 'With the steps of each task.' })) }),
     responses: { 200: Type.String() },
     stream: { kind: 'events', events: { run: Run, end: object({}) } },
+    never: ['token_scope'],
     errors: ['run_not_found'],
   }),
   restartRun: defineRoute({
@@ -224,6 +224,7 @@ export const runRoutes = {
     auth: 'optional',
     params: taskParams,
     responses: { 200: Task },
+    never: ['token_scope'],
     errors: ['run_not_found', 'task_not_found'],
   }),
   approveTask: defineRoute({
@@ -253,6 +254,7 @@ export const runRoutes = {
     }),
     responses: { 200: Type.String() },
     stream: { kind: 'bytes', contentType: 'text/plain; charset=utf-8' },
+    never: ['token_scope'],
     errors: ['run_not_found', 'task_not_found', 'log_not_found'],
   }),
   followLog: defineRoute({
@@ -265,6 +267,7 @@ export const runRoutes = {
     query: object({ fromByte: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })) }),
     responses: { 200: Type.String() },
     stream: { kind: 'events', events: { log: object({ text: Type.String() }), end: object({}) } },
+    never: ['token_scope'],
     errors: ['run_not_found', 'task_not_found', 'log_not_found'],
   }),
   getLogSummary: defineRoute({
@@ -275,6 +278,7 @@ export const runRoutes = {
     auth: 'optional',
     params: logParams,
     responses: { 200: LogSummary },
+    never: ['token_scope'],
     errors: ['run_not_found', 'task_not_found', 'log_not_found'],
   }),
   readLogLines: defineRoute({
@@ -296,6 +300,7 @@ export const runRoutes = {
       ),
     }),
     responses: { 200: LogLines },
+    never: ['token_scope'],
     errors: ['run_not_found', 'task_not_found', 'log_not_found'],
   }),
   searchLog: defineRoute({
@@ -314,6 +319,7 @@ export const runRoutes = {
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 5000 })),
     }),
     responses: { 200: LogMatches },
+    never: ['token_scope'],
     errors: ['run_not_found', 'task_not_found', 'log_not_found'],
   }),
   findLogGroups: defineRoute({
@@ -325,6 +331,7 @@ export const runRoutes = {
     params: logParams,
     query: object({ fromLine: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })) }),
     responses: { 200: LogGroups },
+    never: ['token_scope'],
     errors: ['run_not_found', 'task_not_found', 'log_not_found'],
   }),
   deleteLog: defineRoute({

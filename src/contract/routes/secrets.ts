@@ -26,7 +26,8 @@ function secretRoutes<P extends TObject, S extends TObject, V extends TObject>(
       params: params.parent,
       query: listing,
       responses: { 200: listOf(Secret) },
-      errors: ['project_not_found', 'project_group_not_found'],
+      never: ['forbidden', 'token_scope'],
+      errors: [],
     }),
     createSecret: defineRoute({
       method: 'POST',
@@ -39,7 +40,7 @@ function secretRoutes<P extends TObject, S extends TObject, V extends TObject>(
       responses: { 201: Secret },
       versioned: true,
       repeatable: true,
-      errors: ['project_not_found', 'project_group_not_found', 'name_invalid', 'secret_exists', 'secret_invalid'],
+      errors: ['name_invalid', 'secret_exists', 'secret_invalid', 'owner_changed', 'limit_exceeded'],
     }),
     updateSecret: defineRoute({
       method: 'PATCH',
@@ -51,7 +52,14 @@ function secretRoutes<P extends TObject, S extends TObject, V extends TObject>(
       body: SecretChange,
       responses: { 200: Secret },
       versioned: true,
-      errors: ['secret_not_found', 'name_invalid', 'secret_exists', 'secret_invalid', 'version_conflict'],
+      errors: [
+        'secret_not_found',
+        'name_invalid',
+        'secret_exists',
+        'secret_invalid',
+        'owner_changed',
+        'version_conflict',
+      ],
     }),
     deleteSecret: defineRoute({
       method: 'DELETE',
@@ -62,7 +70,7 @@ function secretRoutes<P extends TObject, S extends TObject, V extends TObject>(
       params: params.secret,
       responses: { 204: undefined },
       versioned: true,
-      errors: ['secret_not_found', 'version_conflict'],
+      errors: ['secret_not_found', 'owner_changed', 'version_conflict'],
     }),
     listVariables: defineRoute({
       method: 'GET',
@@ -73,7 +81,8 @@ function secretRoutes<P extends TObject, S extends TObject, V extends TObject>(
       params: params.parent,
       query: listing,
       responses: { 200: listOf(Variable) },
-      errors: ['project_not_found', 'project_group_not_found'],
+      never: ['forbidden', 'token_scope'],
+      errors: [],
     }),
     createVariable: defineRoute({
       method: 'POST',
@@ -86,7 +95,7 @@ function secretRoutes<P extends TObject, S extends TObject, V extends TObject>(
       responses: { 201: Variable },
       versioned: true,
       repeatable: true,
-      errors: ['project_not_found', 'project_group_not_found', 'name_invalid', 'variable_exists', 'variable_invalid'],
+      errors: ['name_invalid', 'variable_exists', 'variable_invalid', 'owner_changed', 'limit_exceeded'],
     }),
     updateVariable: defineRoute({
       method: 'PATCH',
@@ -98,7 +107,14 @@ function secretRoutes<P extends TObject, S extends TObject, V extends TObject>(
       body: VariableChange,
       responses: { 200: Variable },
       versioned: true,
-      errors: ['variable_not_found', 'name_invalid', 'variable_exists', 'variable_invalid', 'version_conflict'],
+      errors: [
+        'variable_not_found',
+        'name_invalid',
+        'variable_exists',
+        'variable_invalid',
+        'owner_changed',
+        'version_conflict',
+      ],
     }),
     deleteVariable: defineRoute({
       method: 'DELETE',
@@ -109,7 +125,7 @@ function secretRoutes<P extends TObject, S extends TObject, V extends TObject>(
       params: params.variable,
       responses: { 204: undefined },
       versioned: true,
-      errors: ['variable_not_found', 'version_conflict'],
+      errors: ['variable_not_found', 'owner_changed', 'version_conflict'],
     }),
   } as const
 }

@@ -18,6 +18,7 @@ export const sessionRoutes = {
     summary: 'Who the caller is, and the CSRF token of its session.',
     auth: 'optional',
     responses: { 200: Identity },
+    never: ['token_scope'],
     errors: [],
   }),
   login: defineRoute({
@@ -93,6 +94,7 @@ export const sessionRoutes = {
     summary: 'Ends the session of the caller.',
     auth: 'optional',
     responses: { 204: undefined },
+    never: ['token_scope'],
     errors: [],
   }),
   listSessions: defineRoute({
@@ -131,6 +133,6 @@ export const sessionRoutes = {
     auth: 'none',
     body: object({ token: Type.String({ maxLength: 200 }), username: Name, password: Password }),
     responses: { 201: LoggedIn },
-    errors: ['setup_refused', 'name_invalid', 'password_invalid', 'rate_limited'],
+    errors: ['setup_refused', 'name_invalid', 'rate_limited'],
   }),
 } as const

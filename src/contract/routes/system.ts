@@ -49,6 +49,7 @@ export const systemRoutes = {
     params: remoteSourceParams,
     responses: { 200: Type.Union([RemoteSourceDetail, RemoteSource]) },
     versioned: true,
+    never: ['forbidden'],
     errors: ['remote_source_not_found'],
   }),
   updateRemoteSource: defineRoute({

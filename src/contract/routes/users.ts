@@ -62,6 +62,7 @@ export const userRoutes = {
     params: object({ orgRef: OrganizationRef }),
     responses: { 200: Member },
     repeatable: true,
+    never: ['organization_not_found'],
     errors: ['invitation_not_found'],
   }),
   rejectInvitation: defineRoute({
@@ -73,6 +74,7 @@ export const userRoutes = {
     params: object({ orgRef: OrganizationRef }),
     responses: { 204: undefined },
     repeatable: true,
+    never: ['organization_not_found'],
     errors: ['invitation_not_found'],
   }),
   listUsers: defineRoute({
@@ -101,7 +103,7 @@ export const userRoutes = {
     responses: { 201: UserDetail },
     versioned: true,
     repeatable: true,
-    errors: ['name_invalid', 'user_exists', 'password_invalid'],
+    errors: ['name_invalid', 'user_exists'],
   }),
   getUser: defineRoute({
     method: 'GET',
@@ -111,6 +113,7 @@ export const userRoutes = {
     auth: 'required',
     params: userParams,
     responses: { 200: User },
+    never: ['forbidden'],
     errors: ['user_not_found'],
   }),
   updateUser: defineRoute({
@@ -152,7 +155,7 @@ export const userRoutes = {
       newPassword: Password,
     }),
     responses: { 204: undefined },
-    errors: ['user_not_found', 'login_failed', 'password_invalid', 'rate_limited'],
+    errors: ['user_not_found', 'login_failed', 'rate_limited'],
   }),
   listTokens: defineRoute({
     method: 'GET',

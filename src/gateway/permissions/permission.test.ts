@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { UserToken } from '../../configstore/types.ts'
 import type { Route } from '../../contract/route.ts'
+import { errorsOfRoute } from '../../contract/route-errors.ts'
 import { routes } from '../../contract/routes.ts'
 import type { Caller } from '../auth/caller.ts'
 import { callerKinds, permissionMatrix } from './matrix.ts'
@@ -120,3 +121,27 @@ test('a token gives nothing that its user has not', () => {
     expect(decide(permissions.updateProject, withToken({ scope }), project({ role: 'member' }))).toBe(f)
   }
 })
+
+/** Whoever may ask, for whatever may be there. */
+function* decisionsOf(permission: Permission) {
+  const hasSubject = permission.on !== 'installation' && permission.on !== 'caller'
+  const visibilities = ['public', 'private'] as const
+  const accesses = visibilities.flatMap((globalVisibility) =>
+    (['none', 'member', 'owner'] as const).map((role) => project({ globalVisibility, role })),
+  )
+  for (const access of hasSubject ? accesses : [undefined]) {
+    yield decide(permission, { kind: 'admintoken' }, access)
+    for (const scope of ['read', 'run', 'admin'] as const)
+      for (const token of [{ scope }, { scope, projectIds: ['p2'] }])
+        for (const isAdmin of [false, true]) yield decide(permission, withToken(token, isAdmin), access)
+  }
+}
+
+test.each(Object.entries(permissions) as [keyof typeof routes, Permission][])(
+  '%s says that it is forbidden, or beyond a token, where that can be',
+  (id, permission) => {
+    const decisions = new Set(decisionsOf(permission))
+    for (const code of ['forbidden', 'token_scope'] as const)
+      if (decisions.has(code)) expect(errorsOfRoute(routes[id])).toContain(code)
+  },
+)
