@@ -128,6 +128,30 @@ test('somebody new registers with the name of his choice, and logs in with his a
   expect(await another.identity()).toMatchObject({ kind: 'session', user: { name: 'anna' } })
 })
 
+test('who was offered a registration in two browsers registers in one of them', async () => {
+  await using gateway = await aGateway()
+  const [one, other] = [new Browser(gateway), new Browser(gateway)]
+  await one.oauth2('ann')
+  await other.oauth2('ann')
+  expect((await one.ask('POST /register', { name: 'ann' })).status).toBe(201)
+  expect(await other.ask('POST /register', { name: 'anna' })).toMatchObject({
+    status: 409,
+    body: { code: 'linked_account_exists' },
+  })
+  expect((await gateway.configstore.listUsers({})).items.map(({ name }) => name)).toEqual(['ann', 'root'])
+})
+
+test('nobody registers with a remote source that was removed meanwhile', async () => {
+  await using gateway = await aGateway()
+  const browser = new Browser(gateway)
+  await browser.oauth2('ann')
+  await gateway.configstore.deleteRemoteSource({ remoteSource: 'github' })
+  expect(await browser.ask('POST /register', { name: 'ann' })).toMatchObject({
+    status: 404,
+    body: { code: 'remote_source_not_found' },
+  })
+})
+
 test('tokens of somebody who is not registered are not in the database in clear, nor for another browser', async () => {
   await using gateway = await aGateway()
   const browser = new Browser(gateway)
