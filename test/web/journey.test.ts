@@ -144,7 +144,7 @@ test('an approval, given by one of two: the other is told that somebody was fast
     deploy: { run: 'echo deployed', approval: true, depends: ['build'] },
   })
   await ui.withPage(async (page) => {
-    await page.getByText('Waits for approval').waitFor({ timeout: 20_000 })
+    await page.getByText('Waits for approval').first().waitFor({ timeout: 20_000 })
     await page.goto(`/projects/user.ann.web/runs/${number}?view=tasks`)
     await page.getByRole('button', { name: 'Approve' }).first().click()
     const dialog = page.getByRole('alertdialog', { name: 'Approve deploy?' })
