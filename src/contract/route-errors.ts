@@ -29,7 +29,12 @@ const ofParameters: Readonly<Record<string, readonly ErrorCode[]>> = {
 }
 
 /** What any operation can answer besides: the state of the server, or trouble of it. */
-export const errorsOfAll: readonly ErrorCode[] = ['route_not_found', 'maintenance', 'database_behind']
+export const errorsOfAll: readonly ErrorCode[] = [
+  'route_not_found',
+  'maintenance',
+  'database_behind',
+  'service_unavailable',
+]
 
 /** Without those of all operations and those of kind `internal`. */
 export function errorsOfRoute(route: Route): readonly ErrorCode[] {

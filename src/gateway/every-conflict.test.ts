@@ -176,3 +176,10 @@ test('a token of an executor that was made and revoked is not made again by the 
   await ask('deleteExecutorToken', { params: { tokenId: token.id } })
   expect(codeOf(await ask('createExecutorToken', { body, headers }))).toBe('executor_token_not_found')
 })
+
+test('nothing is approved in a run that has ended', async () => {
+  const { runId } = refusals.others
+  expect((await ask('stopRun', { params: { runId: runId! } })).status).toBe(200)
+  const params = { runId: runId!, taskId: 'othera-id' }
+  expect(codeOf(await ask('approveTask', { params }))).toBe('run_not_running')
+})

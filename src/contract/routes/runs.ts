@@ -236,7 +236,13 @@ export const runRoutes = {
     params: taskParams,
     responses: { 200: Task },
     repeatable: true,
-    errors: ['run_not_found', 'task_not_found', 'task_not_waiting_approval', 'task_already_approved'],
+    errors: [
+      'run_not_found',
+      'run_not_running',
+      'task_not_found',
+      'task_not_waiting_approval',
+      'task_already_approved',
+    ],
   }),
   readLog: defineRoute({
     method: 'GET',
