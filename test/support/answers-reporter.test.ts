@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { successStatus } from '../../src/contract/route.ts'
 import { errorsOfRoute } from '../../src/contract/route-errors.ts'
 import { type RouteId, routes } from '../../src/contract/routes.ts'
-import { unseenAnswers } from './answers-reporter.ts'
+import { undeclaredAnswers, unseenAnswers } from './answers-reporter.ts'
 
 const operations = Object.keys(routes) as RouteId[]
 const everything = new Set(
@@ -19,6 +19,11 @@ test.each(['getRun 200', 'getRun run_not_found'])('that nobody has seen %s is to
   const seen = new Set(everything)
   seen.delete(answer)
   expect(unseenAnswers(seen)).toEqual([answer])
+})
+
+test('what the contract does not say of an operation is told, but for what any may answer', () => {
+  const answered = ['getRun 200', 'getRun run_not_found', 'getRun maintenance', 'getRun internal', 'getRun last_owner']
+  expect(undeclaredAnswers(new Set(answered))).toEqual(['getRun last_owner'])
 })
 
 test('what cannot be is not in the list of what can', () => {

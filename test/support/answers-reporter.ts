@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Reporter, TestModule } from 'vitest/node'
 import { successStatus } from '../../src/contract/route.ts'
-import { errorsOfRoute } from '../../src/contract/route-errors.ts'
+import { errorsOfAll, errorsOfRoute } from '../../src/contract/route-errors.ts'
 import { type RouteId, routes } from '../../src/contract/routes.ts'
 import { seenAnswersVariable } from '../../src/gateway/seen-answers-fixture.ts'
 
@@ -46,6 +46,7 @@ export class AnswersReporter implements Reporter {
     if (!globSync(files, { cwd: root }).every((file) => whole.has(file))) return
     const unseen = unseenAnswers(seen)
     for (const answer of unseen) console.log(`no test of the gateway has seen: ${answer}`)
+    for (const answer of undeclaredAnswers(seen)) console.log(`answered, and the contract does not say so: ${answer}`)
     if (unseen.length > 0 && isStrict) process.exitCode = 1
   }
 }
@@ -57,9 +58,19 @@ function isWhole(module: TestModule): boolean {
 
 /** As `operation code`, or `operation status` of a success. */
 export function unseenAnswers(seen: ReadonlySet<string>): readonly string[] {
-  return (Object.keys(routes) as RouteId[]).flatMap((id) =>
-    [String(successStatus(routes[id])), ...errorsOfRoute(routes[id])]
-      .map((answer) => `${id} ${answer}`)
-      .filter((answer) => !seen.has(answer)),
-  )
+  return (Object.keys(routes) as RouteId[])
+    .flatMap((id) =>
+      [String(successStatus(routes[id])), ...errorsOfRoute(routes[id])].map((answer) => `${id} ${answer}`),
+    )
+    .filter((answer) => !seen.has(answer))
+}
+
+/** The same for what was answered and need not have been known before; trouble of the server itself may come anywhere. */
+export function undeclaredAnswers(seen: ReadonlySet<string>): readonly string[] {
+  const anywhere: readonly string[] = [...errorsOfAll, 'internal']
+  return [...seen].filter((answer) => {
+    const [id = '', code = ''] = answer.split(' ')
+    const declared: readonly string[] = id in routes ? errorsOfRoute(routes[id as RouteId]) : []
+    return /^[a-z]/.test(code) && !declared.includes(code) && !anywhere.includes(code)
+  })
 }
