@@ -24,7 +24,7 @@ export default defineConfig({
     reporters: [
       'default',
       new FlakyReporter(),
-      new AnswersReporter({ isStrict: false }),
+      new AnswersReporter({ isStrict: CI !== undefined }),
       ...(report === undefined ? [] : ([['json', { outputFile: report }]] as [['json', { outputFile: string }]])),
     ],
   },
