@@ -36,6 +36,32 @@ test('a run is compared with the last good one, and its attempts lead to each ot
   await context.close()
 })
 
+test('a run is done again from the start, all of it', { timeout: 90_000 }, async () => {
+  const bad = await ui.world.createRun(ui.projectId, { build: { run: 'true' }, test: { run: 'exit 1' } })
+  await ui.world.untilFinished(bad.id)
+  await ui.withPage(async (page) => {
+    await page.goto(`/projects/user.ann.web/runs/${bad.number}`)
+    await page.getByRole('button', { name: 'Restart' }).click()
+    await page
+      .getByRole('menuitem', { name: /From the start/ })
+      .getByText('all 2 tasks again')
+      .click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Restart' }).click()
+    await expectHeading(page, `#${bad.number + 1} ci`)
+    await page.getByText('attempt 2 of 2').waitFor()
+    await page.locator('.run-facts').getByText('Failed').waitFor()
+  })
+  const { items } = await ui.world.client.call('listProjectRuns', {
+    params: { projectRef: ui.projectId },
+    query: { limit: 1 },
+  })
+  const again = await ui.world.client.call('getRun', { params: { runId: items[0]!.id } })
+  expect(again.tasks.map(({ name, status }) => [name, status]).toSorted()).toEqual([
+    ['build', 'success'],
+    ['test', 'failed'],
+  ])
+})
+
 test('setup errors stand beside the text of the definition, at their lines', { timeout: 90_000 }, async () => {
   const config =
     'runs:\n  - name: ci\n    tasks:\n      - name: build\n        runtime: { containers: [{ image: busybox }] }\n        steps:\n          - run: 5\n'

@@ -1,5 +1,6 @@
 // Logs as people read them: long ones, parts of them, what broke in them.
 
+import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { openUi } from './ui-world.ts'
@@ -202,5 +203,16 @@ test('commands that the shell tells can be folded, and begin open', { timeout: 6
     await inSight(page, 'two').waitFor({ state: 'detached' })
     await page.getByRole('button', { name: 'Unfold all' }).click()
     await inSight(page, 'two').waitFor()
+  })
+})
+
+test('a log is downloaded as the step printed it', { timeout: 60_000 }, async () => {
+  await withLog('parts', async (page) => {
+    const begun = page.waitForEvent('download')
+    await page.getByRole('link', { name: 'Download' }).click()
+    // Steps have a terminal, which ends lines so.
+    const text = readFileSync(await (await begun).path(), 'utf8').replaceAll('\r\n', '\n')
+    expect(text).toContain('before\n::group::Install packages\npackage 1\n')
+    expect(text).toContain('\u001b[31mred\nstill red\u001b[0m\n10%\r50%\r100%\n')
   })
 })

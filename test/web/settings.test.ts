@@ -41,6 +41,30 @@ test('a group is made, a project in it found by its name, changed, and removed w
   })
 })
 
+test('what members may do, and what runs of forks get, is set and stays', { timeout: 60_000 }, async () => {
+  await ui.world.client.call('createOrganization', { body: { name: 'flagged', visibility: 'public' } })
+  const project = await ui.world.createProject('flags', 'org/flagged')
+  await ui.withPage(async (page) => {
+    const path = '/projects/org.flagged.flags/settings/general'
+    const flags = ['Runs of forks get the variables', 'Members may restart, stop and cancel runs'] as const
+    await page.goto(path)
+    const before = await Promise.all(flags.map((label) => page.getByLabel(label).isChecked()))
+    for (const label of flags) await page.getByLabel(label).click()
+    await page.getByRole('button', { name: 'Save', exact: true }).first().click()
+    await expect
+      .poll(async () => {
+        const now = await ui.world.client.call('getProject', { params: { projectRef: project } })
+        return [now.passVariablesToForks, now.membersCanPerformRunActions]
+      })
+      .toEqual(before.map((isSet) => !isSet))
+    await page.reload()
+    await page.getByLabel(flags[0]).waitFor()
+    expect(await Promise.all(flags.map((label) => page.getByLabel(label).isChecked()))).toEqual(
+      before.map((isSet) => !isSet),
+    )
+  })
+})
+
 test('two people change a project at once: the later one is told, and nothing is overwritten', {
   timeout: 90_000,
 }, async () => {

@@ -81,6 +81,8 @@ function GeneralForm({ project }: { readonly project: Project }) {
   const navigate = useNavigate()
   const [name, setName] = useState(project.name)
   const problem = nameProblem(name)
+  // A user's own has none.
+  const hasMembers = project.path.startsWith('org/')
   const save = useMutation({
     mutationFn: (form: FormData) => {
       const defaultBranch = String(form.get('defaultBranch')).trim()
@@ -102,7 +104,7 @@ function GeneralForm({ project }: { readonly project: Project }) {
           passVariablesToForks: form.get('passVariablesToForks') === 'on',
           cancelSuperseded: form.get('cancelSuperseded') === 'on',
           deployKeyInTasks: form.get('deployKeyInTasks') === 'on',
-          membersCanPerformRunActions: form.get('membersCanPerformRunActions') === 'on',
+          ...(hasMembers ? { membersCanPerformRunActions: form.get('membersCanPerformRunActions') === 'on' } : {}),
           ...(defaultBranch === '' ? {} : { defaultBranch }),
           ...(source === undefined ? {} : { source }),
         },
@@ -188,11 +190,13 @@ function GeneralForm({ project }: { readonly project: Project }) {
         defaultChecked={project.deployKeyInTasks}
         help="Those of forks never."
       />
-      <CheckField
-        label="Members may restart, stop and cancel runs"
-        name="membersCanPerformRunActions"
-        defaultChecked={project.membersCanPerformRunActions}
-      />
+      {hasMembers ? (
+        <CheckField
+          label="Members may restart, stop and cancel runs"
+          name="membersCanPerformRunActions"
+          defaultChecked={project.membersCanPerformRunActions}
+        />
+      ) : null}
       <SaveProblem error={save.error} reload={() => void queryClient.invalidateQueries({ queryKey: ['project'] })} />
       <div className="form-actions">
         <Button type="submit" kind="primary" isBusy={save.isPending} disabled={problem !== undefined || name === ''}>
