@@ -132,7 +132,9 @@ async function untilHealthy(act: () => void): Promise<void> {
       act()
       return
     } catch (error) {
-      const isPassing = /unhealthy cluster|deadline exceeded|no leader|leader changed/.test(String(error))
+      const isPassing = /unhealthy cluster|deadline exceeded|timed out|no leader|leader changed/.test(String(error))
+      // Asked once more for what was done while the answer was lost.
+      if (/member not found|Peer URLs already exists/i.test(String(error))) return
       if (!isPassing || Date.now() - startedAt > 120_000) throw error
     }
 }

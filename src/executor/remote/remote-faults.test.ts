@@ -79,7 +79,7 @@ test.each([1, 2, 3, 4, 5])(
   'seed %d: runs end as they should, with whole logs, archives and caches',
   { timeout: 60_000 },
   async (seed) => {
-    const { runservice, driver, executor, proxy } = await behindChaos({ seed })
+    const { runservice, driver, executor, proxy } = await behindChaos({ seed, bytesMax: 20_000 })
     const steps: string[] = []
     driver.behaviour = (given) => {
       steps.push(given.command.script ?? '')

@@ -8,7 +8,12 @@ import type { WebhookProvider } from '../../gitsource/webhooks/webhook.ts'
 export type DeliverySource = WebhookProvider | 'hook' | 'poll'
 
 export type DeliveryWork =
-  | { readonly kind: 'event'; readonly event: RepositoryEvent }
+  | {
+      readonly kind: 'event'
+      readonly event: RepositoryEvent
+      /** As the provider called the repository then; it may have been renamed since somebody asked. */
+      readonly repositoryPath?: string
+    }
   /** Look at the repository for what has changed. */
   | { readonly kind: 'look' }
 

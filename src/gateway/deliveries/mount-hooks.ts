@@ -94,9 +94,10 @@ async function takeWebhook(
   try {
     const parsed = parseWebhook(webhook, provider)
     await checkOrigin(project, provider, parsed, configstore)
+    const path = parsed.repositoryPath === undefined ? {} : { repositoryPath: parsed.repositoryPath }
     const { id } = await inbox.accept(
       parsed.kind === 'event'
-        ? { ...common, work: { kind: 'event', event: parsed.event } }
+        ? { ...common, work: { kind: 'event', event: parsed.event, ...path } }
         : { ...common, outcome: { kind: 'ignored', message: parsed.why }, ref: parsed.ref ?? '' },
     )
     return id

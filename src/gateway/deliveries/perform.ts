@@ -13,7 +13,7 @@ import { type FetchedDefinition, fetchDefinition, type readDefinition } from '..
 import type { ProjectRepository, ProjectSources } from '../runs/project-sources.ts'
 import { planRunsOf, type RunTrigger } from '../runs/run-creation.ts'
 import { forPeople } from './after-failure.ts'
-import type { DeliveryOutcome } from './delivery.ts'
+import type { DeliveryOutcome, DeliveryWork } from './delivery.ts'
 import type { DeliveryRow } from './inbox.ts'
 
 export type PerformComponents = {
@@ -61,7 +61,7 @@ export async function performDelivery(
   if ((queued?.attempts ?? 1) > 1 && components.now() - receivedAt > rememberedMs)
     return { kind: 'failed', message: 'it was begun more than a day ago: deliver it again if its runs are missing' }
   const performing = { delivery, project, isOver, signal }
-  if (work.kind === 'event') return await performEvent(work.event, performing, components)
+  if (work.kind === 'event') return await performEvent(work, performing, components)
   const repository = await components.sources.open(project, signal)
   if (repository === undefined) return ignored('the project has no repository that could be looked at')
   const { isFirst, changed } = await components.look(project, repository, signal)
@@ -71,7 +71,7 @@ export async function performDelivery(
 }
 
 async function performEvent(
-  event: RepositoryEvent,
+  { event, repositoryPath }: Extract<DeliveryWork, { readonly kind: 'event' }>,
   { delivery, project, isOver, signal }: Performing,
   components: PerformComponents,
 ): Promise<DeliveryOutcome> {
@@ -91,7 +91,8 @@ async function performEvent(
     webhookSender: event.sender,
   })
   try {
-    repository = await components.sources.open(project, signal)
+    const asked = repositoryPath === undefined ? undefined : { unlessCalled: repositoryPath }
+    repository = await components.sources.open(project, signal, asked)
     if (repository === undefined) return ignored('the project has no repository to read the definition from')
     return await startRuns(repository)
   } catch (error) {

@@ -18,9 +18,12 @@ export type ProjectRepository = {
   readonly pullRequestRef?: (pullRequestId: string) => string
 }
 
+/** When it will not do what the provider said of the repository a moment ago: always, or when it was called otherwise then. */
+export type AskedAnew = 'always' | { readonly unlessCalled: string }
+
 export interface ProjectSources {
   /** Undefined when the project has no repository that can be read. Errors: those of the configstore and of its provider. */
-  open(project: Project, signal: AbortSignal): Promise<ProjectRepository | undefined>
+  open(project: Project, signal: AbortSignal, asked?: AskedAnew): Promise<ProjectRepository | undefined>
 }
 
 /** For a gateway that reads no repositories. */

@@ -44,7 +44,7 @@ export async function planRunsByHand(
   signal: AbortSignal,
 ): Promise<PlannedRuns> {
   const given = asked.definition && givenDefinition(asked.definition)
-  const repository = await sources.open(project, signal)
+  const repository = await sources.open(project, signal, 'always')
   const isRead = given === undefined || asked.commitSha === undefined
   const named = await namedRef(project, asked, isRead ? repository : undefined, signal)
   const event = await eventOf(named, asked, { repository, isRead: given === undefined }, signal)

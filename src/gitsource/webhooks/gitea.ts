@@ -1,7 +1,7 @@
 // Webhooks of Gitea (docs.gitea.com, "Webhooks") and of Forgejo (forgejo.org/docs, "Webhooks"), which are alike.
 
 import type { PullRequestAction } from '../repository-event.ts'
-import { at, below, branchOrTag, commitAt, idAt, isZero, itemsAt, linksOf, refAt, textAt } from './payload.ts'
+import { at, below, branchOrTag, commitAt, isZero, itemsAt, linksOf, refAt, repositoryAt, textAt } from './payload.ts'
 import { parsePullRequest } from './pull-request.ts'
 import type { ParsedWebhook } from './webhook.ts'
 
@@ -15,8 +15,7 @@ const actions: Readonly<Record<string, PullRequestAction>> = {
 
 /** Errors: `request_invalid`. */
 export function parseGitea(event: string, payload: unknown): ParsedWebhook {
-  const repositoryId = idAt(payload, 'repository', 'id')
-  const repository = repositoryId === undefined ? {} : { repositoryId }
+  const repository = repositoryAt(payload, { member: 'repository', path: 'full_name' })
   switch (event) {
     case 'push':
       return { ...repository, ...parsePush(payload) }

@@ -13,14 +13,14 @@ import {
   linksOf,
   numberAt,
   refAt,
+  repositoryAt,
   textAt,
 } from './payload.ts'
 import type { ParsedWebhook } from './webhook.ts'
 
 /** Errors: `request_invalid`. */
 export function parseGitlab(event: string, payload: unknown): ParsedWebhook {
-  const repositoryId = idAt(payload, 'project', 'id')
-  const repository = repositoryId === undefined ? {} : { repositoryId }
+  const repository = repositoryAt(payload, { member: 'project', path: 'path_with_namespace' })
   switch (event) {
     case 'Push Hook':
     case 'Tag Push Hook':

@@ -30,6 +30,19 @@ export function idAt(payload: unknown, ...path: readonly (string | number)[]): s
   return textAt(payload, ...path)
 }
 
+/** The repository that a payload is about, by its id and by its path as it is called now. */
+export function repositoryAt(
+  payload: unknown,
+  { member, path }: { readonly member: string; readonly path: string },
+): { readonly repositoryId?: string; readonly repositoryPath?: string } {
+  const repositoryId = idAt(payload, member, 'id')
+  const repositoryPath = textAt(payload, member, path)
+  return {
+    ...(repositoryId === undefined ? {} : { repositoryId }),
+    ...(repositoryPath === undefined ? {} : { repositoryPath }),
+  }
+}
+
 export function itemsAt(payload: unknown, ...path: readonly (string | number)[]): readonly unknown[] {
   const value = at(payload, ...path)
   return Array.isArray(value) ? value : []

@@ -78,7 +78,8 @@ test.each([
   ['closed', 'Merge Request Hook', gitlabMergeRequestWith({ action: 'close', state: 'closed' }), { action: 'closed' }],
   ['merged', 'Merge Request Hook', gitlabMergeRequestWith({ action: 'merge', state: 'merged' }), { action: 'closed' }],
 ])('GitLab, %s', (_, event, payload, expected) => {
-  expect(parseGitlab(event, payload)).toMatchObject({ kind: 'event', repositoryId: '15', event: expected })
+  const repository = { repositoryId: '15', repositoryPath: 'mike/diaspora' }
+  expect(parseGitlab(event, payload)).toMatchObject({ kind: 'event', ...repository, event: expected })
 })
 
 test.each([
@@ -129,7 +130,8 @@ test.each([
   ['closed', 'pull_request', giteaPullRequestWith('closed', { state: 'closed' }), { action: 'closed' }],
 ])('Gitea and Forgejo, %s', (_, event, payload, expected) => {
   const parsed = parseGitea(event, payload)
-  expect(parsed).toMatchObject({ kind: 'event', repositoryId: '140', event: expected })
+  const repository = { repositoryId: '140', repositoryPath: 'gitea/webhooks' }
+  expect(parsed).toMatchObject({ kind: 'event', ...repository, event: expected })
   if (event === 'push' && payload === giteaTag) expect(parsed).not.toHaveProperty('event.commitSha')
 })
 

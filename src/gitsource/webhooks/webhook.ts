@@ -19,6 +19,8 @@ export type Webhook = { readonly headers: WebhookHeaders; readonly body: Buffer 
 export type ParsedWebhook = {
   /** Of the provider, where it says so: `42`. */
   readonly repositoryId?: string
+  /** As the provider calls it now, where it says so: `acme/web`. */
+  readonly repositoryPath?: string
 } & (
   | { readonly kind: 'event'; readonly event: RepositoryEvent }
   /** Nothing to do; for people. */

@@ -28,9 +28,9 @@ export function projectSources(
   { configstore, repositories, clock }: ProjectSourcesComponents,
 ): ProjectSources {
   return {
-    open: async (project, signal) => {
+    open: async (project, signal, asked) => {
       if (project.source.kind === 'remotesource')
-        return await openRemoteRepository(project, project.source, { configstore, repositories }, signal)
+        return await openRemoteRepository(project, project.source, { configstore, repositories, asked }, signal)
       const repository = await repositoryOf(project, configstore)
       if (repository === undefined) return undefined
       const { url, access } = repository

@@ -63,6 +63,19 @@ test.each([
   expect(scene.asked).toBe(2)
 })
 
+test('a repository that is called otherwise by now is asked for, and so is what nobody has told of', async () => {
+  const scene = aScene()
+  const pathOf = async (...asked: Parameters<RecentRepositories['open']>[2][]) =>
+    (await scene.repositories.open(scene.project, signal, ...asked)).repository.path
+  expect([await pathOf(), await pathOf({ unlessCalled: 'Acme/Web' }), scene.asked]).toEqual(['acme/web', 'acme/web', 1])
+  scene.host.rename(scene.id, 'acme/site')
+  expect([await pathOf(), scene.asked]).toEqual(['acme/web', 1])
+  expect([await pathOf({ unlessCalled: 'acme/site' }), scene.asked]).toEqual(['acme/site', 2])
+  expect([await pathOf({ unlessCalled: 'acme/site' }), scene.asked]).toEqual(['acme/site', 2])
+  scene.host.rename(scene.id, 'acme/page')
+  expect([await pathOf('always'), scene.asked]).toEqual(['acme/page', 3])
+})
+
 test('when the clock was set back the provider is asked', async () => {
   const scene = aScene()
   await scene.repositories.open(scene.project, signal)

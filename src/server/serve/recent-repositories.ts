@@ -3,6 +3,7 @@
 
 import type { OpenedProvider, ProviderAccess } from '../../configstore/provider-access.ts'
 import type { Project } from '../../configstore/types.ts'
+import type { AskedAnew } from '../../gateway/runs/project-sources.ts'
 import type { GitSource } from '../../gitsource/git-source.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
@@ -32,9 +33,10 @@ export class RecentRepositories {
   }
 
   /** Errors: those of `openProviderOfProject`. */
-  async open(project: Project, signal: AbortSignal): Promise<RecentRepository> {
+  async open(project: Project, signal: AbortSignal, asked?: AskedAnew): Promise<RecentRepository> {
     const known = this.#known.get(keyOf(project))
-    if (known === undefined || !this.#isRecent(known.askedAt)) return withSource(await this.#ask(project, signal))
+    const isTrue = known !== undefined && this.#isRecent(known.askedAt) && isAsCalled(known.opened, asked)
+    if (!isTrue) return withSource(await this.#ask(project, signal))
     return { ...known.opened, source: this.#askingAgain(project, known.opened) }
   }
 
@@ -104,6 +106,12 @@ const withSource = (opened: OpenedProvider): RecentRepository => ({
   ...opened,
   source: opened.provider.openSource(opened.repository),
 })
+
+/** Providers take letters of either case for the same. */
+function isAsCalled({ repository }: OpenedProvider, asked: AskedAnew | undefined): boolean {
+  if (asked === undefined) return true
+  return asked !== 'always' && repository.path.toLowerCase() === asked.unlessCalled.toLowerCase()
+}
 
 /** Its version changes with all that is set of it, its source among that. */
 const keyOf = ({ id, version }: Project) => `${id} ${version}`

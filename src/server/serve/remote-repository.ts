@@ -5,7 +5,7 @@
 import type { Configstore } from '../../configstore/api.ts'
 import type { OpenedProvider, ProviderAccess } from '../../configstore/provider-access.ts'
 import type { Project, ProjectSource } from '../../configstore/types.ts'
-import type { ProjectRepository } from '../../gateway/runs/project-sources.ts'
+import type { AskedAnew, ProjectRepository } from '../../gateway/runs/project-sources.ts'
 import type { GitAccessOptions } from '../../lib/git-access.ts'
 import type { RecentRepositories } from './recent-repositories.ts'
 
@@ -20,10 +20,17 @@ type AtSource = Extract<ProjectSource, { readonly kind: 'remotesource' }>
 export async function openRemoteRepository(
   project: Project,
   source: AtSource,
-  { configstore, repositories }: Pick<RemoteComponents, 'configstore'> & { readonly repositories: RecentRepositories },
+  {
+    configstore,
+    repositories,
+    asked,
+  }: Pick<RemoteComponents, 'configstore'> & {
+    readonly repositories: RecentRepositories
+    readonly asked?: AskedAnew | undefined
+  },
   signal: AbortSignal,
 ): Promise<ProjectRepository> {
-  const opened = await repositories.open(project, signal)
+  const opened = await repositories.open(project, signal, asked)
   const { provider, repository } = opened
   const host = await hostOf(project, source, configstore)
   return {
