@@ -2,7 +2,9 @@
 
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
+import { definition } from '../cli/command.ts'
 import { password } from '../server/test-server.ts'
+import { testRepository } from '../support/git-repository.ts'
 import { axe } from './axe.ts'
 import { expectHeading, openPage } from './browser.ts'
 import { openUi } from './ui-world.ts'
@@ -19,7 +21,8 @@ const ui = openUi(async ({ world }) => {
   })
 })
 
-const runRow = (page: Page, number: number) => page.locator('.run-row').filter({ hasText: `#${number}` })
+const runRow = (page: Page, number: number) =>
+  page.locator('.run-row').filter({ hasText: new RegExp(`#${number}(?!\\d)`) })
 
 test('the tree of projects opens group by group and shows how each project stands, now and after the next run', {
   timeout: 90_000,
@@ -187,4 +190,41 @@ test('the runs of a public project are for those who are logged in, a run of it 
   await page.goto('/projects/user.ann.web')
   await expectHeading(page, 'Log in')
   await context.close()
+})
+
+test('a direct run stands with its user, with its task and its log', { timeout: 90_000 }, async () => {
+  using repository = testRepository({
+    '.slipway/config.json': definition({ show: { steps: [{ clone: {} }, { run: 'cat uncommitted' }] } }),
+  })
+  repository.commit('first')
+  repository.write({ uncommitted: 'what nobody has pushed\n' })
+  const { status } = await ui.world.server.slipway(['directrun', 'start'], { cwd: repository.dir })
+  expect(status).toBe(0)
+  await ui.withPage(async (page) => {
+    await page.goto('/users/ann/runs')
+    await expectHeading(page, 'Direct runs of ann')
+    await runRow(page, 1).getByRole('link').first().click()
+    await expectHeading(page, '#1 ci')
+    await page.getByRole('link', { name: /^show / }).click()
+    await page.locator('.log-line').getByText('what nobody has pushed').waitFor()
+    expect(await axe(page)).toEqual([])
+  })
+})
+
+test('a long list of runs goes on to its oldest when one goes to its end', { timeout: 120_000 }, async () => {
+  const { world } = ui
+  const project = await world.createProject('old')
+  const count = 60
+  for (let number = 1; number <= count; number++) await world.createRun(project, waiting, { branch: `b${number}` })
+  await ui.withPage(async (page) => {
+    await page.goto('/projects/user.ann.old')
+    await runRow(page, count).waitFor()
+    expect(await runRow(page, 1).count()).toBe(0)
+    await expect
+      .poll(async () => {
+        await page.mouse.wheel(0, 4000)
+        return await runRow(page, 1).count()
+      })
+      .toBeGreaterThan(0)
+  })
 })

@@ -124,3 +124,22 @@ test('a receiver is made, its test arrives, the page says so, and sends the same
     await expect.poll(() => page.getByRole('row', { name: /^test Webhook sent answered 200/ }).count()).toBe(2)
   })
 })
+
+test('an account that a project works with is forgotten only when one asks for it again', {
+  timeout: 120_000,
+}, async () => {
+  await withAnn(async (page) => {
+    await page.goto('/account/accounts')
+    await page.getByRole('button', { name: `Forget ${scene.user.login}` }).click()
+    const dialog = page.getByRole('alertdialog', { name: `Forget the account ${scene.user.login}?` })
+    await dialog.getByRole('button', { name: 'Forget it', exact: true }).click()
+    await dialog
+      .getByText(/user\/ann\/web|project/)
+      .last()
+      .waitFor()
+    expect(await axe(page)).toEqual([])
+    await dialog.getByRole('button', { name: 'Forget it all the same' }).click()
+    await dialog.waitFor({ state: 'detached' })
+    await page.getByRole('button', { name: `Forget ${scene.user.login}` }).waitFor({ state: 'detached' })
+  })
+})
