@@ -9,7 +9,6 @@ import type { Coordination } from '../coordination/coordination.ts'
 import type { Database } from '../datamanager/database.ts'
 import { openDatabase } from '../datamanager/open-database.ts'
 import { type Clock, systemClock } from '../lib/clock.ts'
-import type { GitAccessOptions } from '../lib/git-access.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import { newSealingKey, type SealingKey } from '../lib/sealing.ts'
 import type { ObjectStorage } from '../objectstorage/object-storage.ts'
@@ -26,6 +25,7 @@ import type {
   TaskReport,
 } from './executor-api.ts'
 import { encodeFrame, indexFrame } from './logs/frame.ts'
+import type { CloneAccess } from './orders/make-order.ts'
 import type { SecretResolver } from './orders/secret-resolver.ts'
 import { type RunserviceSchema, runserviceRowTypes } from './row-types.ts'
 import { aConfigTask, type TaskSpec } from './scheduler/run-fixture.ts'
@@ -106,7 +106,7 @@ export type InstallationOptions = {
   /** The database keeps what it must not lose in object storage, beside the rest. */
   readonly storage?: boolean
   readonly secretResolver?: SecretResolver
-  readonly cloneAccess?: () => Promise<GitAccessOptions | undefined>
+  readonly cloneAccess?: CloneAccess
   /** The time of an earlier installation, to go on with. */
   readonly clock?: ReturnType<typeof handClock>
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
+import { definition } from '../cli/command.ts'
 import { forgejoFlavour, giteaFlavour } from '../providers/gitea-server.ts'
 import { githubFlavour } from '../providers/github-server.ts'
 import { gitlabFlavour } from '../providers/gitlab-server.ts'
@@ -178,6 +179,30 @@ test('a pull request of a fork waits for approval, gets nothing of the project, 
   expect(marks).toEqual([undefined, 'true'])
   const { tasks } = await client.call('getRun', { params: { runId: other!.id } })
   expect(tasks).toMatchObject([{ isWaitingApproval: true, status: 'notstarted' }])
+})
+
+test('a task that is approved after its repository was renamed clones it under the new name', {
+  timeout: 300_000,
+}, async () => {
+  await using scene = await openProviderScene(forgejoFlavour)
+  const { provider, repository } = scene
+  await using server = await TestServer.start()
+  const client = await server.setUp()
+  await addRemoteSource(client, server.url, scene)
+  await linkAccount(server.url, scene)
+  await createProject(client, scene)
+  const waiting = definition({ greet: { approval: true, steps: [{ clone: {} }, { run: 'cat hello.txt' }] } })
+  const sha = await repository.commit({ files: { [definitionFile]: waiting }, message: 'second' })
+  await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toBe('running')
+  // Ssh leads nobody on from the name of before.
+  provider.renameRepository(repository, 'acme/site')
+  // What it had asked of the provider a moment ago is forgotten.
+  await server.stop('SIGKILL')
+  await server.start()
+  const [run] = await runsOf(client, sha)
+  const { tasks } = await client.call('getRun', { params: { runId: run!.id } })
+  await client.call('approveTask', { params: { runId: run!.id, taskId: tasks[0]!.id } })
+  await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toBe('success')
 })
 
 test('with the command line alone: an account by password, a project, a run, and a repository that goes away', {

@@ -38,6 +38,9 @@ export type PlannedRuns = {
 
 type Variables = Pick<Configstore, 'resolveVariables'>
 
+/** Which repository of its provider a run is of, whatever it is called by now. */
+export const repositoryIdAnnotation = 'repository_id'
+
 /** Of a run; rows are small. */
 const messageCharactersMax = 4_000
 
@@ -95,7 +98,11 @@ function commonOf(
       // Only where the project says so, and never for a fork.
       ...(isFork || !project.deployKeyInTasks ? {} : { sshPrivateKey: { secret: deployKeyRef } }),
     }),
-    annotations: { ...runAnnotations({ owner, event: shownEvent(event), ...origin }), ...annotations },
+    annotations: {
+      ...runAnnotations({ owner, event: shownEvent(event), ...origin }),
+      ...(project.source.kind === 'remotesource' ? { [repositoryIdAnnotation]: project.source.repositoryId } : {}),
+      ...annotations,
+    },
     // Shared with projects of the same owner only, whatever others call theirs.
     ...(project.cacheGroup === undefined ? {} : { cacheGroup: `${project.owner.id}-${project.cacheGroup}` }),
     trust,

@@ -347,13 +347,18 @@ export class ExecutorService implements RegisteringExecutorApi {
     }
   }
 
-  /** Whoever the repository belongs to says how to log in there, each time anew; the key is masked like any other secret. */
-  #withAccess(order: Order, { access }: Prepared): Order {
-    if (access === undefined) return order
+  /**
+   * Whoever the repository belongs to says where it is and how to log in there, each time anew; the key is masked like any other
+   * secret.
+   */
+  #withAccess(order: Order, { clone }: Prepared): Order {
+    if (clone === undefined) return order
+    const { access, url } = clone
     const { credentials } = access
     const value = credentials?.type === 'sshkey' ? credentials.privateKey : credentials?.password
     const secrets = value === undefined ? order.secrets : [...order.secrets, { name: 'repository', value }]
-    return { ...order, secrets, clone: { ...order.clone, access } }
+    const moved = url === undefined ? {} : { url, originUrl: url }
+    return { ...order, secrets, clone: { ...order.clone, ...moved, access } }
   }
 
   /**

@@ -17,11 +17,17 @@ import type { ExecutorTask, RunConfigRow } from '../types.ts'
 import { openFound } from './order-secrets.ts'
 import type { SecretResolver } from './secret-resolver.ts'
 
+export type CloneAddress = {
+  readonly access: GitAccessOptions
+  /** Where the repository is by now, when it has moved since the run was made. */
+  readonly url?: string
+}
+
 /** `task`: what the access is for, and how long. */
 export type CloneAccess = (
   config: RunConfigRow,
   task: Pick<ExecutorTask, 'runId' | 'runTaskId'>,
-) => Promise<GitAccessOptions | undefined>
+) => Promise<CloneAddress | undefined>
 
 export type OrderContext = Sealing & {
   readonly graphs: GraphCache

@@ -5,13 +5,12 @@
 import type { Database } from '../../datamanager/database.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { type ErrorCode, isSlipwayError, SlipwayError } from '../../lib/errors.ts'
-import type { GitAccessOptions } from '../../lib/git-access.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { Reason } from '../reasons.ts'
 import { type RunserviceSchema, runTaskRowId } from '../row-types.ts'
 import { putTask, type Settle, type Tx } from '../stimulus.ts'
 import { type ExecutorTask, isFinishedStep, type RunConfigRow } from '../types.ts'
-import { definitionOf, type OrderContext } from './make-order.ts'
+import { type CloneAddress, definitionOf, type OrderContext } from './make-order.ts'
 import { putFound, refsToLookUp } from './order-secrets.ts'
 
 export type OrderPreparationComponents = OrderContext & {
@@ -28,7 +27,7 @@ export type OrderPreparationHooks = {
   readonly onFailed: (order: ExecutorTask, error: SlipwayError) => Promise<void>
 }
 
-export type Prepared = { readonly access?: GitAccessOptions }
+export type Prepared = { readonly clone?: CloneAddress }
 
 type Needs = { readonly config: RunConfigRow; readonly refs: readonly string[]; readonly access: boolean }
 
@@ -136,13 +135,13 @@ export class OrderPreparation implements AsyncDisposable {
         : secretResolver?.lookUp({ group: config.group, trust: config.trust, refs }, signal),
       needs.access ? cloneAccess?.(config, order) : undefined,
     ])
-    const [found, access] = await Promise.race([answers, rejectedOn(signal)])
+    const [found, clone] = await Promise.race([answers, rejectedOn(signal)])
     if (found !== undefined)
       await settle((tx) => {
         putFound(tx, order.id, { refs, found, sealing: this.#components })
         return { affected: [], result: undefined }
       })
-    return access === undefined ? {} : { access }
+    return clone === undefined ? {} : { clone }
   }
 
   #isWanted({ id }: ExecutorTask): boolean {

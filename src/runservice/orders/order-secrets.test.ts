@@ -299,7 +299,7 @@ test('a repository whose login cannot be asked for now delays only what clones i
   const password = 'password-of-the-repository'
   const cloneAccess = async () => {
     if (answers === undefined) await new Promise<void>((resolve) => (answers = resolve))
-    return { credentials: { type: 'password', userName: 'git', password } } as const
+    return { access: { credentials: { type: 'password', userName: 'git', password } } } as const
   }
   await using installation = await openInstallation({ cloneAccess })
   const { runservice } = installation
@@ -314,6 +314,19 @@ test('a repository whose login cannot be asked for now delays only what clones i
   answers!()
   const order = await executor.order('clones')
   expect([order.secrets, order.clone.access?.credentials]).toMatchObject([[{ value: password }], { password }])
+})
+
+test('an order says where the repository of its run is by now', async () => {
+  const url = 'ssh://git@provider.example/acme/site.git'
+  const cloneAccess = async () => ({ access: {}, url })
+  const cloneSource = { ...noSource, url: 'ssh://git@provider.example/acme/web.git', mirrorKey: 'project-p' }
+  await using installation = await openInstallation({ cloneAccess, cloneSource })
+  const { runservice } = installation
+  const request = aRequest({ clones: {} })
+  const clone = { type: 'clone', name: '', recurseSubmodules: false } as const
+  await runservice.createRuns([{ ...request, tasks: request.tasks!.map((task) => ({ ...task, steps: [clone] })) }])
+  await using executor = await new FakeExecutor(runservice, {}, waits).connect()
+  expect((await executor.order('clones')).clone).toMatchObject({ url, originUrl: url, mirrorKey: 'project-p' })
 })
 
 test('what orders left that the first version deleted is cleaned away, and nothing else', async () => {

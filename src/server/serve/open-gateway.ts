@@ -16,13 +16,15 @@ import { repositoryAddress } from './open-gitserver.ts'
 import { readinessOf } from './open-probes.ts'
 import type { Installation, Mount } from './open-server.ts'
 import { cleanRepositories, projectSources } from './project-sources.ts'
-import { RecentRepositories } from './recent-repositories.ts'
+import type { RecentRepositories } from './recent-repositories.ts'
 import { serverMaintenance } from './server-maintenance.ts'
 import { unlessInMaintenance } from './unless-in-maintenance.ts'
 
 export type GatewayParts = {
   readonly configstore: Configstore
   readonly providers: ProviderAccess
+  /** Shared with what hands out clones. */
+  readonly repositories: RecentRepositories
   readonly runservice: Runservice
   /** Undefined where none runs. */
   readonly notification: NotificationService | undefined
@@ -36,7 +38,7 @@ export type GatewayParts = {
 export async function openGatewayComponent(
   installation: Installation,
   mounts: Mount[],
-  { configstore, providers, runservice, notification, gitserver, setupToken }: GatewayParts,
+  { configstore, providers, repositories, runservice, notification, gitserver, setupToken }: GatewayParts,
 ): Promise<AsyncDisposable> {
   const { settings, keys, databases, opened, clock, logger, version, figures } = installation
   const { gateway, url, tracing } = settings
@@ -64,10 +66,7 @@ export async function openGatewayComponent(
         runservice,
         ...(notification === undefined ? {} : { notification }),
         providers,
-        sources: projectSources(
-          { directory },
-          { configstore, repositories: new RecentRepositories({ providers, clock }), clock },
-        ),
+        sources: projectSources({ directory }, { configstore, repositories, clock }),
         ...(gitserver === undefined
           ? {}
           : { directRuns: { gitserver, repositoryUrl: (name) => repositoryAddress(name, installation) } }),

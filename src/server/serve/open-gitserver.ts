@@ -16,10 +16,10 @@ import { createRpcClient } from '../../http/rpc/rpc-client.ts'
 import { serveRpc } from '../../http/rpc/rpc-server.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
-import type { GitAccessOptions } from '../../lib/git-access.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Runservice } from '../../runservice/api.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
+import type { CloneAddress } from '../../runservice/orders/make-order.ts'
 import { isFinishedTask, type RunConfigRow } from '../../runservice/types.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
 import { isShared } from '../settings/read-settings.ts'
@@ -128,10 +128,10 @@ export function directRunAccess(
   config: RunConfigRow,
   task: { readonly runId: string; readonly runTaskId: string },
   installation: Pick<Installation, 'keys'>,
-): GitAccessOptions | undefined {
+): CloneAddress | undefined {
   if (directRunSource(config) === undefined) return undefined
   const password = runCredential({ runId: task.runId, taskId: task.runTaskId }, credentialKeys(installation))
-  return { credentials: { type: 'password', userName: 'slipway', password } }
+  return { access: { credentials: { type: 'password', userName: 'slipway', password } } }
 }
 
 /** `source`: as that of any run. */

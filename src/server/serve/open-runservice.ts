@@ -2,6 +2,7 @@
 
 import type { Configstore } from '../../configstore/api.ts'
 import type { ProviderAccess } from '../../configstore/provider-access.ts'
+import { repositoryIdAnnotation } from '../../gateway/runs/run-creation.ts'
 import { limits } from '../../lib/limits.ts'
 import type { Runservice, RunserviceHost } from '../../runservice/api.ts'
 import { Caches } from '../../runservice/archives/caches.ts'
@@ -19,6 +20,7 @@ import { directRunAccess, directRunCloneSource } from './open-gitserver.ts'
 import type { Installation, Mount } from './open-server.ts'
 import { cloneAccessOf } from './project-repository.ts'
 import { projectSecrets } from './project-secrets.ts'
+import type { RecentRepositories } from './recent-repositories.ts'
 
 export type RunserviceComponent = AsyncDisposable & {
   readonly runservice: Runservice
@@ -30,7 +32,15 @@ export type RunserviceComponent = AsyncDisposable & {
 export async function openRunserviceComponent(
   installation: Installation,
   mounts: Mount[],
-  { configstore, providers }: { readonly configstore: Configstore; readonly providers: ProviderAccess },
+  {
+    configstore,
+    providers,
+    repositories,
+  }: {
+    readonly configstore: Configstore
+    readonly providers: ProviderAccess
+    readonly repositories: RecentRepositories
+  },
 ): Promise<RunserviceComponent> {
   const { settings, keys, storage, databases, clock, logger, instanceId } = installation
   if (!settings.components.has('runservice')) {
@@ -42,9 +52,10 @@ export async function openRunserviceComponent(
   installation.watch('runservice', database)
   const cloneAccess: CloneAccess = async (config, task) => {
     const [, owner, id] = config.group.split('/')
-    return owner === 'project'
-      ? await cloneAccessOf({ projectId: id ?? '', cloneUrl: cloneSource(config).url }, { configstore, providers })
-      : directRunAccess(config, task, installation)
+    if (owner !== 'project') return directRunAccess(config, task, installation)
+    const repositoryId = config.annotations[repositoryIdAnnotation]
+    const made = { cloneUrl: cloneSource(config).url, ...(repositoryId === undefined ? {} : { repositoryId }) }
+    return await cloneAccessOf({ projectId: id ?? '', ...made }, { configstore, providers, repositories })
   }
   const caches = new Caches({ ost: storage, clock })
   const host = undo.use(

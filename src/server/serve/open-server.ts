@@ -123,17 +123,21 @@ export async function openServer(settings: Settings, components: ServerComponent
     ? undo.use(await openConfigstoreComponent(installation, mounts))
     : undefined
   const providers = configstore === undefined ? undefined : undo.use(openProviders(installation, configstore))
+  // Of those that make runs and those that clone; statuses find a renamed repository anyway, and do not make that of the others old.
+  const cloned = providers && new RecentRepositories({ providers, clock })
+  const repositories = providers && new RecentRepositories({ providers, clock })
   const runs =
-    configstore !== undefined && providers !== undefined && needs('runservice', 'gateway', 'notification', 'gitserver')
-      ? undo.use(await openRunserviceComponent(installation, mounts, { configstore, providers }))
+    configstore !== undefined &&
+    providers !== undefined &&
+    cloned !== undefined &&
+    needs('runservice', 'gateway', 'notification', 'gitserver')
+      ? undo.use(await openRunserviceComponent(installation, mounts, { configstore, providers, repositories: cloned }))
       : undefined
   const gitserver =
     configstore !== undefined && runs !== undefined && needs('gitserver', 'gateway')
       ? await openGitserverComponent(installation, mounts, { configstore, runservice: runs.runservice })
       : undefined
   if (gitserver !== undefined) undo.use(gitserver)
-  // Not that of the gateway: runs are cloned from where the provider says, and statuses find a renamed repository anyway.
-  const repositories = providers && new RecentRepositories({ providers, clock })
   const notification =
     configstore !== undefined && repositories !== undefined && runs !== undefined && needs('notification', 'gateway')
       ? await openNotificationComponent(installation, mounts, {
@@ -144,11 +148,18 @@ export async function openServer(settings: Settings, components: ServerComponent
       : undefined
   if (notification !== undefined) undo.use(notification)
   const setupToken = firstAdministratorToken(keys.sealing[0], databases.installation)
-  if (needs('gateway') && configstore !== undefined && providers !== undefined && runs !== undefined)
+  if (
+    needs('gateway') &&
+    configstore !== undefined &&
+    providers !== undefined &&
+    cloned !== undefined &&
+    runs !== undefined
+  )
     undo.use(
       await openGatewayComponent(installation, mounts, {
         configstore,
         providers,
+        repositories: cloned,
         runservice: runs.runservice,
         notification,
         gitserver,

@@ -5,7 +5,8 @@ import type { Configstore } from '../../configstore/api.ts'
 import type { Project } from '../../configstore/types.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
 import type { GitAccessOptions, GitCredentials } from '../../lib/git-access.ts'
-import { type RemoteComponents, remoteGitAccess } from './remote-repository.ts'
+import type { CloneAddress } from '../../runservice/orders/make-order.ts'
+import { type CloneComponents, type MadeWith, remoteCloneAddress } from './remote-repository.ts'
 
 export type ProjectRepository = { readonly url: string; readonly access: GitAccessOptions }
 
@@ -31,17 +32,18 @@ export async function repositoryOf(
   }
 }
 
-/** How a run of a project logs in at the address that it was made with; undefined when there is nothing for it, or the project is gone. */
+/** Where a run of a project clones and how it logs in there; undefined when there is nothing for it, or the project is gone. */
 export async function cloneAccessOf(
-  { projectId, cloneUrl }: { readonly projectId: string; readonly cloneUrl: string },
-  components: RemoteComponents & { readonly configstore: Pick<Configstore, 'getProject'> },
-): Promise<GitAccessOptions | undefined> {
+  { projectId, ...made }: MadeWith & { readonly projectId: string },
+  components: CloneComponents & { readonly configstore: Pick<Configstore, 'getProject'> },
+): Promise<CloneAddress | undefined> {
   const { configstore } = components
   try {
     const project = await configstore.getProject({ project: projectId })
     const { source } = project
-    if (source.kind === 'remotesource') return await remoteGitAccess(project, source, cloneUrl, components)
-    return (await repositoryOf(project, configstore))?.access
+    if (source.kind === 'remotesource') return await remoteCloneAddress(project, source, made, components)
+    const repository = await repositoryOf(project, configstore)
+    return repository && { access: repository.access }
   } catch (error) {
     if (isSlipwayError(error, 'project_not_found')) return undefined
     throw error

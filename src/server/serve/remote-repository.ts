@@ -7,11 +7,21 @@ import type { OpenedProvider, ProviderAccess } from '../../configstore/provider-
 import type { Project, ProjectSource } from '../../configstore/types.ts'
 import type { AskedAnew, ProjectRepository } from '../../gateway/runs/project-sources.ts'
 import type { GitAccessOptions } from '../../lib/git-access.ts'
+import { parseCloneUrl } from '../../pipeline/clone-url.ts'
+import type { CloneAddress } from '../../runservice/orders/make-order.ts'
 import type { RecentRepositories } from './recent-repositories.ts'
 
-export type RemoteComponents = {
+export type CloneComponents = {
   readonly configstore: Pick<Configstore, 'projectCredentials' | 'getRemoteSource'>
-  readonly providers: Pick<ProviderAccess, 'openProviderOfProject' | 'accessToken'>
+  readonly providers: Pick<ProviderAccess, 'accessToken'>
+  readonly repositories: RecentRepositories
+}
+
+/** What a run knows of its repository from when it was made. */
+export type MadeWith = {
+  readonly cloneUrl: string
+  /** At its provider; runs of before this was kept have none. */
+  readonly repositoryId?: string
 }
 
 type AtSource = Extract<ProjectSource, { readonly kind: 'remotesource' }>
@@ -24,8 +34,7 @@ export async function openRemoteRepository(
     configstore,
     repositories,
     asked,
-  }: Pick<RemoteComponents, 'configstore'> & {
-    readonly repositories: RecentRepositories
+  }: Pick<CloneComponents, 'configstore' | 'repositories'> & {
     readonly asked?: AskedAnew | undefined
   },
   signal: AbortSignal,
@@ -46,27 +55,79 @@ function cloneUrlOf({ deployKeyPublic }: Project, { sshCloneUrl, httpCloneUrl }:
   return deployKeyPublic !== undefined && sshCloneUrl !== '' ? sshCloneUrl : httpCloneUrl
 }
 
-/** How git logs in at an address that a run of the project was made with. Errors: those of the provider. */
-export async function remoteGitAccess(
+/**
+ * Where git finds the repository of a run by now, and how it logs in there. It may have been renamed since the run was made, and git is
+ * not led on by every provider: it never is by ssh. Errors: those of the provider for an address of https.
+ */
+export async function remoteCloneAddress(
   project: Project,
   source: AtSource,
-  cloneUrl: string,
-  components: RemoteComponents,
-): Promise<GitAccessOptions> {
+  made: MadeWith,
+  components: CloneComponents,
+): Promise<CloneAddress> {
   const { configstore, providers } = components
+  const { cloneUrl } = made
   const host = await hostOf(project, source, configstore)
-  if (!/^https?:/.test(cloneUrl)) {
-    const { deployKey } = await configstore.projectCredentials({ project: project.id })
-    return deployKey === undefined ? host : { ...host, credentials: { type: 'sshkey', privateKey: deployKey } }
+  if (!isHttp(cloneUrl)) {
+    const signal = AbortSignal.timeout(askBySshMs)
+    const [{ deployKey }, now] = await Promise.all([
+      configstore.projectCredentials({ project: project.id }),
+      // The key opens it without the provider's answer, at the address that the run has.
+      Promise.race([addressNow(project, source, made, components, signal), aborted(signal)]).catch(() => undefined),
+    ])
+    const access: GitAccessOptions =
+      deployKey === undefined ? host : { ...host, credentials: { type: 'sshkey', privateKey: deployKey } }
+    return { access, ...movedFrom(cloneUrl, now) }
   }
-  const { repository } = await providers.openProviderOfProject(project, AbortSignal.timeout(askMs))
+  const now = await addressNow(project, source, made, components, AbortSignal.timeout(askMs))
   // The project may be at another provider by now: that one's token is for nobody else.
-  if (new URL(repository.httpCloneUrl).origin !== new URL(cloneUrl).origin) return host
+  if (now === undefined) return { access: host }
   const password = await providers.accessToken(source)
-  return { ...host, credentials: { type: 'password', userName: tokenUserName, password } }
+  const credentials = { type: 'password', userName: tokenUserName, password } as const
+  return { access: { ...host, credentials }, ...movedFrom(cloneUrl, now) }
 }
 
 const askMs = 60_000
+/** Shorter than orders wait for their answers. */
+const askBySshMs = 5_000
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }))
+
+const isHttp = (url: string) => /^https?:/.test(url)
+
+const movedFrom = (cloneUrl: string, now: string | undefined) =>
+  now === undefined || now === cloneUrl ? {} : { url: now }
+
+/** By the protocol that the run was made with; undefined when the project is at another host by now. */
+async function addressNow(
+  project: Project,
+  source: AtSource,
+  { cloneUrl, repositoryId = source.repositoryId }: MadeWith,
+  { repositories }: Pick<CloneComponents, 'repositories'>,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const ask = async (asked?: AskedAnew) => {
+    const { sshCloneUrl, httpCloneUrl } = (await repositories.open(project, signal, asked)).repository
+    return isHttp(cloneUrl) ? httpCloneUrl : sshCloneUrl
+  }
+  const recent = await ask()
+  if (recent === cloneUrl) return recent
+  // Which of the two is the older one, nobody knows without asking.
+  const now = await ask('always')
+  if (!isSameHost(now, cloneUrl)) return undefined
+  // The project may have another repository by now, in which the run's commit is not.
+  return repositoryId === source.repositoryId ? now : cloneUrl
+}
+
+/** The protocol included, and the port. */
+function isSameHost(one: string, other: string): boolean {
+  if (isHttp(one) !== isHttp(other)) return false
+  if (isHttp(one)) return new URL(one).origin === new URL(other).origin
+  const [a, b] = [parseCloneUrl(one), parseCloneUrl(other)]
+  return a.host === b.host && a.port === b.port
+}
+
 /** GitLab wants this one with tokens of OAuth2; GitHub, Gitea and Forgejo take any. */
 const tokenUserName = 'oauth2'
 
