@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
 import { type CommandResult, definition, runSlipway } from '../cli/command.ts'
 import { type TestRepository, temporaryDirectory, testRepository } from '../support/git-repository.ts'
+import { openLfsServer, pointerTo } from '../support/lfs-server.ts'
 import { password, TestServer } from './test-server.ts'
 
 const timeout = 90_000
@@ -126,6 +127,31 @@ test('works on a detached HEAD, in a worktree, below the root and without commit
   const inWorktree = await server.slipway(['directrun', 'start'], { cwd: join(folder.path, 'w') })
   expect(inWorktree.stdout).toContain('[show] unborn')
   expect(inWorktree.status).toBe(0)
+})
+
+test('files of Git LFS that only this machine has come with their contents, others from the server of the origin', {
+  timeout,
+}, async () => {
+  await using lfs = await openLfsServer()
+  using repository = repositoryWith(
+    { show: { steps: [{ clone: { lfs: true } }, { run: 'cat pushed.bin changed.bin new.bin local.bin' }] } },
+    { '.gitattributes': '*.bin filter=lfs -text\n' },
+  )
+  repository.git('lfs', 'install', '--local')
+  repository.write({ 'pushed.bin': 'pushed\n', 'changed.bin': 'before\n' })
+  repository.commit('first')
+  repository.git('remote', 'add', 'origin', lfs.url)
+  repository.git('update-ref', 'refs/remotes/origin/main', 'HEAD')
+  const { oid } = pointerTo('pushed\n')
+  lfs.objects.set(oid, Buffer.from('pushed\n'))
+  repository.write({ 'local.bin': 'of a commit that is only here\n' })
+  repository.commit('second')
+  repository.write({ 'changed.bin': 'changed\n', 'new.bin': 'new\n' })
+  const before = stateOf(repository)
+  const { status, stdout, stderr } = await repository.start()
+  expect(stdout).toContain('[show] pushed\n[show] changed\n[show] new\n[show] of a commit that is only here\n')
+  expect([status, stderr, lfs.downloads]).toEqual([0, '', [oid]])
+  expect(stateOf(repository)).toEqual(before)
 })
 
 test('submodules come with their changes, ignored files when asked for, new ones not when not', {

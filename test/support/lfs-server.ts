@@ -18,20 +18,28 @@ export type LfsServer = AsyncDisposable & {
   readonly objects: Map<string, Buffer>
   /** Oids that were downloaded, in order. */
   readonly downloads: readonly string[]
+  /** Values of `Authorization` that it was sent. */
+  readonly logins: readonly string[]
 }
 
 const mediaType = 'application/vnd.git-lfs+json'
 
-export async function openLfsServer(): Promise<LfsServer> {
+/** `login`: `user:password`, which it asks of everybody. */
+export async function openLfsServer({ login }: { readonly login?: string } = {}): Promise<LfsServer> {
   const directory = temporaryDirectory('lfs-server')
   const path = join(directory.path, 'repo.git')
   execFileSync('git', ['init', '--quiet', '--bare', path])
   const objects = new Map<string, Buffer>()
   const downloads: string[] = []
+  const logins: string[] = []
   const server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => response.destroy(error as Error))
   })
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
+    const authorization = login === undefined ? undefined : `Basic ${Buffer.from(login).toString('base64')}`
+    if (request.headers.authorization !== undefined) logins.push(request.headers.authorization)
+    if (authorization !== undefined && request.headers.authorization !== authorization)
+      return response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end()
     const asked = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname)
     if (asked === '/repo.git/info/lfs/objects/batch' && request.method === 'POST')
       return response.writeHead(200, { 'content-type': mediaType }).end(batch(JSON.parse(await textOf(request)), url))
@@ -51,7 +59,7 @@ export async function openLfsServer(): Promise<LfsServer> {
         const href = `${base}/info/lfs/objects/${oid}`
         if (asked.operation === 'upload') return { oid, size, actions: objects.has(oid) ? {} : { upload: { href } } }
         if (!objects.has(oid)) return { oid, size, error: { code: 404, message: 'Object does not exist' } }
-        return { oid, size, authenticated: true, actions: { download: { href } } }
+        return { oid, size, authenticated: login === undefined, actions: { download: { href } } }
       }),
     })
   const transfer = async (oid: string, request: IncomingMessage, response: ServerResponse) => {
@@ -70,6 +78,7 @@ export async function openLfsServer(): Promise<LfsServer> {
     path,
     objects,
     downloads,
+    logins,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections()
       await new Promise((closed) => server.close(closed))

@@ -119,7 +119,7 @@ async function create(context: CreateContext): Promise<(Created & { readonly use
     for (const message of [...definition.notices, ...definition.warnings.map(formatDiagnostic)])
       await output.write({ type: 'notice', message })
     selectTasks(requireConfig(definition), options.task)
-    const files = { untracked: options.untracked, ignored: options.ignored ?? false }
+    const files = { untracked: options.untracked, ignored: options.ignored ?? false, lfsContents: true }
     const [frozen, repositoryId, origin, user] = await settled([
       freezeTree(repository, folder, signal, files),
       localRepositoryId(repository),

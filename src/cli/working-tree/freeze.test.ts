@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { temporaryDirectory, testRepository } from '../../../test/support/git-repository.ts'
+import { describe, expect, test } from 'vitest'
+import { type TestRepository, temporaryDirectory, testRepository } from '../../../test/support/git-repository.ts'
+import { pointerTo } from '../../../test/support/lfs-server.ts'
 import { GitMirrors } from '../../executor/git/mirrors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { freezeTree } from './freeze.ts'
@@ -160,3 +161,73 @@ function stateOf(dir: string): unknown {
     objects: readdirSync(join(dir, '.git', 'objects'), { recursive: true, encoding: 'utf8' }).sort(),
   }
 }
+
+/** Its `.bin` files are in Git LFS. */
+function withLfs(files: Readonly<Record<string, string>>) {
+  const repository = testRepository({ '.gitattributes': '*.bin filter=lfs -text\n' })
+  repository.git('lfs', 'install', '--local')
+  repository.write(files)
+  repository.commit('first')
+  return repository
+}
+
+const contents = { untracked: true, ignored: false, lfsContents: true }
+
+async function freezeContents(dir: string, target: string) {
+  return await freezeTree(await findRepository(dir), target, signal, contents)
+}
+
+describe('for who cannot read the store of Git LFS here', () => {
+  test.each([
+    ['with git-lfs', () => {}],
+    [
+      'without git-lfs, though git is told to use it',
+      (repository: TestRepository) => {
+        for (const name of ['clean', 'smudge', 'process'])
+          repository.git('config', `filter.lfs.${name}`, `no-such-git-lfs ${name}`)
+      },
+    ],
+  ])(
+    'changed, new and never pushed files are frozen with their contents, others as pointers: %s',
+    async (_, break_) => {
+      using repository = withLfs({ 'old.bin': 'pushed', 'same.bin': 'the same', 'changed.bin': 'before' })
+      using target = temporaryDirectory('frozen')
+      repository.git('update-ref', 'refs/remotes/origin/main', 'HEAD')
+      repository.write({ 'local.bin': 'of a commit that is only here' })
+      repository.commit('second')
+      repository.write({ 'changed.bin': 'after', 'new/ö d.bin': 'new', 'a.txt': 'no LFS' })
+      utimesSync(join(repository.dir, 'same.bin'), 1, 1)
+      break_(repository)
+      const before = stateOf(repository.dir)
+      const frozen = await freezeContents(repository.dir, target.path)
+      const shown = ['local.bin', 'changed.bin', 'new/ö d.bin', 'a.txt'].map((file) => show(frozen, file))
+      expect(shown).toEqual(['of a commit that is only here', 'after', 'new', 'no LFS'])
+      for (const [file, content] of [
+        ['old.bin', 'pushed'],
+        ['same.bin', 'the same'],
+      ] as const)
+        expect(show(frozen, file)).toBe(pointerTo(content).pointer)
+      expect(stateOf(repository.dir)).toEqual(before)
+    },
+  )
+
+  test('where nothing was ever pushed all are frozen with their contents', async () => {
+    using repository = withLfs({ 'a.bin': 'a', 'b.bin': 'b' })
+    using target = temporaryDirectory('frozen')
+    repository.write({ 'b.bin': 'staged' })
+    repository.git('add', 'b.bin')
+    const frozen = await freezeContents(repository.dir, target.path)
+    expect([show(frozen, 'a.bin'), show(frozen, 'b.bin')]).toEqual(['a', 'staged'])
+  })
+
+  test('a file whose content is not here stays a pointer; one that another file hides is taken from the store', async () => {
+    using repository = withLfs({ 'gone.bin': 'gone', 'hidden.bin': 'hidden' })
+    using target = temporaryDirectory('frozen')
+    const { oid, pointer } = pointerTo('gone')
+    rmSync(join(repository.dir, '.git/lfs/objects', oid.slice(0, 2), oid.slice(2, 4), oid))
+    // As a checkout without git-lfs leaves them.
+    repository.write({ 'gone.bin': pointer, 'hidden.bin': pointerTo('hidden').pointer })
+    const frozen = await freezeContents(repository.dir, target.path)
+    expect([show(frozen, 'gone.bin'), show(frozen, 'hidden.bin')]).toEqual([pointer, 'hidden'])
+  })
+})

@@ -7,6 +7,7 @@
 import { copyFile, mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { gitText, runGit } from '../../lib/git.ts'
+import { freezeLfsContents, withoutLfsFilter } from './lfs-contents.ts'
 import type { Repository } from './repository.ts'
 
 export type FrozenTree = {
@@ -41,6 +42,8 @@ export type FrozenFiles = {
   readonly untracked: boolean
   /** Ignored files as well. */
   readonly ignored: boolean
+  /** Contents of Git LFS that only this machine has, as ordinary files: for who cannot read its store. Default false. */
+  readonly lfsContents?: boolean
 }
 
 export const frozenRef = 'refs/slipway/frozen'
@@ -98,16 +101,23 @@ async function freeze(root: string, target: string, collected: Collected, signal
   if (await exists(shallow)) await copyFile(shallow, join(target, 'shallow'))
 
   const index = join(target, 'frozen-index')
+  const { lfsContents = false } = collected.files
   const ours = {
     GIT_INDEX_FILE: index,
     GIT_OBJECT_DIRECTORY: join(target, 'objects'),
     GIT_ALTERNATE_OBJECT_DIRECTORIES: objects,
+    ...(lfsContents ? withoutLfsFilter : {}),
   }
   // A copy of the user's index knows which files are unchanged, so only changed ones are read.
   if (await exists(userIndex)) await copyIndex(userIndex, index)
-  // Changed files of Git LFS go into a store beside the frozen objects, not into the user's.
-  const settings = ['core.fsmonitor=false', 'advice.addEmbeddedRepo=false', `lfs.storage=${join(target, 'lfs')}`]
+  const settings = [
+    'core.fsmonitor=false',
+    'advice.addEmbeddedRepo=false',
+    // Changed files of Git LFS go into a store beside the frozen objects, not into the user's.
+    `lfs.storage=${join(target, 'lfs')}`,
+  ]
   await git([...settings.flatMap((setting) => ['-c', setting]), 'add', ...whatToAdd(collected.files), '--', ':/'], ours)
+  if (lfsContents) await freezeLfsContents(root, { headSha: head?.commit, environment: ours, signal })
   const modules: string[] = []
   const [writtenTree, links] = await Promise.all([git(['write-tree'], ours), gitlinks(root, ours, signal)])
   for (const module of links) {

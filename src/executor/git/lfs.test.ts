@@ -115,6 +115,45 @@ test('what a copy on this machine has is taken from it, the rest from the reposi
   await expect(someMirrors().pack({ ...source, originUrl: '', url: join(repository.dir, '.git') })).rejects.toThrow()
 })
 
+test('a private repository is asked for them with its credentials, also as the origin of a copy at the same host', async () => {
+  const server = await openLfsServer({ login: 'slipway:the-password' })
+  onTestFinished(() => server[Symbol.asyncDispose]())
+  using repository = testRepository({ '.gitattributes': '*.bin filter=lfs -text\n' })
+  repository.git('lfs', 'install', '--local')
+  repository.write({ 'a.bin': 'private' })
+  const commitSha = repository.commit('first')
+  repository.git('push', '--quiet', '--no-verify', server.path, 'HEAD:refs/heads/main')
+  server.objects.set(pointerTo('private').oid, Buffer.from('private'))
+  const credentials = { type: 'password', userName: 'slipway', password: 'the-password' } as const
+  const source = { ...noSource, url: server.url, mirrorKey: server.url, commitSha }
+  for (const originUrl of ['', server.url]) {
+    const tree = unpacked(await someMirrors().pack({ ...source, originUrl, access: { credentials } }))
+    expect(readFileSync(join(tree, 'a.bin'), 'utf8')).toBe('private')
+    expect(readFileSync(join(tree, '.git/config'), 'utf8')).not.toContain('the-password')
+  }
+})
+
+test('the credentials of a copy are not those of its origin at another host', async () => {
+  const copy = await openLfsServer({ login: 'slipway:the-password' })
+  onTestFinished(() => copy[Symbol.asyncDispose]())
+  const { server, repository, push } = await aServedRepository()
+  repository.write({ 'a.bin': 'at the origin' })
+  const { commitSha } = await push('first')
+  repository.git('push', '--quiet', '--no-verify', copy.path, 'HEAD:refs/heads/main')
+  const credentials = { type: 'password', userName: 'slipway', password: 'the-password' } as const
+  const source = {
+    ...noSource,
+    url: copy.url,
+    originUrl: server.url,
+    mirrorKey: 'k',
+    commitSha,
+    access: { credentials },
+  }
+  const tree = unpacked(await someMirrors().pack(source))
+  expect(readFileSync(join(tree, 'a.bin'), 'utf8')).toBe('at the origin')
+  expect([server.downloads, server.logins, copy.downloads]).toEqual([[pointerTo('at the origin').oid], [], []])
+})
+
 type Served = { readonly server: LfsServer; readonly oid: string }
 
 test.each<readonly [string, (served: Served) => void, RegExp]>([

@@ -11,6 +11,8 @@ import { dirname, isAbsolute, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { errorMessage, SlipwayError } from '../../lib/errors.ts'
 import { gitText, runGit } from '../../lib/git.ts'
+import { type GitAccessOptions, openGitAccess } from '../../lib/git-access.ts'
+import { isSameHost } from '../../lib/same-host.ts'
 import { newUuid } from '../../lib/uuid.ts'
 
 export type LfsPointer = {
@@ -24,8 +26,10 @@ export type LfsPointer = {
 export type LfsSource = {
   /** Where the tree was fetched from, a path or a URL. */
   readonly url: string
-  /** Of the repository itself, when `url` is only a copy of it on this machine; empty when there is none. */
+  /** Of the repository itself, when `url` is only a copy of it, on this machine or at a git server; empty when there is none. */
   readonly originUrl: string
+  /** How to log in at `url`, and at the origin if that is at the same host. */
+  readonly access?: GitAccessOptions
 }
 
 /** A pointer has at most so many bytes (git-lfs, docs/spec.md). */
@@ -71,7 +75,11 @@ export async function checkOutLfs(
       `the files in Git LFS have ${bytes} bytes, at most ${bytesMax} are fetched`,
     )
   const missing = await takeLocal(await notIn(store, pointers), store, source.url)
-  if (missing.length > 0) await fetchObjects(tree, missing, { store, remote: remoteOf(source, missing.length), signal })
+  if (missing.length > 0) {
+    const remote = remoteOf(source, missing.length)
+    const access = isSameHost(remote, source.url) ? source.access : undefined
+    await fetchObjects(tree, missing, { store, remote, access, signal })
+  }
   for (const pointer of pointers) await replacePointer(tree, store, pointer, signal)
   if ((await bytesBelow(store)) > bytesMax) await rm(store, { recursive: true, force: true })
 }
@@ -133,7 +141,7 @@ async function take(from: string, store: string, { oid }: LfsPointer): Promise<b
 
 /** Of a local copy the repository that it is a copy of. */
 function remoteOf({ url, originUrl }: LfsSource, missing: number): string {
-  const remote = isAbsolute(url) && originUrl !== '' ? originUrl : url
+  const remote = originUrl === '' ? url : originUrl
   if (remote === '' || remote.startsWith('-'))
     throw new SlipwayError('git_failed', `${missing} files of Git LFS are not on this machine, and there is no remote`)
   return isAbsolute(remote) ? `file://${remote}` : remote
@@ -142,7 +150,17 @@ function remoteOf({ url, originUrl }: LfsSource, missing: number): string {
 async function fetchObjects(
   tree: string,
   pointers: readonly LfsPointer[],
-  { store, remote, signal }: { readonly store: string; readonly remote: string; readonly signal: AbortSignal },
+  {
+    store,
+    remote,
+    access,
+    signal,
+  }: {
+    readonly store: string
+    readonly remote: string
+    readonly access: GitAccessOptions | undefined
+    readonly signal: AbortSignal
+  },
 ): Promise<void> {
   await checkLfsConfig(tree)
   await mkdir(store, { recursive: true, mode: 0o700 })
@@ -154,8 +172,12 @@ async function fetchObjects(
     'lfs.fetchexclude=',
   ]
   const config = settings.flatMap((setting) => ['-c', setting])
+  using login = access && openGitAccess(remote, access)
   try {
-    await runGit(['-C', tree, ...config, 'lfs', 'fetch', remoteName, 'HEAD'], { signal })
+    await runGit(['-C', tree, ...config, 'lfs', 'fetch', remoteName, 'HEAD'], {
+      signal,
+      environment: login?.environment ?? {},
+    })
   } catch (error) {
     signal.throwIfAborted()
     // It also asks for what only looks like a pointer.

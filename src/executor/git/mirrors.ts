@@ -20,6 +20,7 @@ import { gitSucceeds, gitText, runGit } from '../../lib/git.ts'
 import { openGitAccess } from '../../lib/git-access.ts'
 import { limits } from '../../lib/limits.ts'
 import { runProcess } from '../../lib/process.ts'
+import { isSameHost } from '../../lib/same-host.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
 import { checkOutLfs, findLfsPointers } from './lfs.ts'
 
@@ -301,16 +302,6 @@ async function submodulesOf(tree: string, signal: AbortSignal) {
   return [...modules.values()].flatMap(({ path, url }) =>
     path === undefined || url === undefined || !isInside(path) ? [] : [{ path, url }],
   )
-}
-
-/** Scheme, host and port are the same; of the short form of ssh, user and host. */
-function isSameHost(url: string, other: string): boolean {
-  const hostOf = (text: string) =>
-    URL.canParse(text) && text.includes('://')
-      ? `${new URL(text).protocol}//${new URL(text).host}`
-      : /^([^/:\s]+):/.exec(text)?.[1]
-  const host = hostOf(url)
-  return host !== undefined && host === hostOf(other)
 }
 
 /**

@@ -7,7 +7,7 @@ import type { OpenedProvider, ProviderAccess } from '../../configstore/provider-
 import type { Project, ProjectSource } from '../../configstore/types.ts'
 import type { AskedAnew, ProjectRepository } from '../../gateway/runs/project-sources.ts'
 import type { GitAccessOptions } from '../../lib/git-access.ts'
-import { parseCloneUrl } from '../../pipeline/clone-url.ts'
+import { isSameHost } from '../../lib/same-host.ts'
 import type { CloneAddress } from '../../runservice/orders/make-order.ts'
 import type { RecentRepositories } from './recent-repositories.ts'
 
@@ -118,14 +118,6 @@ async function addressNow(
   if (!isSameHost(now, cloneUrl)) return undefined
   // The project may have another repository by now, in which the run's commit is not.
   return repositoryId === source.repositoryId ? now : cloneUrl
-}
-
-/** The protocol included, and the port. */
-function isSameHost(one: string, other: string): boolean {
-  if (isHttp(one) !== isHttp(other)) return false
-  if (isHttp(one)) return new URL(one).origin === new URL(other).origin
-  const [a, b] = [parseCloneUrl(one), parseCloneUrl(other)]
-  return a.host === b.host && a.port === b.port
 }
 
 /** GitLab wants this one with tokens of OAuth2; GitHub, Gitea and Forgejo take any. */
