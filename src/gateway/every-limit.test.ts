@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { aGroup, aUser } from '../configstore/configstore-fixture.ts'
 import type { RouteId } from '../contract/routes.ts'
+import { SlipwayError } from '../lib/errors.ts'
 import { limits } from '../lib/limits.ts'
 import { Inbox } from './deliveries/inbox.ts'
 import { type Changes, codeOf, openRefusals, password, type Refusals, routeOf, thatSay } from './refusals-fixture.ts'
@@ -128,8 +129,17 @@ function slack(name: string): object {
 describe('too often', () => {
   let refusals: Refusals
   const ask: Refusals['ask'] = (...asked) => refusals.ask(...asked)
+  let hasTooManyPasswords = false
   beforeAll(async () => {
-    refusals = await openRefusals()
+    refusals = await openRefusals({
+      configstore: (real) => ({
+        ...real,
+        createUser: async (...asked) => {
+          if (hasTooManyPasswords) throw new SlipwayError('rate_limited', 'too many passwords')
+          return await real.createUser(...asked)
+        },
+      }),
+    })
     await refusals.gateway.configstore.createRemoteSource({
       name: 'forge',
       type: 'gitea',
@@ -158,6 +168,12 @@ describe('too often', () => {
       expect(codeOf({ headers, ...answer }), id).toBe('rate_limited')
       expect(Number(headers.get('retry-after')), id).toBeGreaterThan(0)
     }
+  })
+
+  test('no user with a password is made while too many passwords wait', async () => {
+    hasTooManyPasswords = true
+    expect(codeOf(await ask('createUser', { body: { name: 'crowded', password } }))).toBe('rate_limited')
+    hasTooManyPasswords = false
   })
 
   test('no login at a provider is begun any more', async () => {

@@ -103,7 +103,7 @@ export const userRoutes = {
     responses: { 201: UserDetail },
     versioned: true,
     repeatable: true,
-    errors: ['name_invalid', 'user_exists'],
+    errors: ['name_invalid', 'user_exists', 'rate_limited'],
   }),
   getUser: defineRoute({
     method: 'GET',
