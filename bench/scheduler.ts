@@ -1,6 +1,7 @@
 // The scheduler's core: advancing large runs, and placing from long queues.
 
 import { type Advanced, advance, advanceFrom, type RunState } from '../src/runservice/scheduler/advance.ts'
+import { ExecutorPool } from '../src/runservice/scheduler/executor-pool.ts'
 import { type PlacementInput, place } from '../src/runservice/scheduler/place.ts'
 import { ReadyQueue } from '../src/runservice/scheduler/ready-queue.ts'
 import { requirementOf } from '../src/runservice/scheduler/requirement.ts'
@@ -183,7 +184,7 @@ function placementOf(length: number): { readonly placement: PlacementInput; read
     [...ready.projects(key)].map((project) => [...ready.tasks(key, project)][0]!.readySince),
   )
   return {
-    placement: { ready, executors, taken, served: new Map(), nextTurn: 0 },
+    placement: { ready, executors: new ExecutorPool(executors), taken, served: new Map(), nextTurn: 0 },
     bare: {
       since: Float64Array.from(heads),
       limit: Int32Array.from(executors, (executor) => executor.taskLimit),

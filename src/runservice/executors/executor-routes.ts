@@ -69,6 +69,7 @@ class ExecutorRoutes {
   readonly #app: FastifyInstance
   readonly #components: ExecutorRoutesComponents
   readonly #completing = new Map<string, Promise<unknown>>()
+  readonly #admitted = new WeakMap<FastifyRequest, RegisteringExecutorApi>()
 
   constructor(app: FastifyInstance, components: ExecutorRoutesComponents) {
     this.#app = app
@@ -207,10 +208,10 @@ class ExecutorRoutes {
       ...(bodyLimit === undefined ? {} : { bodyLimit }),
       // Before the body is read: nobody without a token sends us megabytes.
       onRequest: async (request) => {
-        this.#admit(request)
+        this.#admitted.set(request, this.#admit(request))
       },
       handler: async (request, reply) => {
-        const executor = this.#admit(request)
+        const executor = this.#admitted.get(request)! // A request without one does not come so far.
         // The schemas of the route have checked these.
         const given = { params: request.params, query: request.query, body: request.body } as Pick<
           Call<S>,

@@ -4,6 +4,7 @@
 import type { Database, ReadTransaction } from '../../datamanager/database.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import type { RunserviceSchema } from '../row-types.ts'
+import { ExecutorPool } from '../scheduler/executor-pool.ts'
 import type { Executor } from '../types.ts'
 
 type Tx = ReadTransaction<RunserviceSchema>
@@ -17,15 +18,17 @@ export function newExecutorSet(now: number): string {
 }
 
 export class ExecutorRows {
-  #known: { readonly version: string; readonly executors: readonly Executor[] } | undefined
+  #known: { readonly version: string; readonly executors: readonly Executor[]; readonly pool: ExecutorPool } | undefined
   #isMissing = false
 
   /** The executors as `tx` sees them, its own changes included. */
   list(tx: Tx): readonly Executor[] {
-    const version = tx.get('executorset', executorSetId)?.version
-    if (version !== undefined && version === this.#known?.version) return this.#known.executors
-    this.#isMissing = true
-    return tx.list('executor').map(({ body }) => body)
+    return this.#find(tx)?.executors ?? executorsOf(tx)
+  }
+
+  /** The same for placement. */
+  pool(tx: Tx): ExecutorPool {
+    return this.#find(tx)?.pool ?? new ExecutorPool(executorsOf(tx))
   }
 
   /**
@@ -38,7 +41,17 @@ export class ExecutorRows {
     database.view((tx) => {
       const version = tx.get('executorset', executorSetId)?.version
       if (version === undefined || version === this.#known?.version) return
-      this.#known = { version, executors: tx.list('executor').map(({ body }) => body) }
+      const executors = executorsOf(tx)
+      this.#known = { version, executors, pool: new ExecutorPool(executors) }
     })
   }
+
+  #find(tx: Tx) {
+    const version = tx.get('executorset', executorSetId)?.version
+    if (version !== undefined && version === this.#known?.version) return this.#known
+    this.#isMissing = true
+    return undefined
+  }
 }
+
+const executorsOf = (tx: Tx): readonly Executor[] => tx.list('executor').map(({ body }) => body)

@@ -2,14 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { describeReason } from '../reasons.ts'
 import type { Executor } from '../types.ts'
+import { ExecutorPool, type PooledExecutor } from './executor-pool.ts'
 import { compareReady, type Placement, type PlacementInput, place, type ReadyTask } from './place.ts'
 import { ReadyQueue } from './ready-queue.ts'
 import { canServe, type Requirement, requirementOf } from './requirement.ts'
 import { aConfigTask, type TaskSpec } from './run-fixture.ts'
 
-type PlacedExecutor = PlacementInput['executors'][number]
-
-const anExecutor = (id: string, fields: Partial<PlacedExecutor> = {}): PlacedExecutor => ({
+const anExecutor = (id: string, fields: Partial<PooledExecutor> = {}): PooledExecutor => ({
   id,
   state: 'connected',
   archs: ['amd64'],
@@ -38,18 +37,21 @@ const aReady = (taskId: string, { project = 'p1', priority = 0, since = 0 }: Rea
   readySince: since,
 })
 
-type Given = Partial<Omit<PlacementInput, 'served'>> &
-  Pick<PlacementInput, 'ready' | 'executors'> & { readonly served?: ReadonlyMap<string, number> }
+type Given = Partial<Omit<PlacementInput, 'served' | 'executors'>> &
+  Pick<PlacementInput, 'ready'> & {
+    readonly executors: readonly PooledExecutor[]
+    readonly served?: ReadonlyMap<string, number>
+  }
 
-const placed = ({ served = new Map(), ...input }: Given): Placement =>
-  place({ taken: new Map(), served, nextTurn: nextTurnOf(served), ...input })
+const placed = ({ served = new Map(), executors, ...input }: Given): Placement =>
+  place({ taken: new Map(), served, nextTurn: nextTurnOf(served), executors: new ExecutorPool(executors), ...input })
 
 const nextTurnOf = (served: ReadonlyMap<string, number>) => Math.max(-1, ...served.values()) + 1
 
 const names = ({ assignments }: Placement) => assignments.map(({ task, executorId }) => `${task.taskId}@${executorId}`)
 
 describe('who may serve', () => {
-  const matching: readonly (readonly [string, TaskSpec, Partial<PlacedExecutor>, boolean])[] = [
+  const matching: readonly (readonly [string, TaskSpec, Partial<PooledExecutor>, boolean])[] = [
     ['any arch', {}, {}, true],
     ['an arch among several', { arch: 'arm64' }, { archs: ['amd64', 'arm64'] }, true],
     ['another arch', { arch: 'arm64' }, {}, false],
@@ -254,7 +256,7 @@ describe('always', () => {
     fc.assert(
       fc.property(input, (given) => {
         const { all, placement } = build(given)
-        const outcome = place(placement)
+        const outcome = placed(placement)
         const after = takenAfter(placement, outcome)
         for (const { executorId, task: one } of outcome.assignments) {
           const chosen = placement.executors.find((candidate) => candidate.id === executorId)!
@@ -273,7 +275,7 @@ describe('always', () => {
     fc.assert(
       fc.property(input, (given) => {
         const { all, placement } = build(given)
-        const outcome = place(placement)
+        const outcome = placed(placement)
         const after = takenAfter(placement, outcome)
         const gone = new Set(outcome.assignments.map((assignment) => assignment.task))
         const rest = all.filter((entry) => !gone.has(entry.task))
@@ -289,11 +291,40 @@ describe('always', () => {
     )
   })
 
+  test('nobody is chosen before one that can serve less, has a smaller share or fewer of its slots taken, or a smaller id', () => {
+    fc.assert(
+      fc.property(input, (given) => {
+        const { all, placement } = build(given)
+        const taken = new Map(placement.taken)
+        const requirements = new Map(all.map(({ requirement }) => [requirement.key, requirement]))
+        const ranksOf = (one: PooledExecutor) => {
+          const choices = [...requirements.values()].filter((requirement) => canServe(one, requirement)).length
+          const limit = one.taskLimit || Number.POSITIVE_INFINITY
+          const count = taken.get(one.id)!
+          return count < limit ? [choices, count / limit, count, one.id] : undefined
+        }
+        const isBefore = (a: readonly (string | number)[], b: readonly (string | number)[]) => {
+          const differing = a.findIndex((rank, index) => rank !== b[index])
+          return a[differing]! < b[differing]!
+        }
+        for (const { executorId, task: one } of placed(placement).assignments) {
+          const { requirement } = all.find((entry) => entry.task === one)!
+          const able = placement.executors.filter((e) => e.state === 'connected' && canServe(e, requirement))
+          const chosen = ranksOf(able.find(({ id }) => id === executorId)!)!
+          for (const ranks of able.filter(({ id }) => id !== executorId).map(ranksOf))
+            if (ranks !== undefined) expect(isBefore(chosen, ranks), `${chosen} before ${ranks}`).toBe(true)
+          taken.set(executorId, taken.get(executorId)! + 1)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   test('within a class and project tasks go in order', () => {
     fc.assert(
       fc.property(input, (given) => {
         const { all, placement } = build(given)
-        const rank = new Map(place(placement).assignments.map((assignment, index) => [assignment.task, index]))
+        const rank = new Map(placed(placement).assignments.map((assignment, index) => [assignment.task, index]))
         const rankOf = (one: ReadyTask) => rank.get(one) ?? Number.POSITIVE_INFINITY
         for (const a of all)
           for (const b of all)
@@ -310,8 +341,8 @@ describe('always', () => {
       fc.property(input, (given) => {
         const { all, placement } = build(given)
         const before = structuredClone([placement.taken, placement.served])
-        const outcome = place(placement)
-        expect(place({ ...placement, executors: placement.executors.toReversed() })).toEqual(outcome)
+        const outcome = placed(placement)
+        expect(placed({ ...placement, executors: placement.executors.toReversed() })).toEqual(outcome)
         expect([placement.taken, placement.served]).toEqual(before)
         expect(placement.ready.size).toBe(all.length)
       }),

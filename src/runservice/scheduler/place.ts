@@ -7,8 +7,8 @@
 // its slots taken. A class without a free executor never holds up another.
 
 import type { Reason } from '../reasons.ts'
-import type { Executor } from '../types.ts'
-import { type Capabilities, canServe, type Requirement } from './requirement.ts'
+import type { ExecutorKind, ExecutorPool, KindMember } from './executor-pool.ts'
+import type { Requirement } from './requirement.ts'
 
 /** A task without order that may be handed out. */
 export type ReadyTask = {
@@ -34,10 +34,9 @@ export interface ReadyTasks {
 
 export type PlacementInput = {
   readonly ready: ReadyTasks
-  /** All that exist; only connected ones get tasks. */
-  readonly executors: readonly (Capabilities & Pick<Executor, 'id' | 'state' | 'taskLimit'>)[]
-  /** Unfinished executor tasks by executor id; asked only about executors that could serve a ready task. */
-  readonly taken: Lookup
+  readonly executors: ExecutorPool
+  /** Executors that have unfinished executor tasks, and how many; read when an executor could serve a ready task. */
+  readonly taken: Iterable<readonly [executorId: string, count: number]>
   /** Who was served when, by project: the larger the later. A project without is served first. */
   readonly served: Lookup
   /** Larger than any number in `served`. */
@@ -60,41 +59,53 @@ export type Placement = {
 /** Executors named in a `waiting_slot` reason, at most. */
 const namedExecutorsMax = 10
 
-type Slots = { readonly id: string; readonly limit: number; readonly choices: number; taken: number }
+type Slots = KindMember & { readonly taken: number }
+
+/** The executors of a kind while tasks are placed: an idle one is looked at when it is its turn, and not before. */
+type KindState = {
+  readonly kind: ExecutorKind
+  /** Waiting classes it could serve. */
+  choices: number
+  /** Slots of all of them. */
+  taken: number
+  /** Those that are not idle. */
+  readonly used: Set<string>
+  /** Of these, the ones with a free slot. */
+  readonly roomy: Map<string, Slots>
+  /** Nobody before it is idle. */
+  nextIdle: number
+}
+
+type Candidate = { readonly state: KindState; readonly slots: Slots }
 
 type Head = { task: ReadyTask; readonly rest: Iterator<ReadyTask> }
 
 type ClassState = {
   readonly requirement: Requirement
-  /** Connected executors that could ever serve it. */
-  readonly executors: readonly Slots[]
+  /** Executors that could ever serve it. */
+  readonly kinds: readonly KindState[]
   /** The first ready task of each project; opened when the class has a free slot. */
   heads: Head[] | undefined
 }
 
 /** Places as many ready tasks as slots allow. */
 export function place({ ready, executors, taken, served, nextTurn }: PlacementInput): Placement {
-  const connected = executors.filter((executor) => executor.state === 'connected')
-  const requirements = [...ready.classes()]
-  const slots = connected.map((executor) => {
-    const choices = requirements.filter((requirement) => canServe(executor, requirement)).length
-    return {
-      executor,
-      slots: {
-        id: executor.id,
-        limit: executor.taskLimit === 0 ? Number.POSITIVE_INFINITY : executor.taskLimit,
-        choices,
-        taken: choices === 0 ? 0 : (taken.get(executor.id) ?? 0),
-      },
-    }
+  const states = new Map<ExecutorKind, KindState>()
+  const classes = [...ready.classes()].map((requirement): ClassState => {
+    const kinds = executors.serving(requirement).map((kind) => {
+      const state = states.get(kind) ?? idleState(kind)
+      states.set(kind, state)
+      state.choices++
+      return state
+    })
+    return { requirement, kinds, heads: undefined }
   })
-  const classes = requirements.map(
-    (requirement): ClassState => ({
-      requirement,
-      executors: slots.filter(({ executor }) => canServe(executor, requirement)).map((entry) => entry.slots),
-      heads: undefined,
-    }),
-  )
+  if (states.size > 0)
+    for (const [executorId, count] of taken) {
+      const found = executors.find(executorId)
+      const state = found && states.get(found.kind)
+      if (state !== undefined && count > 0) use(state, { id: executorId, limit: found!.limit, taken: count }, count)
+    }
 
   const changed = new Map<string, number>()
   const turnOf = turnsOf(served, changed)
@@ -103,9 +114,9 @@ export function place({ ready, executors, taken, served, nextTurn }: PlacementIn
   for (;;) {
     const choice = chooseTask(classes, ready, turnOf)
     if (choice === undefined) break
-    const executor = chooseExecutor(choice.class.executors)!
-    assignments.push({ task: choice.head.task, executorId: executor.id })
-    executor.taken++
+    const { state, slots } = chooseExecutor(choice.class.kinds)!
+    assignments.push({ task: choice.head.task, executorId: slots.id })
+    use(state, { ...slots, taken: slots.taken + 1 }, 1)
     // Who was the last one served stays it: nothing changes while one project is alone.
     if (turn === 0 || turnOf(choice.head.task.project) !== turn - 1) changed.set(choice.head.task.project, turn++)
     const next = choice.head.rest.next()
@@ -133,9 +144,9 @@ function chooseTask(
 ): { readonly class: ClassState; readonly head: Head } | undefined {
   let best: { readonly class: ClassState; readonly head: Head; readonly turn: number } | undefined
   for (const state of classes) {
-    if (!state.executors.some(hasRoom)) continue
+    if (!state.kinds.some(hasRoom)) continue
     state.heads ??= openHeads(ready, state.requirement.key)
-    const alternates = isMoreThanHalfTaken(state.executors)
+    const alternates = isMoreThanHalfTaken(state.kinds)
     for (const head of state.heads) {
       const turn = alternates ? turnOf(head.task.project) : -1
       if (best !== undefined && compareHeads({ head, turn }, best) >= 0) continue
@@ -145,9 +156,9 @@ function chooseTask(
   return best
 }
 
-type Candidate = { readonly head: Head; readonly turn: number }
+type TurnOf = { readonly head: Head; readonly turn: number }
 
-const compareHeads = (a: Candidate, b: Candidate) =>
+const compareHeads = (a: TurnOf, b: TurnOf) =>
   b.head.task.priority - a.head.task.priority || a.turn - b.turn || compareReady(a.head.task, b.head.task)
 
 /** The order of ready tasks: priority, then who waits longest; ids make it total. */
@@ -172,33 +183,63 @@ function openHeads(ready: ReadyTasks, classKey: string): Head[] {
   return heads
 }
 
-const hasRoom = (executor: Slots) => executor.taken < executor.limit
+const idleState = (kind: ExecutorKind): KindState => ({
+  kind,
+  choices: 0,
+  taken: 0,
+  used: new Set(),
+  roomy: new Map(),
+  nextIdle: 0,
+})
 
-function isMoreThanHalfTaken(executors: readonly Slots[]): boolean {
+/** An executor has `slots.taken` of its slots taken now, `more` than before. */
+function use(state: KindState, slots: Slots, more: number): void {
+  state.taken += more
+  state.used.add(slots.id)
+  if (slots.taken < slots.limit) state.roomy.set(slots.id, slots)
+  else state.roomy.delete(slots.id)
+}
+
+function findIdle(state: KindState): KindMember | undefined {
+  const { executors } = state.kind
+  while (state.nextIdle < executors.length && state.used.has(executors[state.nextIdle]!.id)) state.nextIdle++
+  return executors[state.nextIdle]
+}
+
+const hasRoom = (state: KindState) => state.roomy.size > 0 || findIdle(state) !== undefined
+
+function isMoreThanHalfTaken(kinds: readonly KindState[]): boolean {
   let limit = 0
   let taken = 0
-  for (const executor of executors) {
-    limit += executor.limit
-    taken += executor.taken
+  for (const state of kinds) {
+    limit += state.kind.limit
+    taken += state.taken
   }
   return taken > limit / 2
 }
 
-function chooseExecutor(executors: readonly Slots[]): Slots | undefined {
-  let best: Slots | undefined
-  for (const executor of executors)
-    if (hasRoom(executor) && (best === undefined || compareSlots(executor, best) < 0)) best = executor
+function chooseExecutor(kinds: readonly KindState[]): Candidate | undefined {
+  let best: Candidate | undefined
+  for (const state of kinds) {
+    const idle = findIdle(state)
+    // Nobody of a kind is chosen before one that is idle.
+    for (const slots of idle === undefined ? state.roomy.values() : [{ ...idle, taken: 0 }])
+      if (best === undefined || compareSlots(state, slots, best) < 0) best = { state, slots }
+  }
   return best
 }
 
-const compareSlots = (a: Slots, b: Slots) =>
-  a.choices - b.choices || a.taken / a.limit - b.taken / b.limit || a.taken - b.taken || compareText(a.id, b.id)
+const compareSlots = (state: KindState, slots: Slots, best: Candidate) =>
+  state.choices - best.state.choices ||
+  slots.taken / slots.limit - best.slots.taken / best.slots.limit ||
+  slots.taken - best.slots.taken ||
+  compareText(slots.id, best.slots.id)
 
 function waitingReasons(classes: readonly ClassState[]): ReadonlyMap<string, Reason> {
   const waiting = new Map<string, Reason>()
-  for (const { requirement, executors, heads } of classes) {
+  for (const { requirement, kinds, heads } of classes) {
     if (heads?.length === 0) continue
-    waiting.set(requirement.key, executors.length === 0 ? noExecutor(requirement) : noSlot(executors))
+    waiting.set(requirement.key, kinds.length === 0 ? noExecutor(requirement) : noSlot(kinds))
   }
   return waiting
 }
@@ -213,11 +254,11 @@ const noExecutor = ({ arch, labels, privileged, driver, isolated }: Requirement)
   matching: 0,
 })
 
-const noSlot = (executors: readonly Slots[]): Reason => ({
+const noSlot = (kinds: readonly KindState[]): Reason => ({
   kind: 'waiting_slot',
-  executors: executors
-    .map((executor) => executor.id)
+  executors: kinds
+    .flatMap(({ kind }) => kind.executors.slice(0, namedExecutorsMax).map(({ id }) => id))
     .sort(compareText)
     .slice(0, namedExecutorsMax),
-  limit: executors.reduce((sum, executor) => sum + executor.limit, 0),
+  limit: kinds.reduce((sum, { kind }) => sum + kind.limit, 0),
 })

@@ -5,6 +5,7 @@ import type { Executor } from '../types.ts'
 import { approveTask, cancelRun, startRun, stopRun } from './actions.ts'
 import { advance, round, waitingReasons } from './advance.ts'
 import { applyReport } from './apply-report.ts'
+import { ExecutorPool } from './executor-pool.ts'
 import { buildGraph } from './graph.ts'
 import { groupOrder } from './group-order.ts'
 import { failLostTask } from './hand-out.ts'
@@ -338,7 +339,13 @@ const queueOf = (...names: readonly (readonly [string, Parameters<typeof aConfig
 describe('executors', () => {
   test('31: a task that no executor can serve holds up nobody', () => {
     const ready = queueOf(['P', { arch: 'arm64' }], ['Q', { arch: 'amd64' }])
-    const placement = place({ ready, executors: [anExecutor('x1')], taken: new Map(), served: new Map(), nextTurn: 0 })
+    const placement = place({
+      ready,
+      executors: new ExecutorPool([anExecutor('x1')]),
+      taken: new Map(),
+      served: new Map(),
+      nextTurn: 0,
+    })
     expect(placement.assignments).toMatchObject([{ task: { taskId: 'Q-id' }, executorId: 'x1' }])
     expect([...placement.waiting.values()]).toEqual([
       { kind: 'waiting_executor', arch: 'arm64', labels: {}, privileged: false, matching: 0 },
@@ -350,7 +357,7 @@ describe('executors', () => {
     const placed = (taskLimit: number, taken: number) =>
       place({
         ready,
-        executors: [anExecutor('x1', { taskLimit })],
+        executors: new ExecutorPool([anExecutor('x1', { taskLimit })]),
         taken: new Map([['x1', taken]]),
         served: new Map(),
         nextTurn: 0,
@@ -365,7 +372,7 @@ describe('executors', () => {
   test.each(['lost', 'draining'] as const)('33: an executor that is %s gets nothing', (state) => {
     const placement = place({
       ready: queueOf(['P', {}]),
-      executors: [anExecutor('x1', { state })],
+      executors: new ExecutorPool([anExecutor('x1', { state })]),
       taken: new Map(),
       served: new Map(),
       nextTurn: 0,
