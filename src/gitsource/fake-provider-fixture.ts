@@ -205,6 +205,10 @@ export class FakeProviderHost {
           if (publicKey === key.publicKey) return id
           keys.delete(id)
         }
+        // As providers do.
+        for (const other of this.repositories.values())
+          for (const { publicKey } of other.keys.values())
+            if (publicKey === key.publicKey) throw new SlipwayError('provider_refused', 'the key is already in use')
         return put(keys, key)
       },
       removeDeployKey: async (repository, { id, title }) => {

@@ -118,7 +118,7 @@ export async function createProjectOfRemote(
   )
   try {
     const { publicUrl } = context.from
-    return await setUpRemote(made, { provider, repository }, { publicUrl }, components, signal)
+    return await setUpRemote(made, { provider, repository }, { publicUrl, hasFreshSecrets: true }, components, signal)
   } catch (error) {
     const { id: project, owner } = made
     try {

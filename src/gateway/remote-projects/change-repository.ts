@@ -4,8 +4,8 @@
 import type { Configstore, Written } from '../../configstore/api.ts'
 import type { OpenedProvider } from '../../configstore/provider-access.ts'
 import type { Project, ProjectSource } from '../../configstore/types.ts'
-import { SlipwayError } from '../../lib/errors.ts'
-import { checkUsable, newDeployKey, notSetUp, setUpRemote } from './remote-set-up.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import { checkUsable, notSetUp, setUpRemote } from './remote-set-up.ts'
 
 export type NextRepository = OpenedProvider & {
   readonly at: { readonly linkedAccountId: string; readonly remoteSourceId: string }
@@ -55,14 +55,16 @@ export async function changeRepository(
     const isNewAccount = project.source.kind === 'remotesource' && project.source.linkedAccountId !== at.linkedAccountId
     return await setUpRemote(changed, next, { publicUrl, isNewAccount }, components, signal)
   }
-  // Providers take a key for one repository only, and the one before still has it; what knows the old secret learns no new one.
-  const own = await configstore.setProjectCredentials({
-    project: id,
-    expectedOwnerId: owner.id,
-    deployKey: newDeployKey(project.path),
-    webhookSecret: 'new',
-  })
-  return await setUpRemote(own, next, { publicUrl }, components, signal)
+  try {
+    return await setUpRemote(changed, next, { publicUrl }, components, signal)
+  } catch (error) {
+    if (!isSlipwayError(error)) throw error
+    throw new SlipwayError(
+      error.code,
+      `the project has repository ${repository.path} by now, which is not set up yet: ${error.message}. Reconfigure the project to complete it`,
+      { cause: error },
+    )
+  }
 }
 
 function isSameRepository(one: ProjectSource, other: Extract<ProjectSource, { kind: 'remotesource' }>): boolean {

@@ -1,6 +1,6 @@
 // Projects of repositories at a provider: set up in one step, repaired, taken over, and removed, whatever fails on the way.
 
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createProviderAccess } from '../../configstore/provider-access.ts'
 import type { FakeRepository } from '../../gitsource/fake-provider-fixture.ts'
 import { SlipwayError } from '../../lib/errors.ts'
@@ -384,8 +384,12 @@ test('a move that the new provider does not complete says so, and reconfigure co
     if (asked === 'ensureHook') throw new SlipwayError('provider_refused', 'too many hooks')
   }
   const body = { remoteSourceRef: 'hub', repositoryPath: 'acme/other' }
-  expect((await gateway.ask(`PUT ${project}/repository`, { token, body })).status).toBe(409)
-  expect((await gateway.ask(`GET ${project}`, { token })).body).toMatchObject({ isSourceBroken: true })
+  expect(await gateway.ask(`PUT ${project}/repository`, { token, body })).toMatchObject({
+    status: 409,
+    body: { code: 'provider_refused', message: expect.stringMatching(/acme\/other.*too many hooks.*Reconfigure/) },
+  })
+  const told = { isSourceBroken: true, sourceTrouble: 'not set up: too many hooks' }
+  expect((await gateway.ask(`GET ${project}`, { token })).body).toMatchObject(told)
   gateway.host.before = () => {}
   expect((await gateway.ask(`POST ${project}/reconfigure`, { token })).body).toMatchObject({ isSourceBroken: false })
   await clean(scene)
@@ -407,4 +411,122 @@ test('whatever is done about its repository, a project keeps its other settings'
     [`PUT ${project}/repository`, { remoteSourceRef: 'hub', repositoryPath: 'acme/other' }],
   ] as const)
     expect(await gateway.ask(what, { token, body }), what).toMatchObject({ status: 200, body: settings })
+})
+
+type Changing = Scene & {
+  readonly id: string
+  readonly other: FakeRepository
+  readonly bob: { readonly token: string }
+}
+
+const changes = {
+  'a move to another repository': {
+    prepare: async () => {},
+    act: ({ gateway, token, id }: Changing) => {
+      const body = { remoteSourceRef: 'hub', repositoryPath: 'acme/other' }
+      return gateway.ask(`PUT /projects/${id}/repository`, { token, body })
+    },
+  },
+  'a reconfigure after the server got another address': {
+    prepare: async ({ gateway, found, id }: Changing) => {
+      const url = `https://old.example/webhooks/${id}`
+      await gateway.configstore.updateProject({ project: id, remoteHookUrl: url })
+      for (const [hookId, hook] of found.hooks) found.hooks.set(hookId, { ...hook, url })
+    },
+    act: ({ gateway, token, id }: Changing) => gateway.ask(`POST /projects/${id}/reconfigure`, { token }),
+  },
+  'a change to the account of another owner': {
+    prepare: async () => {},
+    act: ({ gateway, bob, id }: Changing) => gateway.ask(`PUT /projects/${id}/linked-account`, bob),
+  },
+} as const
+
+const asked = [
+  'getProject',
+  'listLinkedAccounts',
+  'getRemoteSource',
+  'updateProject',
+  'setProjectCredentials',
+  'projectCredentials',
+] as const
+
+/** Everything of the project at its repository, with the address that it knows and its own secrets, and whether it says that it is not. */
+async function standing({ gateway, found, other, id }: Changing) {
+  const { configstore } = gateway
+  const [stored, { webhookSecret }] = await Promise.all([
+    configstore.getProject({ project: id }),
+    configstore.projectCredentials({ project: id }),
+  ])
+  const { source, deployKeyPublic, remoteHookUrl } = stored
+  const at = source.kind === 'remotesource' && source.repositoryId === 'other' ? other : found
+  const hooks = [...at.hooks.values()]
+  const keys = [...at.keys.values()].map(({ publicKey }) => publicKey)
+  const isWhole =
+    JSON.stringify([hooks, keys]) ===
+    JSON.stringify([[{ url: remoteHookUrl, secret: webhookSecret }], [deployKeyPublic]])
+  const elsewhere = at === found ? other : found
+  return { isWhole, isTold: stored.sourceTrouble !== undefined, left: elsewhere.hooks.size + elsewhere.keys.size }
+}
+
+describe.each(Object.entries(changes))('%s', (_, { prepare, act }) => {
+  test.each(['of which one call fails', 'that is killed at a call'] as const)(
+    '%s is as before, complete, or told; reconfigure completes it and nothing is left behind',
+    async (how) => {
+      let calls = 0
+      let failing = Number.POSITIVE_INFINITY
+      const call = (fail: () => Error) => {
+        calls++
+        if (how === 'of which one call fails' ? calls === failing : calls >= failing) throw fail()
+      }
+      const away = () => new SlipwayError('service_unavailable', 'away')
+      await using scene = await open({
+        configstore: (real) =>
+          replaced(
+            real,
+            Object.fromEntries(
+              asked.map((name) => [
+                name,
+                async (...args: readonly never[]) => {
+                  call(away)
+                  return await (real[name] as (...all: readonly never[]) => Promise<unknown>)(...args)
+                },
+              ]),
+            ),
+          ),
+      })
+      const { gateway, found } = scene
+      const { host, configstore } = gateway
+      await configstore.createOrganization({ name: 'acme', visibility: 'public', owner: 'ann' })
+      await anAccount(gateway, 'bob')
+      await configstore.setMember({ organization: 'acme', user: 'bob', role: 'owner' })
+      found.administrators.add('bob')
+      const other = host.addRepository('acme/other', 'ann', { id: 'other' })
+      const bob = { token: await gateway.tokenOf('bob') }
+      host.before = () => call(() => new SlipwayError('provider_unavailable', 'away'))
+      let faults = 0
+      for (let at = 1, isDone = false; !isDone; at++) {
+        const id = idOf(await scene.create({ parentRef: 'org/acme' }))
+        const changing = { ...scene, id, other, bob }
+        await prepare(changing)
+        calls = 0
+        failing = at
+        const { status } = await act(changing)
+        isDone = calls < at
+        failing = Number.POSITIVE_INFINITY
+        expect(status === 200, `fault ${at}`).toBe(isDone)
+        if (!isDone) faults++
+        const after = await standing(changing)
+        expect(after.isWhole || after.isTold, `fault ${at}`).toBe(true)
+        expect(await gateway.ask(`POST /projects/${id}/reconfigure`, scene), `fault ${at}`).toMatchObject({
+          status: 200,
+        })
+        await clean(scene)
+        expect(await standing(changing), `fault ${at}`).toEqual({ isWhole: true, isTold: false, left: 0 })
+        await gateway.ask(`DELETE /projects/${id}`, scene)
+        await clean(scene)
+        expect([found.hooks.size, found.keys.size, other.hooks.size, other.keys.size]).toEqual([0, 0, 0, 0])
+      }
+      expect(faults).toBeGreaterThan(5)
+    },
+  )
 })

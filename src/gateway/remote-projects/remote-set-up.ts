@@ -24,14 +24,22 @@ export function newDeployKey(project: string) {
 
 export const hookUrlOf = (publicUrl: string, projectId: string) => `${publicUrl}/webhooks/${projectId}`
 
+export type SetUpOptions = {
+  readonly publicUrl: string
+  /** The key there was another's, and goes with that one's rights. */
+  readonly isNewAccount?: boolean
+  /** Key and secret were made for this repository just now. */
+  readonly hasFreshSecrets?: boolean
+}
+
 /**
- * Makes or repairs both, and notes them in the project. `isNewAccount`: the key there was another's, and goes with that one's rights.
- * Errors: those of the provider, `owner_changed`; then the project says that it is not set up.
+ * Makes or repairs both, and notes them in the project. Errors: those of the provider, `owner_changed`; then the project says that it
+ * is not set up, as it does from before something is taken away there until all is there again.
  */
 export async function setUpRemote(
   project: Project,
   { provider, repository }: OpenedProvider,
-  { publicUrl, isNewAccount = false }: { readonly publicUrl: string; readonly isNewAccount?: boolean },
+  { publicUrl, isNewAccount = false, hasFreshSecrets = false }: SetUpOptions,
   { configstore }: SetUpComponents,
   signal: AbortSignal,
 ): Promise<Written<Project>> {
@@ -40,14 +48,20 @@ export async function setUpRemote(
   const guard = { project: id, expectedOwnerId: project.owner.id }
   try {
     checkUsable(repository)
-    const { secret, publicKey } = await secretsOf(project, { configstore })
+    const { secret, publicKey } = await secretsOf(project, hasFreshSecrets, { configstore })
+    const told = project.sourceTrouble === undefined ? { sourceTrouble: notSetUp } : {}
+    if (remoteHookUrl !== undefined && remoteHookUrl !== url) {
+      await configstore.updateProject({ ...guard, ...told })
+      await provider.removeHook(repository, { url: remoteHookUrl }, signal)
+    }
     // Before anything is there: whatever happens then, it is known what to remove.
     if (remoteHookUrl !== url) await configstore.updateProject({ ...guard, remoteHookUrl: url })
     const title = deployKeyTitle(id)
-    if (isNewAccount) await provider.removeDeployKey(repository, { title }, signal)
+    if (isNewAccount) {
+      await configstore.updateProject({ ...guard, ...told })
+      await provider.removeDeployKey(repository, { title }, signal)
+    }
     const remoteDeployKeyId = await provider.ensureDeployKey(repository, { title, publicKey }, signal)
-    if (remoteHookUrl !== undefined && remoteHookUrl !== url)
-      await provider.removeHook(repository, { url: remoteHookUrl }, signal)
     const remoteHookId = await provider.ensureHook(repository, { url, secret }, signal)
     const defaultBranch =
       project.defaultBranch === undefined && repository.defaultBranch !== undefined
@@ -62,7 +76,7 @@ export async function setUpRemote(
       ...defaultBranch,
     })
   } catch (error) {
-    if (project.sourceTrouble === undefined && isOfProvider(error))
+    if ((project.sourceTrouble === undefined || project.sourceTrouble === notSetUp) && isOfProvider(error))
       await configstore.updateProject({ ...guard, sourceTrouble: `not set up: ${error.message}` }).catch(() => {
         // The caller hears of the failure itself.
       })
@@ -77,19 +91,25 @@ export function checkUsable({ path, isArchived, canAdminister }: OpenedProvider[
     throw new SlipwayError('provider_refused', `the linked account may not add webhooks and deploy keys to ${path}`)
 }
 
-/** Those of the project; made where there are none, of which only the first is kept. */
+/**
+ * Those of the project; made where there are none, of which only the first is kept, and where nothing of the project was at this
+ * repository yet: providers take a key for one repository only, and who knows the secret of another one does not know this.
+ */
 async function secretsOf(
   project: Project,
+  areFresh: boolean,
   { configstore }: SetUpComponents,
 ): Promise<{ readonly secret: string; readonly publicKey: string }> {
-  const { id, hasWebhookSecret, deployKeyPublic, owner } = project
+  const { id, hasWebhookSecret, deployKeyPublic, owner, remoteHookUrl, remoteHookId, remoteDeployKeyId } = project
+  const wasThere = [remoteHookUrl, remoteHookId, remoteDeployKeyId].some((made) => made !== undefined)
+  const mayKeep = areFresh || wasThere
   let publicKey = deployKeyPublic
-  if (!hasWebhookSecret || deployKeyPublic === undefined) {
+  if (!mayKeep || !hasWebhookSecret || deployKeyPublic === undefined) {
     const made = await configstore.setProjectCredentials({
       project: id,
       expectedOwnerId: owner.id,
-      ...(hasWebhookSecret ? {} : { webhookSecret: 'new' }),
-      ...(deployKeyPublic === undefined ? { deployKey: newDeployKey(project.path) } : {}),
+      ...(mayKeep && hasWebhookSecret ? {} : { webhookSecret: 'new' }),
+      ...(mayKeep && deployKeyPublic !== undefined ? {} : { deployKey: newDeployKey(project.path) }),
     })
     publicKey = made.deployKeyPublic
   }
