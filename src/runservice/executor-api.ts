@@ -184,7 +184,7 @@ export interface RegisteringExecutorApi extends ExecutorApi {
   /**
    * Orders of the executor that registered so, until `signal` is aborted: first all that have not ended, then what changes.
    * Resolves when it is connected; the stream must then be read. Errors: `executor_not_registered`; of the stream, why it
-   * ended: `executor_removed`, `executor_superseded`, `unauthenticated`.
+   * ended: `executor_removed`, `executor_superseded`, `executor_not_registered` when it was lost, `unauthenticated`.
    */
   orders(
     registration: Pick<Registration, 'connection' | 'position'>,

@@ -39,7 +39,7 @@ async function aScene() {
   const bucket = await newBucket()
   const line = owner.use(await startLossyProxy(Number(new URL(bucket.endpoint).port)))
   const settings = { ...bucket, publicEndpoint: `http://127.0.0.1:${line.port}` }
-  const cluster = owner.use(await startCluster(1, settings))
+  const cluster = owner.use(await startCluster(1, { s3: settings }))
   const { runservice } = cluster.servers[0]!
   const executor = await cluster.executor('one')
   executor.start()

@@ -34,8 +34,15 @@ export type TestServer = {
   readonly runservice: Runservice
 }
 
-/** `servers` many, on one installation; several share a log in a bucket. Objects are in a directory, or in the S3 bucket that is given. */
-export async function startCluster(servers = 1, s3?: S3Settings): Promise<Cluster> {
+export type ClusterOptions = {
+  /** Where objects are, instead of a directory. */
+  readonly s3?: S3Settings
+  /** So many times as fast as ours goes the clock by which the servers see executors come and go. */
+  readonly clockSpeed?: number
+}
+
+/** `servers` many, on one installation; several share a log in a bucket. */
+export async function startCluster(servers = 1, { s3, clockSpeed = 1 }: ClusterOptions = {}): Promise<Cluster> {
   await using undo = new AsyncDisposableStack()
   const directory = temporaryDirectory('cluster')
   undo.defer(() => {
@@ -50,7 +57,10 @@ export async function startCluster(servers = 1, s3?: S3Settings): Promise<Cluste
     const options = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=4']
     const args = [...options, serverFile, join(directory.path, 'server'), String(port)]
     const server = new ServerProcess(
-      { program: process.execPath, args: [...args, log, token, ...(s3 === undefined ? [] : [JSON.stringify(s3)])] },
+      {
+        program: process.execPath,
+        args: [...args, log, token, String(clockSpeed), ...(s3 === undefined ? [] : [JSON.stringify(s3)])],
+      },
       async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok,
     )
     undo.defer(() => server.kill())

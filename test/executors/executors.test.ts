@@ -1,20 +1,21 @@
 // `slipway executor` as processes of their own, killed and stopped while they work.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { randomInt } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openJournal } from '../../src/executor/journal.ts'
 import { until } from '../../src/lib/until-fixture.ts'
 import type { NewRunRequest, Runservice, RunView } from '../../src/runservice/api.ts'
 import { aConfigTask } from '../../src/runservice/scheduler/run-fixture.ts'
-import { type Cluster, type ExecutorProcess, startCluster } from './cluster.ts'
+import { type Cluster, type ClusterOptions, type ExecutorProcess, startCluster } from './cluster.ts'
 
 const never = new AbortController().signal
 const timeout = 60_000
 
-async function aCluster(servers = 1): Promise<Cluster> {
-  const cluster = await startCluster(servers)
+async function aCluster(servers = 1, options: ClusterOptions = {}): Promise<Cluster> {
+  const cluster = await startCluster(servers, options)
   onTestFinished(() => cluster[Symbol.asyncDispose]())
   return cluster
 }
@@ -38,9 +39,9 @@ function aRun(name: string, scripts: Readonly<Record<string, string | readonly [
 
 const create = async (runservice: Runservice, request: NewRunRequest) => (await runservice.createRuns([request]))[0]!.id
 
-async function ended(runservice: Runservice, runId: string): Promise<RunView> {
+async function ended(runservice: Runservice, runId: string, withinMs = timeout): Promise<RunView> {
   let last: RunView | undefined
-  for await (const view of runservice.watchRun(runId, AbortSignal.timeout(timeout))) last = view
+  for await (const view of runservice.watchRun(runId, AbortSignal.timeout(withinMs))) last = view
   return last!
 }
 
@@ -211,6 +212,58 @@ test('an executor that was removed while it was away ends what it has, and stops
   expect(remembered()).toEqual([])
   expect(await runservice.listExecutors()).toEqual([])
 })
+
+const leaseTimeout = 4 * timeout
+
+test('an executor that was stopped for longer than its lease has lost its tasks: it reports nothing over that, and ends them', {
+  timeout: leaseTimeout,
+}, async () => {
+  // Lost 130 s after it was heard of last, of which the first 40 are doubt; it says every 15 s of ours that it is there.
+  const cluster = await aCluster(1, { clockSpeed: 4 })
+  const { runservice } = cluster.servers[0]!
+  const executor = await cluster.executor('one', ['--tasks', '2'])
+  executor.start()
+  await connected(runservice, executor)
+  const [ending, staying] = [aSleep(), aSleep()]
+  const runId = await create(runservice, aRun('r', { a: `${ending}; echo late`, b: staying }))
+  await until(() => [ending, staying].every((sleep) => processesOf(sleep).length > 0))
+  process.kill(executor.pid!, 'SIGSTOP')
+  for (const pid of processesOf(ending)) process.kill(pid, 'SIGKILL')
+  await until(() => processesOf(ending).length === 0)
+  const lost = await ended(runservice, runId, leaseTimeout)
+  const reason = { kind: 'executor_lost', executorId: executor.id }
+  expect(lost.tasks.map(({ task }) => task)).toMatchObject([
+    { status: 'failed', reason },
+    { status: 'failed', reason },
+  ])
+  expect(await runservice.listExecutors()).toMatchObject([{ state: 'lost', tasks: [] }])
+  expect(processesOf(staying)).not.toEqual([])
+
+  process.kill(executor.pid!, 'SIGCONT')
+  await connected(runservice, executor)
+  await until(() => processesOf(staying).length === 0)
+  await until(() => openJournal(join(executor.dir, 'data', 'journal')).ids().length === 0)
+  const { position: _, ...after } = (await runservice.loadRun(runId))!
+  expect({ ...after, position: lost.position }).toEqual(lost)
+  // And it works again.
+  const again = await create(runservice, aRun('again', { a: 'echo well' }))
+  expect((await ended(runservice, again)).tasks[0]!.task).toMatchObject({ status: 'success', executorId: executor.id })
+})
+
+/** A command that nobody else has; far longer than any test. */
+const aSleep = () => `sleep ${randomInt(1e8, 1e9)}`
+
+function processesOf(command: string): readonly number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim() === command
+        ? [Number(name)]
+        : []
+    } catch {
+      return [] // No process, or it has ended.
+    }
+  })
+}
 
 test('one data directory is for one process, and for one executor', { timeout }, async () => {
   const cluster = await aCluster()

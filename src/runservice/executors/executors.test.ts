@@ -7,6 +7,7 @@ import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { silentLogger } from '../../lib/log.ts'
 import { newSealingKey, type SealingKey } from '../../lib/sealing.ts'
+import type { OrderMessage } from '../executor-api.ts'
 import { describeReason } from '../reasons.ts'
 import { runTaskRowId } from '../row-types.ts'
 import { createRunservice } from '../service.ts'
@@ -104,6 +105,29 @@ describe('an executor that is cut off', () => {
     await executor.report(await executor.order('waits'), 'success')
     expect((await ended(runservice, run!.id)).run.result).toBe('failed')
     nothingLeft(database)
+  })
+
+  test('without its connection breaking is told on it that its tasks are gone, and to connect anew', async () => {
+    const installation = await anInstallation()
+    const { runservice, clock } = installation
+    const { token, executorId } = await runservice.createExecutorToken({ name: 'one' })
+    const { hello } = new FakeExecutor(runservice)
+    const messages: OrderMessage[] = []
+    const connect = async () => {
+      for await (const message of runservice.admitExecutor(token).connect(hello, never)) messages.push(message)
+    }
+    const connected = connect().catch((error: SlipwayError) => error.code)
+    await until(() => stateOf(installation, executorId) === 'connected')
+    const [run] = await runservice.createRuns([aRequest({ a: {} })])
+    await until(() => messages.length === 1)
+    await passSlowly(clock, 5 * minute)
+    expect(await connected).toBe('executor_not_registered')
+    expect(messages).toMatchObject([{ kind: 'execute' }, { kind: 'gone' }])
+    expect(taskOf(installation, run!.id, 'a').reason).toMatchObject({ kind: 'executor_lost', executorId })
+    expect(stateOf(installation, executorId)).toBe('lost')
+    const again = runservice.admitExecutor(token).register(hello)
+    expect(await again).toMatchObject({ connection: 2, gone: [] })
+    expect(stateOf(installation, executorId)).toBe('connected')
   })
 
   test('for less than its lease has lost nothing', async () => {

@@ -143,13 +143,16 @@ export class OrderFeed implements AsyncDisposable {
   }
 
   #tellExecutor(operation: Operation): void {
-    const connection =
-      operation.kind === 'delete' ? undefined : ((operation.body as unknown as Executor).connection ?? 0)
+    const executor = operation.kind === 'delete' ? undefined : (operation.body as unknown as Executor)
+    const connection = executor?.connection ?? 0
     for (const subscription of this.#byExecutor.get(operation.id) ?? []) {
       const { subscriber } = subscription
-      if (connection === undefined)
+      if (executor === undefined)
         subscription.end(new SlipwayError('executor_removed', `executor ${operation.id} was removed`))
       else if (connection > subscriber.connection) subscription.end(supersededBy({ ...subscriber, connection }))
+      // Its process or its network was suspended, and the connection outlived that: it has to say anew that it is there.
+      else if (executor.state === 'lost')
+        subscription.end(new SlipwayError('executor_not_registered', `executor ${operation.id} was lost`))
     }
   }
 
