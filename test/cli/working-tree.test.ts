@@ -71,6 +71,18 @@ describe.concurrent('the working tree', () => {
     expect(contentOf(join(repository.dir, '.git'))).toEqual(before)
   })
 
+  test('is cloned as often as asked for, whatever is in ~/.ssh already, and nothing is put there', async () => {
+    const mine = 'mkdir -m 700 ~/.ssh && echo mine > ~/.ssh/config'
+    const empty = 'find . -mindepth 1 -delete'
+    const show = 'cat a.txt; ls -A ~/.ssh; cat ~/.ssh/config'
+    const steps = [{ run: mine }, { clone: {} }, { run: empty }, { clone: {} }, { run: show }]
+    using repository = commandRepository({ show: { steps } }, { 'a.txt': 'content\n' })
+    repository.commit('first')
+    const { status, stdout } = await repository.run()
+    expect(stdout).toContain('[show] content\n[show] config\n[show] mine\n')
+    expect(status).toBe(0)
+  })
+
   test('that git cannot read exits with 2 and says what git said', async () => {
     using repository = commandRepository(cloneAndShow, { 'a.txt': 'content\n' })
     repository.commit('first')

@@ -102,6 +102,41 @@ async function logInByPassword(gateway: TestGateway, username: string): Promise<
   return browser
 }
 
+test('a linked account tells its remote source and who that is there apart', async () => {
+  await using gateway = await aGateway()
+  await gateway.configstore.createUser({ name: 'ann', password })
+  const browser = await logInByPassword(gateway, 'ann')
+  await browser.link('bob')
+  const { id } = await gateway.configstore.getRemoteSource({ remoteSource: 'github' })
+  expect((await browser.ask('GET /users/ann/linked-accounts')).body).toMatchObject({
+    items: [{ remoteSourceId: id, remoteUserId: 'id-of-bob', remoteUserName: 'bob' }],
+  })
+})
+
+test('a remote source is found, changed and deleted by its name and by its id, and errors say what it was', async () => {
+  await using gateway = await aGateway()
+  const { id } = await gateway.configstore.getRemoteSource({ remoteSource: 'github' })
+  await gateway.configstore.createUser({ name: 'admin', isAdmin: true })
+  await gateway.configstore.createUser({ name: 'carl' })
+  const [admin, carl] = await Promise.all(
+    ['admin', 'carl'].map(async (name) => ({ token: await gateway.tokenOf(name), headers: { 'if-match': '*' } })),
+  )
+  const change = (ref: string, body: object, as = admin) => gateway.ask(`PATCH /remote-sources/${ref}`, { ...as, body })
+  for (const ref of [id, 'github']) {
+    expect(await gateway.ask(`GET /remote-sources/${ref}`, admin)).toMatchObject({ status: 200, body: { id } })
+    expect(await change(ref, { skipVerify: true })).toMatchObject({ status: 200, body: { id } })
+    expect(await change(ref, { name: 'forge' })).toMatchObject({ status: 409, body: { code: 'remote_source_exists' } })
+    expect(await change(ref, {}, carl)).toMatchObject({ status: 403, body: { code: 'forbidden' } })
+    expect(await gateway.ask(`DELETE /remote-sources/${ref}`, carl)).toMatchObject({ status: 403 })
+  }
+  const body = { name: 'svn', type: 'svn', apiUrl: 'https://x.example', authType: 'password' }
+  expect(await gateway.ask('POST /remote-sources', { ...admin, body })).toMatchObject({ status: 400 })
+  expect((await gateway.ask(`DELETE /remote-sources/${id}`, admin)).status).toBe(204)
+  expect((await gateway.ask('DELETE /remote-sources/forge', admin)).status).toBe(204)
+  for (const ref of [id, 'forge'])
+    expect(await change(ref, { name: 'x' })).toMatchObject({ status: 404, body: { code: 'remote_source_not_found' } })
+})
+
 test('somebody new registers with the name of his choice, and logs in with his account from then on', async () => {
   await using gateway = await aGateway()
   const browser = new Browser(gateway)

@@ -386,6 +386,19 @@ test('a webhook of another provider or of another repository than the project ha
   expect(await project.webhook('push', payload('id-of-acme/web'))).toBe(202)
 })
 
+test('a webhook names its project by the id alone: a path finds none, whatever it is signed with', async () => {
+  const { id, secret, webhook } = await hooked()
+  const { path } = await gateway.configstore.getProject({ project: id })
+  const body = JSON.stringify(pushOf(main, 'a'.repeat(40)))
+  const signature = createHmac('sha256', secret).update(body).digest('hex')
+  const headers = { 'x-github-event': 'push', 'x-hub-signature-256': `sha256=${signature}` }
+  for (const name of [path, encodeURIComponent(path), id.toUpperCase(), `${id}%2f`]) {
+    const { status } = await fetch(`${gateway.url}/webhooks/${name}`, { method: 'POST', headers, body })
+    expect(status, name).toBe(404)
+  }
+  expect(await webhook('push', JSON.parse(body))).toBe(202)
+})
+
 test('a webhook of 25 MiB is read, a larger one is not', async () => {
   const { id } = await hooked()
   const send = (bytes: number) => {

@@ -117,6 +117,8 @@ test.each([
   ['a task there is not', { tasks: ['none'] }, 'request_invalid'],
   ['a branch and a tag', { branch: 'x', tag: 'y' }, 'request_invalid'],
   ['a ref of another kind', { ref: 'refs/notes/x' }, 'request_invalid'],
+  ['a pull request without a number', { ref: 'refs/pull//head' }, 'request_invalid'],
+  ['a pull request that is no number', { ref: 'refs/merge-requests/x/head' }, 'request_invalid'],
   ['a repository that is no name', { repositoryId: '../x' }, 'request_invalid'],
 ])('%s is refused', async (_, wrong, code) => {
   const { gateway, client } = await withAnn(withCommit(usual))
