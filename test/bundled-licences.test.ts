@@ -35,8 +35,9 @@ test('every package that ends up in the bundle is there with its licence', { tim
     return [...Object.keys(inputs), ...eager.flatMap(({ path }) => inputsOf(path, seen))]
   }
   const outputWith = (input: string) => Object.keys(outputs).find((name) => input in (outputs[name]?.inputs ?? {}))!
-  const heavy = /node_modules\/(fastify|typebox)\//
-  for (const entry of ['src/main.ts', 'src/cli/run/run-command.ts']) {
+  const heavy = /node_modules\/(fastify|typebox)\/|^src\/cli\/commands\/(remote|serve)/
+  const ofRuns = ['src/cli/run/run-command.ts', 'src/cli/run/start-runs.ts', 'src/server/local/local-server.ts']
+  for (const entry of ['src/main.ts', ...ofRuns]) {
     const inputs = inputsOf(outputWith(entry))
     expect(inputs).toContain(entry)
     expect(inputs.filter((input) => heavy.test(input))).toEqual([])

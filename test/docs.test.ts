@@ -7,7 +7,7 @@ import { errorCodes } from '../src/lib/errors.ts'
 import { limits } from '../src/lib/limits.ts'
 import { generatedPages } from '../tools/docs.ts'
 
-test.each(Object.entries(generatedPages()))('docs/%s is current: `npm run docs` writes it', (name, text) => {
+test.each(Object.entries(await generatedPages()))('docs/%s is current: `npm run docs` writes it', (name, text) => {
   expect(readFileSync(join(import.meta.dirname, '../docs', name), 'utf8')).toBe(text)
 })
 

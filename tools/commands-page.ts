@@ -21,8 +21,8 @@ const io: Io = {
 }
 
 /** Every command with its arguments and options; options that all commands with a server share are told once. */
-export function commandsPage(note: string): string {
-  const program = createProgram(io, '', () => {})
+export async function commandsPage(note: string): Promise<string> {
+  const program = await createProgram(io, '', () => {})
   return [
     '# Commands',
     '',

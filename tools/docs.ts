@@ -14,12 +14,12 @@ import { commandsPage } from './commands-page.ts'
 import { settingsPage, settingsSchemaFile } from './settings-page.ts'
 
 /** Pages by name, as they should be. */
-export function generatedPages(): Readonly<Record<string, string>> {
+export async function generatedPages(): Promise<Readonly<Record<string, string>>> {
   return {
     'limits.md': limitsPage(),
     'errors.md': errorsPage(),
     'permissions.md': permissionsPage(),
-    'commands.md': commandsPage(note),
+    'commands.md': await commandsPage(note),
     'settings.md': settingsPage(note),
     'settings.schema.json': settingsSchemaFile(),
   }
@@ -199,6 +199,6 @@ function describe({ value, unit }: Limit): string {
 }
 
 if (import.meta.main) {
-  for (const [name, text] of Object.entries(generatedPages()))
+  for (const [name, text] of Object.entries(await generatedPages()))
     writeFileSync(join(import.meta.dirname, '../docs', name), text)
 }
