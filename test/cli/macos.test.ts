@@ -25,7 +25,7 @@ function onMachine({ node, system = 'Darwin' }: Machine): { status: number | nul
       execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(),
       join(directory.path, name),
     )
-  script('uname', `case $1 in -s) echo ${system} ;; -m) echo arm64 ;; esac`)
+  script('uname', `[ "$1" = -sm ] && echo ${system} arm64`)
   if (node === 'ours') symlinkSync(process.execPath, join(directory.path, 'node'))
   else if (node !== undefined) script('node', `echo ${node.version}`)
   const { status, stdout, stderr } = spawnSync(slipway, ['--version'], {

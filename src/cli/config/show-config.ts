@@ -6,7 +6,7 @@ import { readDefinition, requireConfig } from '../definition.ts'
 import { type EventOptions, refOf } from '../event-options.ts'
 import type { Io } from '../io.ts'
 import { parseVariables, type VariableOptions } from '../variable-options.ts'
-import { currentBranch, findRepository, headCommit } from '../working-tree/repository.ts'
+import { findRepository, headCommit } from '../working-tree/repository.ts'
 
 export type ShowOptions = EventOptions & VariableOptions & { readonly file?: string }
 
@@ -16,7 +16,7 @@ export async function showConfig(options: ShowOptions, io: Io): Promise<void> {
   const config = requireConfig(readDefinition(repository, options.file))
   const { variables } = parseVariables(options, io.environment)
   const event = {
-    ...refOf(options, await currentBranch(repository)),
+    ...refOf(options, repository.branch),
     commitSha: (await headCommit(repository)) ?? '',
     message: '',
   }

@@ -28,7 +28,7 @@ import type { RunEventSink } from '../run/run-event.ts'
 import type { RepeatCommands } from '../run/summary.ts'
 import { parseVariables, type VariableOptions } from '../variable-options.ts'
 import { type FrozenTree, freezeTree } from '../working-tree/freeze.ts'
-import { currentBranch, findRepository, originUrl, type Repository } from '../working-tree/repository.ts'
+import { findRepository, originUrl, type Repository } from '../working-tree/repository.ts'
 import { pushTree } from './push-tree.ts'
 import { RemoteRuns } from './remote-runs.ts'
 import { localRepositoryId } from './repository-id.ts'
@@ -61,7 +61,7 @@ export async function startDirectRun(options: DirectRunOptions, io: Io): Promise
   const repository = await findRepository(io.cwd)
   const clock = systemClock
   const repeat = new DirectRunRepeats(options)
-  using output = openOutput({ mode: options.output, repeat, clock }, io)
+  using output = await openOutput({ mode: options.output, repeat, clock }, io)
   using questions = new Questions(io, output)
   using interrupts = new ServerInterrupts({ io, output, questions })
   const client = createClient({ url, token })
@@ -107,10 +107,8 @@ type CreateContext = {
 /** Undefined when no run of the definition matches, which is told. */
 async function create(context: CreateContext): Promise<(Created & { readonly user: string }) | undefined> {
   const { options, io, repository, output, client, url, token, signal } = context
-  const [branch, folder] = await Promise.all([
-    currentBranch(repository),
-    mkdtemp(join(tmpdir(), 'slipway-directrun-')), // mode 0700
-  ])
+  const { branch } = repository
+  const folder = await mkdtemp(join(tmpdir(), 'slipway-directrun-')) // mode 0700
   try {
     const ref = refOf(options, branch)
     const given = parseVariables(options, io.environment)

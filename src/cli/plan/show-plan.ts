@@ -6,7 +6,7 @@ import { readDefinition, requireConfig } from '../definition.ts'
 import { type EventOptions, refOf } from '../event-options.ts'
 import type { Io } from '../io.ts'
 import { type Paint, paintFor } from '../run/paint.ts'
-import { currentBranch, findRepository, headCommit, headMessage } from '../working-tree/repository.ts'
+import { findRepository, headCommit, headMessage } from '../working-tree/repository.ts'
 
 export type PlanOptions = EventOptions & {
   readonly file?: string
@@ -18,7 +18,7 @@ export type PlanOptions = EventOptions & {
 export async function showPlan(options: PlanOptions, io: Io): Promise<void> {
   const repository = await findRepository(io.cwd)
   const config = requireConfig(readDefinition(repository, options.file))
-  const ref = refOf(options, await currentBranch(repository))
+  const ref = refOf(options, repository.branch)
   const message = options.message ?? (ref.refType === 'tag' ? `Tag ${ref.tag}` : await headMessage(repository))
   const planned = planRuns(config, { ...ref, commitSha: (await headCommit(repository)) ?? '', message })
   if (options.output === 'json') {

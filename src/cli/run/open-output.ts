@@ -9,7 +9,6 @@ import { PlainOutput } from './plain-output.ts'
 import type { RunEventSink } from './run-event.ts'
 import type { RepeatCommands } from './summary.ts'
 import { symbolsFor } from './symbols.ts'
-import { TreeOutput } from './tree/tree-output.ts'
 
 export type OutputOptions = {
   /** Undefined: a tree where it can be drawn, else plain lines. */
@@ -19,7 +18,7 @@ export type OutputOptions = {
 }
 
 /** Disposing leaves the terminal usable, also when the process ends before `finish`. */
-export function openOutput(options: OutputOptions, io: Io): RunEventSink & Disposable {
+export async function openOutput(options: OutputOptions, io: Io): Promise<RunEventSink & Disposable> {
   const canDraw = io.stdout.isTTY === true && io.environment.TERM !== 'dumb'
   const mode = options.mode ?? (canDraw ? 'tree' : 'plain')
   const paint = paintFor(io.stdout.isTTY === true, io.environment)
@@ -30,6 +29,8 @@ export function openOutput(options: OutputOptions, io: Io): RunEventSink & Dispo
     case 'plain':
       return undisposed(new PlainOutput(io.stdout, common))
     case 'tree': {
+      // Pipes and programs do without it.
+      const { TreeOutput } = await import('./tree/tree-output.ts')
       const tree = new TreeOutput({
         ...common,
         out: io.stdout,

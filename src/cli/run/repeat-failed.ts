@@ -2,7 +2,7 @@
 // succeeded is there.
 
 import { SlipwayError } from '../../lib/errors.ts'
-import type { NewRunRequest } from '../../runservice/api.ts'
+import type { NewRunRequest, RunserviceHost } from '../../runservice/api.ts'
 import { isFinishedRun } from '../../runservice/types.ts'
 import { parseVariables } from '../variable-options.ts'
 import { type AskedRun, loadAsked } from './asked-run.ts'
@@ -12,7 +12,7 @@ import { lockLast, newestRuns } from './last-invocation.ts'
 import { Questions } from './questions.ts'
 import { approveModeOf, type RunContext } from './run-context.ts'
 import { expandAsked, newRunRequest } from './run-request.ts'
-import { freezeSource, readConfig } from './source.ts'
+import { freezeSource, readConfig, type Source } from './source.ts'
 import { withServer } from './with-server.ts'
 
 export async function repeatFailed(context: RunContext): Promise<number> {
@@ -28,7 +28,7 @@ export async function repeatFailed(context: RunContext): Promise<number> {
   }
   const config = await readConfig(asked, context)
   const freeze = (stopping: AbortSignal) => freezeSource(asked, { ...context, stopping }, invocation)
-  return await withServer(context, invocation, freeze, async (runservice, source) => {
+  const work = async (runservice: RunserviceHost, source: Source) => {
     const failed = newestRuns(runservice).filter((run) => isFinishedRun(run.phase) && run.result !== 'success')
     if (failed.length === 0)
       throw new SlipwayError('run_not_restartable', 'nothing failed in the last run: there is nothing to repeat')
@@ -55,5 +55,6 @@ export async function repeatFailed(context: RunContext): Promise<number> {
     using questions = new Questions(io, output)
     const follow = { ...context, approve: approveModeOf(context), questions }
     return await followAll(follow, runservice, await runservice.createRuns(requests))
-  })
+  }
+  return await withServer(context, { invocation, freeze, work })
 }

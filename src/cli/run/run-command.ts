@@ -17,7 +17,7 @@ export async function runCommand(options: RunOptions, io: Io): Promise<number> {
   // Loading the rest of the program takes about as long as git's answer.
   const [repository, { startRuns }] = await Promise.all([findRepository(io.cwd), import('./start-runs.ts')])
   const state = openStateDirectory(join(stateRoot(io.environment), repository.id))
-  using output = openOutput({ mode: options.output, repeat: repeatCommands(options), clock }, io)
+  using output = await openOutput({ mode: options.output, repeat: repeatCommands(options), clock }, io)
   using interrupts = new Interrupts(
     io,
     () => void output.write({ type: 'notice', message: 'Stopping; interrupt again to leave at once' }),

@@ -2,24 +2,23 @@
 
 import { randomBytes } from 'node:crypto'
 import { planRuns } from '../../pipeline/plan.ts'
-import type { NewRunRequest } from '../../runservice/api.ts'
+import type { NewRunRequest, RunserviceHost } from '../../runservice/api.ts'
 import { newInvocation, removeInvocation } from '../../server/local/state-directory.ts'
 import { refOf } from '../event-options.ts'
 import { exitStatus } from '../exit-status.ts'
 import { parseVariables } from '../variable-options.ts'
-import { currentBranch } from '../working-tree/repository.ts'
 import { type AskedRun, saveAsked } from './asked-run.ts'
 import { followAll } from './follow-all.ts'
 import { Questions } from './questions.ts'
 import { approveModeOf, type RunContext } from './run-context.ts'
 import { expandAsked, newRunRequest } from './run-request.ts'
-import { eventMessage, freezeSource, readConfig } from './source.ts'
+import { eventMessage, freezeSource, readConfig, type Source } from './source.ts'
 import { withServer } from './with-server.ts'
 
 export async function startRuns(context: RunContext): Promise<number> {
   const { options, io, repository, state, output, clock } = context
   const asked: AskedRun = {
-    ref: refOf(options, await currentBranch(repository)),
+    ref: refOf(options, repository.branch),
     tasks: options.task,
     ...(options.file === undefined ? {} : { file: options.file }),
     ...parseVariables(options, io.environment),
@@ -43,7 +42,7 @@ export async function startRuns(context: RunContext): Promise<number> {
   }
   saveAsked(invocation, asked)
   const freeze = (stopping: AbortSignal) => freezeSource(asked, { ...context, stopping }, invocation)
-  return await withServer(context, invocation, freeze, async (runservice, source) => {
+  const work = async (runservice: RunserviceHost, source: Source) => {
     const requests: NewRunRequest[] = []
     for (const { run } of matching)
       requests.push(newRunRequest(await expandAsked(run, { config, asked, source, output }), asked, source))
@@ -51,5 +50,7 @@ export async function startRuns(context: RunContext): Promise<number> {
     hasRuns = true
     using questions = new Questions(io, output)
     return await followAll({ ...context, approve: approveModeOf(context), questions }, runservice, runs)
-  })
+  }
+  const tasksMax = matching.reduce((sum, { run }) => sum + run.tasks.length, 0)
+  return await withServer(context, { invocation, freeze, work, tasksMax })
 }

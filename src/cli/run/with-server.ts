@@ -1,22 +1,28 @@
 // Runs work with the parts of Slipway open, and waits until nothing is executed or torn down any more. The tree is frozen
-// while they are opened.
+// while they are loaded and opened.
 
 import { invariant } from '../../lib/errors.ts'
 import type { RunserviceHost } from '../../runservice/api.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
-import { openLocalServer } from '../../server/local/local-server.ts'
 import type { Invocation } from '../../server/local/state-directory.ts'
 import type { Repository } from '../working-tree/repository.ts'
 import type { RunContext } from './run-context.ts'
 import type { Source } from './source.ts'
 import { troubleLogger } from './trouble-logger.ts'
 
-/** `freeze` is stopped when opening fails; it has ended when this returns or throws. */
+export type ServerWork = {
+  readonly invocation: Invocation
+  /** Stopped when opening fails; it has ended when `withServer` returns or throws. */
+  readonly freeze: (signal: AbortSignal) => Promise<Source>
+  readonly work: (runservice: RunserviceHost, source: Source) => Promise<number>
+  /** Tasks there will be at most, where that is known. */
+  readonly tasksMax?: number
+}
+
+/** Returns what `work` does. */
 export async function withServer(
   { options, io, repository, state, output, stopping, clock }: RunContext,
-  invocation: Invocation,
-  freeze: (signal: AbortSignal) => Promise<Source>,
-  work: (runservice: RunserviceHost, source: Source) => Promise<number>,
+  { invocation, freeze, work, tasksMax }: ServerWork,
 ): Promise<number> {
   const notice = (message: string) => void output.write({ type: 'notice', message })
   let source: Source | undefined
@@ -30,6 +36,7 @@ export async function withServer(
       await frozen
     },
   }
+  const { openLocalServer } = await import('../../server/local/local-server.ts')
   await using server = await openLocalServer(
     {
       state,
@@ -39,6 +46,7 @@ export async function withServer(
         jobs: options.jobs,
         keepFailed: options.keepFailed ?? false,
         pull: options.pull,
+        tasksMax,
         environment: io.environment,
         cloneSource: () => {
           invariant(source !== undefined, 'tasks exist before the tree is frozen')

@@ -4,6 +4,7 @@
 //   <dir>/tree.git            bare; its objects/info/alternates names the user's object directory
 //   <dir>/modules/<n>.git     the same for each submodule whose working tree is there, so its changes are frozen alike
 
+import { mkdirSync } from 'node:fs'
 import { copyFile, mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { gitText, runGit } from '../../lib/git.ts'
@@ -63,7 +64,7 @@ export async function freezeTree(
   signal: AbortSignal,
   files: FrozenFiles = usualFiles,
 ): Promise<FrozenTree> {
-  await mkdir(join(dir, 'modules'), { recursive: true, mode: 0o700 })
+  mkdirSync(join(dir, 'modules'), { recursive: true, mode: 0o700 })
   const submodules: FrozenSubmodule[] = []
   const places: string[] = []
   const path = join(dir, 'tree.git')
@@ -85,8 +86,6 @@ type Frozen = Pick<FrozenTree, 'commitSha' | 'isDirty' | 'message' | 'headSha'>
 async function freeze(root: string, target: string, collected: Collected, signal: AbortSignal): Promise<Frozen> {
   const git = (args: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
     gitText(['-C', root, ...args], { signal, environment })
-  await rm(target, { recursive: true, force: true })
-  await mkdir(join(target, 'objects', 'info'), { recursive: true })
   // Each start of git costs as much as all of its work here, so questions are asked together.
   const [paths, head] = await Promise.all([
     git([
@@ -95,6 +94,7 @@ async function freeze(root: string, target: string, collected: Collected, signal
       ...['objects', 'shallow', 'index'].flatMap((name) => ['--git-path', name]),
     ]),
     readHead(root, signal),
+    makeFolders(target),
   ])
   const [objects = '', shallow = '', userIndex = ''] = paths.split('\n')
   await writeFile(join(target, 'objects', 'info', 'alternates'), `${objects}\n`)
@@ -142,6 +142,11 @@ async function freeze(root: string, target: string, collected: Collected, signal
   await makeRepository(target, commitSha)
   await rm(index, { force: true })
   return { commitSha, isDirty, message: head?.message ?? '', ...(head === undefined ? {} : { headSha: head.commit }) }
+}
+
+async function makeFolders(target: string): Promise<void> {
+  await rm(target, { recursive: true, force: true })
+  await mkdir(join(target, 'objects', 'info'), { recursive: true })
 }
 
 function whatToAdd({ untracked, ignored }: FrozenFiles): readonly string[] {

@@ -12,22 +12,26 @@ export type Repository = {
   readonly commonDir: string
   /** Names the state of this repository: derived from `commonDir`, the same in every worktree. */
   readonly id: string
+  /** What is checked out (also an unborn one); undefined on a detached HEAD. */
+  readonly branch: string | undefined
 }
 
 /** The repository that contains `dir`; `not_a_repository` says what to do. */
 export async function findRepository(dir: string): Promise<Repository> {
-  let root: string
-  let commonDir: string
+  const [{ root, commonDir }, branch] = await Promise.all([findFolders(dir), findBranch(dir)])
+  if (root === '')
+    throw new SlipwayError('not_a_repository', `${dir} is in a bare repository, which has no working tree to run`)
+  const real = realpathSync(commonDir)
+  const id = createHash('sha256').update(real).digest('hex').slice(0, 16)
+  return { root: realpathSync(root), commonDir: real, id, branch }
+}
+
+async function findFolders(dir: string): Promise<{ readonly root: string; readonly commonDir: string }> {
+  const names = ['--show-toplevel', '--git-common-dir']
   try {
-    const paths = await gitText([
-      '-C',
-      dir,
-      'rev-parse',
-      '--path-format=absolute',
-      '--show-toplevel',
-      '--git-common-dir',
-    ])
-    ;[root = '', commonDir = ''] = paths.split('\n')
+    const paths = await gitText(['-C', dir, 'rev-parse', '--path-format=absolute', ...names])
+    const [root = '', commonDir = ''] = paths.split('\n')
+    return { root, commonDir }
   } catch (cause) {
     throw new SlipwayError(
       'not_a_repository',
@@ -35,15 +39,11 @@ export async function findRepository(dir: string): Promise<Repository> {
       { cause },
     )
   }
-  if (root === '')
-    throw new SlipwayError('not_a_repository', `${dir} is in a bare repository, which has no working tree to run`)
-  const real = realpathSync(commonDir)
-  return { root: realpathSync(root), commonDir: real, id: createHash('sha256').update(real).digest('hex').slice(0, 16) }
 }
 
-/** The branch that is checked out (also an unborn one), or undefined on a detached HEAD. */
-export async function currentBranch(repository: Repository): Promise<string | undefined> {
-  const branch = await gitText(['-C', repository.root, 'symbolic-ref', '--quiet', '--short', 'HEAD'], { codes: [0, 1] })
+/** Exit code 128: there is no repository, which is told by whoever looks for its folders. */
+async function findBranch(dir: string): Promise<string | undefined> {
+  const branch = await gitText(['-C', dir, 'symbolic-ref', '--quiet', '--short', 'HEAD'], { codes: [0, 1, 128] })
   return branch === '' ? undefined : branch
 }
 

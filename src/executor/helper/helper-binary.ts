@@ -1,6 +1,7 @@
 // Finds the built helper in a clone and in an installed package alike: `helper/dist` at the root of the package.
 
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -37,21 +38,23 @@ export function hostArch(): string {
   return { x64: 'amd64', ia32: '386' }[process.arch as string] ?? process.arch
 }
 
-async function readBinary(arch: string): Promise<HelperBinary> {
+/** Path of the helper for `arch`, as `findHelperBinary` finds it, without reading it. */
+export function findHelperFile(arch: string): string {
   const name = `slipway-pod-linux-${arch}`
   let directory = dirname(fileURLToPath(import.meta.url))
   for (let level = 0; level < parentsMax; level++) {
     const path = join(directory, 'helper', 'dist', name)
-    try {
-      const bytes = await readFile(path)
-      return { path, bytes, sha256: createHash('sha256').update(bytes).digest('hex') }
-    } catch (error) {
-      if (!['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
-    }
+    if (existsSync(path)) return path
     directory = dirname(directory)
   }
   throw new SlipwayError(
     'driver_unsupported',
     `there is no helper for ${arch}: helper/dist/${name} is missing (npm run build:helper makes it, with Go)`,
   )
+}
+
+async function readBinary(arch: string): Promise<HelperBinary> {
+  const path = findHelperFile(arch)
+  const bytes = await readFile(path)
+  return { path, bytes, sha256: createHash('sha256').update(bytes).digest('hex') }
 }

@@ -1,7 +1,7 @@
 // Which drivers an executor has: the one asked for, or the best there is.
 
 import type { Driver } from '../../executor/driver.ts'
-import { findHelperBinary, hostArch } from '../../executor/helper/helper-binary.ts'
+import { findHelperBinary, findHelperFile, hostArch } from '../../executor/helper/helper-binary.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { errorMessage, SlipwayError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -17,6 +17,8 @@ export type DriverSettings = {
   readonly hiddenPaths?: readonly string[]
   /** Without bubblewrap tasks run as ordinary processes of this user; default true, for who runs what is his own. */
   readonly allowUnsandboxed?: boolean
+  /** Tasks there will be at most, where that is known: nothing is made ahead of more. */
+  readonly tasksMax?: number | undefined
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
@@ -74,18 +76,17 @@ async function openDocker(settings: DriverSettings, { clock, logger }: DriverCom
 }
 
 async function openHost(settings: DriverSettings, { clock, logger, notice }: DriverComponents): Promise<Driver> {
-  const [helper, { openHostDriver }] = await Promise.all([
-    findHelperBinary(hostArch()),
-    import('../../executor/drivers/host/host-driver.ts'),
-  ])
+  const helperFile = findHelperFile(hostArch())
+  const { openHostDriver } = await import('../../executor/drivers/host/host-driver.ts')
   const open = (allowUnsandboxed: boolean) =>
     openHostDriver({
       dataDir: settings.dataDir,
       ownerId: settings.ownerId,
-      helperFile: helper.path,
+      helperFile,
       allowUnsandboxed,
       readOnlyPaths: [],
       hiddenPaths: settings.hiddenPaths ?? [],
+      ...(settings.tasksMax === undefined ? {} : { tasksMax: settings.tasksMax }),
       clock,
       logger,
     })

@@ -5,26 +5,16 @@ import { join } from 'node:path'
 import { freePercent, readDiskSpace } from '../../executor/drivers/host/disk-watch.ts'
 import { Executor } from '../../executor/executor.ts'
 import { GitMirrors } from '../../executor/git/mirrors.ts'
-import { openJournal } from '../../executor/journal.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { limits } from '../../lib/limits.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { RunserviceHost } from '../../runservice/api.ts'
 import type { CloneSource } from '../../runservice/executor-api.ts'
 import { startCleaning } from '../cleaning-rounds.ts'
 import type { DriverChoice } from '../drivers/driver-choice.ts'
-import { openDrivers } from '../drivers/open-drivers.ts'
-import {
-  cleanAfterKilled,
-  cleanCaches,
-  cleanDaily,
-  cleanEarlierInvocations,
-  hostDirectory,
-  localRetention,
-  removeOldInvocations,
-} from './cleaning.ts'
+import { cleanCaches, cleanDaily, cleanEarlierInvocations, localRetention } from './cleaning.ts'
+import { openPods } from './open-pods.ts'
 import { openRunservice } from './open-runservice.ts'
-import { type Invocation, markDrivers, markEnd, type StateDirectory } from './state-directory.ts'
+import type { Invocation, StateDirectory } from './state-directory.ts'
 
 export type LocalServerSettings = {
   readonly state: StateDirectory
@@ -36,6 +26,8 @@ export type LocalServerSettings = {
     readonly jobs: number
     readonly keepFailed: boolean
     readonly pull: 'if_missing' | 'always' | 'never'
+    /** Tasks there will be at most, where that is known. */
+    readonly tasksMax?: number | undefined
     /** Asked when a task is handed out. */
     readonly cloneSource: () => CloneSource
     readonly environment: Readonly<Record<string, string | undefined>>
@@ -64,35 +56,16 @@ export async function openLocalServer(
   const { state, invocation, execution } = settings
   const { clock, logger } = components
   await using undo = new AsyncDisposableStack()
+  const openingPods = execution && openPods(state, invocation, execution, components)
+  // Its failure is thrown below, or matters less than what is being thrown.
+  const openedPods = openingPods?.catch(() => undefined)
+  undo.defer(async () => await (await openedPods)?.[Symbol.asyncDispose]())
   const { runservice, caches } = undo.use(
     await openRunservice(state, invocation, { clock, logger, cloneSource: execution?.cloneSource }),
   )
   let idle = async () => {}
-  if (execution !== undefined) {
-    const cleaning = { clock, logger, environment: execution.environment }
-    await cleanAfterKilled(state, invocation, cleaning)
-    await removeOldInvocations(state, limits.localRunsKept.value, cleaning)
-    const drivers = await openDrivers(
-      {
-        choice: execution.driver,
-        ownerId: invocation.id,
-        dataDir: hostDirectory(invocation),
-        allowPrivileged: true,
-        environment: execution.environment,
-      },
-      components,
-    )
-    const journal = openJournal(join(invocation.dir, 'executor', 'journal'))
-    // After the drivers have let go of what they keep ahead of tasks: whoever is killed before is cleaned up after.
-    undo.defer(() => {
-      // Pods of tasks that were left running have no successor here: without the mark the next invocation removes them.
-      if (journal.ids().length === 0) markEnd(invocation, execution.keepFailed ? 'kept' : 'clean')
-    })
-    for (const driver of drivers) undo.use(driver)
-    markDrivers(
-      invocation,
-      drivers.map((driver) => driver.name),
-    )
+  if (execution !== undefined && openingPods !== undefined) {
+    const { drivers, journal } = await openingPods
     const executor = new Executor(
       {
         id: executorId,

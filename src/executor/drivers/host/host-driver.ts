@@ -78,6 +78,8 @@ export type HostDriverOptions = {
   readonly readOnlyPaths: readonly string[]
   /** Hidden from tasks where a shown path contains them: the executor's configuration, other data of the server. */
   readonly hiddenPaths?: readonly string[]
+  /** Pods that tasks will ask for at most; default: nobody knows. No sandboxes are made ahead of more. */
+  readonly tasksMax?: number
   readonly clock: Clock
   readonly logger: Logger
   readonly limits?: Partial<HostLimits>
@@ -204,6 +206,7 @@ class HostDriver implements Driver {
       remove: (id) => this.removePod(id, options.clock.timeout(limits.podRemoveMs.value)),
       clock: options.clock,
       keptMs: spareKeptMs,
+      tasksMax: options.tasksMax ?? Number.POSITIVE_INFINITY,
     })
     for (const name of readdirSync(host.dirs.removed)) this.#delete(join(host.dirs.removed, name))
   }

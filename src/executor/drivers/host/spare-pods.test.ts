@@ -10,6 +10,7 @@ function aKeeper({
   clock = new SteppedClock(),
   make = async (id: PodId, _signal: AbortSignal) => aPod(id),
   isGood = (): boolean => true,
+  tasksMax = Number.POSITIVE_INFINITY,
 } = {}) {
   const made: PodId[] = []
   const removed: PodId[] = []
@@ -22,6 +23,7 @@ function aKeeper({
     remove: async (id) => void removed.push(id),
     clock,
     keptMs: 1000,
+    tasksMax,
   })
   return { spares, clock, made, removed }
 }
@@ -61,6 +63,17 @@ test('there is none before one was asked for', async () => {
   const { spares, made } = aKeeper()
   expect(await spares.take()).toBeUndefined()
   expect(made).toEqual([])
+})
+
+test('none is made for more tasks than there will be', async () => {
+  const { spares, clock, made } = aKeeper({ tasksMax: 3 })
+  await spares.prepare()
+  for (const _ of [1, 2, 3]) {
+    expect(await spares.take()).toBeDefined()
+    spares.prepareSoon()
+    await clock.pass(1)
+  }
+  expect(made).toHaveLength(3)
 })
 
 test('one is made, however often it is asked for, and taken once', async () => {

@@ -23,6 +23,8 @@ export type SparePodsOptions = {
   readonly clock: Clock
   /** How long a spare waits for a task. */
   readonly keptMs: number
+  /** No more tasks than these will come. */
+  readonly tasksMax: number
 }
 
 /** The step of the task that got the last one is started first. */
@@ -44,6 +46,8 @@ export class SparePods implements AsyncDisposable {
   readonly #spares: Spare[] = []
   /** Tasks that came since the machine had nothing to do. */
   #taken = 0
+  /** Tasks that came at all. */
+  #takenEver = 0
 
   constructor(options: SparePodsOptions) {
     this.#options = options
@@ -65,7 +69,8 @@ export class SparePods implements AsyncDisposable {
     this.#options.clock
       .sleep(prepareDelayMs)
       .then(() => {
-        const wanted = Math.min(Math.max(this.#taken, 1), sparesMax)
+        const { tasksMax } = this.#options
+        const wanted = Math.min(Math.max(this.#taken, 1), sparesMax, tasksMax - this.#takenEver)
         while (this.#spares.length < wanted && !this.#stop.signal.aborted) this.#begin()
       })
       .catch(() => {})
@@ -74,6 +79,7 @@ export class SparePods implements AsyncDisposable {
   /** A spare, or undefined; waits for one that is being made. The caller either has it `given` or discards it. */
   async take(): Promise<SparePod | undefined> {
     this.#taken++
+    this.#takenEver++
     for (let spare = this.#spares.shift(); spare !== undefined; spare = this.#spares.shift()) {
       spare.expiry.abort()
       const pod = await spare.made.catch(() => undefined)
