@@ -94,13 +94,12 @@ export async function openLocalServer(
     idle = () => executor.idle()
     undo.use(
       startCleaning(
-        async (signal) => {
-          await runservice.clean(localRetention, signal)
-          await cleanDaily(state, clock, async () => {
+        (signal) =>
+          cleanDaily(state, clock, async () => {
+            await runservice.clean(localRetention, signal)
             await cleanCaches(caches, signal)
             await cleanEarlierInvocations(state, invocation, { clock, logger }, signal)
-          })
-        },
+          }),
         { clock, logger },
       ),
     )
