@@ -4,7 +4,14 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../../src/lib/until-fixture.ts'
 import { giteaFlavour } from '../providers/gitea-server.ts'
-import { addRemoteSource, openProviderScene, type ProviderScene } from '../server/provider-scene.ts'
+import type { ServerRepository } from '../providers/server-repository.ts'
+import {
+  addRemoteSource,
+  definitionFile,
+  openProviderScene,
+  type ProviderScene,
+  theDefinition,
+} from '../server/provider-scene.ts'
 import { TestServer } from '../server/test-server.ts'
 import { openWebhookReceiver } from '../server/webhook-receiver.ts'
 import { axe } from './axe.ts'
@@ -14,6 +21,7 @@ import { buildWebUi } from './ui-world.ts'
 let browser: Browser & AsyncDisposable
 let scene: ProviderScene
 let server: TestServer
+let docs: ServerRepository
 let receiver: Awaited<ReturnType<typeof openWebhookReceiver>>
 const opened = new AsyncDisposableStack()
 
@@ -25,8 +33,9 @@ beforeAll(async () => {
   receiver.answer()
   server = opened.use(await TestServer.start({ SLIPWAY_NOTIFICATION_ALLOW_PRIVATE_ADDRESSES: 'true' }))
   await addRemoteSource(await server.setUp(), server.url, scene)
-  for (const path of ['acme/docs', 'acme/api'])
-    await scene.provider.createRepository(path, { administrator: scene.user, files: { 'README.md': '#' } })
+  const files = { 'README.md': '#', [definitionFile]: theDefinition, 'hello.txt': 'hello\n' }
+  docs = await scene.provider.createRepository('acme/docs', { administrator: scene.user, files })
+  await scene.provider.createRepository('acme/api', { administrator: scene.user, files })
 }, 120_000)
 afterAll(() => opened.disposeAsync(), 60_000)
 
@@ -90,6 +99,53 @@ test('an account is linked, a repository found and chosen, a push seen as it run
     await dialog.getByRole('button', { name: 'Use my account' }).click()
     await page.getByText('It is yours now.').waitFor()
     expect([repository.hooks.length, repository.keys.length]).toEqual([1, 1])
+  })
+})
+
+test('a project goes on with another repository, and with a private one only when it is said who sees its runs', {
+  timeout: 240_000,
+}, async () => {
+  const client = server.client()
+  const params = { projectRef: 'user/ann/web' }
+  await withAnn(async (page) => {
+    await page.goto('/projects/user.ann.web/settings/general')
+    await page.getByRole('button', { name: 'Set it up again' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Set it up again' }).click()
+    await page.getByText('It is set up.').waitFor()
+    expect(scene.repository.hooks).toHaveLength(1)
+
+    const dialog = page.getByRole('dialog', { name: 'Another repository for user/ann/web' })
+    const choose = async (path: string) => {
+      await page.getByRole('button', { name: 'Another repository' }).click()
+      await dialog.getByLabel('Search at hub').fill(path.slice('acme/'.length))
+      await dialog.getByRole('radio', { name: new RegExp(`^${path}`) }).check()
+    }
+    await choose('acme/docs')
+    await dialog.getByText('Those at acme/web are removed').waitFor()
+    expect(await dialog.getByLabel(/are seen by$/).count()).toBe(0)
+    expect(await axe(page)).toEqual([])
+    await dialog.getByRole('button', { name: 'Go on with it' }).click()
+    await page.getByText('It goes on with acme/docs.').waitFor()
+    expect([docs.hooks.length, docs.keys.length]).toEqual([1, 1])
+    await until(() => scene.repository.hooks.length + scene.repository.keys.length === 0)
+
+    await docs.commit({ files: { 'other.txt': 'y' }, message: 'Seen at the other' })
+    await page.getByRole('link', { name: 'Runs', exact: true }).click()
+    const row = page.locator('.run-row').filter({ hasText: 'Seen at the other' })
+    await row.filter({ has: page.getByLabel('Succeeded') }).waitFor()
+
+    expect((await client.call('getProject', { params })).visibility).toBe('private')
+    await client.call('updateProject', { params, body: { visibility: 'public' } })
+    await page.goto('/projects/user.ann.web/settings/general')
+    await choose(scene.repository.path)
+    await dialog.getByLabel(/are seen by$/).waitFor()
+    expect(await axe(page)).toEqual([])
+    await dialog.getByRole('button', { name: 'Go on with it' }).click()
+    await page.getByText(`It goes on with ${scene.repository.path}.`).waitFor()
+    expect(await client.call('getProject', { params })).toMatchObject({
+      visibility: 'private',
+      source: { repositoryPath: scene.repository.path },
+    })
   })
 })
 

@@ -147,7 +147,6 @@ function Tokens({ userName }: { readonly userName: string }) {
                           await queryClient.invalidateQueries({ queryKey: ['tokens', userName] })
                         }}
                       >
-                        {' '}
                         <p>Whatever uses it is refused from now on.</p>
                       </RemoveButton>
                     </td>

@@ -14,7 +14,7 @@ import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
-import { RemoteProblem, type RemoteSource, useRemoteSources } from '../session/remote-logins.tsx'
+import { RemoteProblem, type RemoteSource, useAccountSources, useRemoteSources } from '../session/remote-logins.tsx'
 import { linkedAccountsQuery } from './queries.ts'
 
 type Account = ResponseOf<ApiRoutes['listLinkedAccounts']>['items'][number]
@@ -24,7 +24,7 @@ export function LinkedAccounts({ userName }: { readonly userName: string }) {
   const accounts = useQuery(linkedAccountsQuery(userName))
   const sources = useRemoteSources()
   const { link, dialog, problem } = useLinking(userName)
-  const linkable = (sources.data?.items ?? []).filter(({ authType }) => authType !== 'none')
+  const linkable = useAccountSources()
   const sourceOf = (id: string) => sources.data?.items.find((source) => source.id === id)
   return (
     <>

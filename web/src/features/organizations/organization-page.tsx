@@ -1,20 +1,19 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useNavigate, useParams } from '@tanstack/react-router'
-import { type FormEvent, useState } from 'react'
+import { useParams } from '@tanstack/react-router'
+import type { FormEvent } from 'react'
 import { ApiError } from '../../../../src/contract/client.ts'
 import { call } from '../../api/client.ts'
-import type { Invitation, Organization } from '../../api/types.ts'
+import type { Invitation } from '../../api/types.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath } from '../../app/project-address.ts'
 import { Button, LinkButton } from '../../ui/button.tsx'
 import { Confirm, RemoveButton } from '../../ui/dialogs.tsx'
-import { CheckField, SelectField, TextField } from '../../ui/field.tsx'
-import { Loaded, Problem, SaveProblem } from '../../ui/load-state.tsx'
+import { SelectField, TextField } from '../../ui/field.tsx'
+import { Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
-import { NameField } from '../projects/name-field.tsx'
-import { nameProblem } from '../projects/name-rule.ts'
 import { allPages, pageOf } from '../projects/queries.ts'
+import { OrganizationSettings } from './organization-settings.tsx'
 
 const roles = [
   ['member', 'Member'],
@@ -25,7 +24,6 @@ export function OrganizationPage() {
   const { organization: orgRef } = useParams({ from: '/inside/organizations/$organization' })
   const params = { orgRef }
   const queryClient = useQueryClient()
-  const navigate = useNavigate()
   const organization = useQuery({
     queryKey: ['organization', orgRef],
     queryFn: () => call('getOrganization', { params }),
@@ -99,7 +97,6 @@ export function OrganizationPage() {
                                 await refresh()
                               }}
                             >
-                              {' '}
                               <p>What is private here is not theirs to see any more.</p>
                             </RemoveButton>
                           </td>
@@ -114,28 +111,7 @@ export function OrganizationPage() {
             {mayChange === true ? (
               <>
                 <AddMember orgRef={orgRef} onDone={refresh} />
-                <Panel title="Settings">
-                  <SettingsForm key={data.version} organization={data} />
-                </Panel>
-                <Panel title="Remove">
-                  <div className="row">
-                    <p className="grow soft">The organization goes with all its groups, projects, runs and logs.</p>
-                    <Confirm
-                      trigger={<Button kind="danger">Remove the organization</Button>}
-                      title={`Remove ${data.name}?`}
-                      action="Remove it for good"
-                      isDangerous
-                      typed={data.name}
-                      onConfirm={async () => {
-                        await call('deleteOrganization', { params, ifMatch: data.version })
-                        await navigate({ to: '/organizations' })
-                        await queryClient.invalidateQueries()
-                      }}
-                    >
-                      <p>Nothing brings it back.</p>
-                    </Confirm>
-                  </div>
-                </Panel>
+                <OrganizationSettings organization={data} />
               </>
             ) : null}
           </>
@@ -177,55 +153,6 @@ function Invited({
       </ul>
       {problem}
     </Panel>
-  )
-}
-
-function SettingsForm({ organization }: { readonly organization: Organization }) {
-  const queryClient = useQueryClient()
-  const navigate = useNavigate()
-  const [name, setName] = useState(organization.name)
-  const [isPrivate, setPrivate] = useState(organization.visibility === 'private')
-  const problem = nameProblem(name)
-  const save = useMutation({
-    mutationFn: () =>
-      call('updateOrganization', {
-        params: { orgRef: organization.id },
-        ifMatch: organization.version,
-        body: { name, visibility: isPrivate ? 'private' : 'public' },
-      }),
-    onSuccess: async (changed) => {
-      // Its name stands in the path of everything in it.
-      await navigate({
-        to: '/organizations/$organization',
-        params: { organization: changed.name },
-        replace: true,
-      })
-      await queryClient.invalidateQueries()
-    },
-  })
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
-    save.mutate()
-  }
-  return (
-    <form className="form" onSubmit={submit}>
-      <NameField name={name} onName={setName} />
-      <CheckField
-        label="Private"
-        checked={isPrivate}
-        onChange={({ target }) => setPrivate(target.checked)}
-        help="Only members know of it."
-      />
-      <SaveProblem
-        error={save.error}
-        reload={() => void queryClient.invalidateQueries({ queryKey: ['organization'] })}
-      />
-      <div className="form-actions">
-        <Button type="submit" kind="primary" isBusy={save.isPending} disabled={name === '' || problem !== undefined}>
-          Save
-        </Button>
-      </div>
-    </form>
   )
 }
 

@@ -10,7 +10,7 @@ import { Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { NameField } from './name-field.tsx'
 import { nameProblem } from './name-rule.ts'
-import { useParents } from './new-project-page.tsx'
+import { useParents } from './parents.ts'
 
 export function NewGroupPage() {
   const { in: given } = useSearch({ from: '/inside/new-group' })

@@ -1,39 +1,41 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
 import { type FormEvent, useState } from 'react'
 import { call } from '../../api/client.ts'
-import { useUserName } from '../../api/session.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
 import { CheckField, SelectField, TextField } from '../../ui/field.tsx'
 import { Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
-import { useRemoteSources } from '../session/remote-logins.tsx'
+import { useAccountSources } from '../session/remote-logins.tsx'
 import { NameField } from './name-field.tsx'
 import { nameProblem } from './name-rule.ts'
-import { myOrganizationsQuery } from './queries.ts'
+import { useParents } from './parents.ts'
 import { type RemoteRepository, RepositoryPicker } from './repository-picker.tsx'
+import { RunFlags, runFlagsOf } from './run-flags.tsx'
 
 const minuteMs = 60_000
-
-/** The group one came from, and owners one may make something in. */
-export function useParents(given: string | undefined): readonly (readonly [string, string])[] {
-  const userName = useUserName()
-  const organizations = useQuery(myOrganizationsQuery)
-  const paths = [
-    ...(given === undefined ? [] : [given]),
-    `user/${userName}`,
-    ...(organizations.data ?? [])
-      .filter(({ organization }) => organization.may?.create === true)
-      .map(({ organization }) => `org/${organization.name}`),
-  ]
-  return [...new Set(paths)].map((path) => [path, path] as const)
-}
 
 /** What a project of that repository would be called. */
 function nameOf(repository: RemoteRepository | undefined): string {
   return (repository?.path.split('/').at(-1) ?? '').replace(/[^A-Za-z0-9]+/g, '-').replace(/^-+|-+$/g, '')
+}
+
+type Access = 'none' | 'sshkey' | 'password'
+
+function gitSourceOf(form: FormData, auth: Access) {
+  const userName = String(form.get('userName') ?? '')
+  return {
+    source: {
+      kind: 'git',
+      url: String(form.get('url')).trim(),
+      auth,
+      pollIntervalMs: Math.round(Number(form.get('poll') ?? 0) * minuteMs),
+      ...(auth === 'password' && userName !== '' ? { userName } : {}),
+    },
+    ...(auth === 'password' ? { gitPassword: String(form.get('password')) } : {}),
+  } as const
 }
 
 export function NewProjectPage() {
@@ -43,42 +45,27 @@ export function NewProjectPage() {
   const navigate = useNavigate()
   const [name, setName] = useState('')
   const [parent, setParent] = useState(given)
-  const [auth, setAuth] = useState<'none' | 'sshkey' | 'password'>('none')
-  const remotes = (useRemoteSources().data?.items ?? []).filter(({ authType }) => authType !== 'none')
+  const [auth, setAuth] = useState<Access>('none')
+  const remotes = useAccountSources()
   /** Of which the repository is chosen; none where its address is typed. */
   const [from, setFrom] = useState<string>()
   const remote = remotes.find(({ id }) => id === (from ?? remotes[0]?.id))
   const [repository, setRepository] = useState<RemoteRepository>()
   usePageTitle('New project')
+  const parentRef = parent ?? parents[0]![0]
   const create = useMutation({
-    mutationFn: (form: FormData) => {
-      if (remote !== undefined && repository !== undefined)
-        return call('createProject', {
-          body: {
-            name,
-            parentRef: parent ?? parents[0]![0],
-            visibility: form.get('private') === 'on' ? 'private' : 'public',
-            source: { kind: 'remotesource', remoteSourceRef: remote.id, repositoryId: repository.id },
-          },
-        })
-      const password = String(form.get('password') ?? '')
-      const userName = String(form.get('userName') ?? '')
-      return call('createProject', {
+    mutationFn: (form: FormData) =>
+      call('createProject', {
         body: {
           name,
-          parentRef: parent ?? parents[0]![0],
+          parentRef,
           visibility: form.get('private') === 'on' ? 'private' : 'public',
-          source: {
-            kind: 'git',
-            url: String(form.get('url')).trim(),
-            auth,
-            pollIntervalMs: Math.round(Number(form.get('poll') ?? 0) * minuteMs),
-            ...(auth === 'password' && userName !== '' ? { userName } : {}),
-          },
-          ...(auth === 'password' ? { gitPassword: password } : {}),
+          ...runFlagsOf(form, parentRef),
+          ...(remote !== undefined && repository !== undefined
+            ? { source: { kind: 'remotesource', remoteSourceRef: remote.id, repositoryId: repository.id } as const }
+            : gitSourceOf(form, auth)),
         },
-      })
-    },
+      }),
     onSuccess: async ({ path }) => {
       await queryClient.invalidateQueries({ queryKey: ['projects'] })
       void queryClient.invalidateQueries({ queryKey: ['group-content'] })
@@ -112,6 +99,7 @@ export function NewProjectPage() {
             <RepositoryPicker
               key={remote.id}
               source={remote}
+              returnTo="/new-project"
               chosen={repository}
               onChoose={(chosen) => {
                 setRepository(chosen)
@@ -123,7 +111,7 @@ export function NewProjectPage() {
           <SelectField
             label="In"
             options={parents}
-            value={parent ?? parents[0]?.[0] ?? ''}
+            value={parentRef}
             onChange={({ target }) => setParent(target.value)}
           />
           {remote === undefined ? (
@@ -139,7 +127,7 @@ export function NewProjectPage() {
               <SelectField
                 label="Access"
                 value={auth}
-                onChange={({ target }) => setAuth(target.value as typeof auth)}
+                onChange={({ target }) => setAuth(target.value as Access)}
                 options={[
                   ['none', 'Open to everybody'],
                   ['sshkey', 'Deploy key: made here, you add it to the repository'],
@@ -169,6 +157,7 @@ export function NewProjectPage() {
             defaultChecked
             help="Only you, or members of the organization, see it, its runs and logs."
           />
+          <RunFlags path={parentRef} />
           {create.error === null ? null : <Problem error={create.error} />}
           <div className="form-actions">
             <Button

@@ -17,13 +17,15 @@ export type RemoteRepository = ResponseOf<ApiRoutes['listRemoteRepositories']>['
 
 type Props = {
   readonly source: RemoteSource
+  /** Where one comes back to after linking an account. */
+  readonly returnTo: string
   readonly chosen: RemoteRepository | undefined
   readonly onChoose: (repository: RemoteRepository) => void
 }
 
 const typedMs = 250
 
-export function RepositoryPicker({ source, chosen, onChoose }: Props) {
+export function RepositoryPicker({ source, returnTo, chosen, onChoose }: Props) {
   const [text, setText] = useState('')
   const [search, setSearch] = useState('')
   useEffect(() => {
@@ -50,7 +52,8 @@ export function RepositoryPicker({ source, chosen, onChoose }: Props) {
   useEffect(() => {
     if (isWanting) void fetchNextPage()
   }, [isWanting, fetchNextPage])
-  if (query.error !== null) return <NoAccount source={source} error={query.error} retry={() => void query.refetch()} />
+  if (query.error !== null)
+    return <NoAccount {...{ source, returnTo }} error={query.error} retry={() => void query.refetch()} />
   return (
     <fieldset className="picker">
       <legend>Repository</legend>
@@ -100,14 +103,16 @@ const linkAgain = ['linked_account_not_found', 'provider_unauthorized']
 
 function NoAccount({
   source,
+  returnTo,
   error,
   retry,
 }: {
   readonly source: RemoteSource
+  readonly returnTo: string
   readonly error: unknown
   readonly retry: () => void
 }) {
-  const { link, dialog, problem } = useLinking(useUserName(), '/new-project')
+  const { link, dialog, problem } = useLinking(useUserName(), returnTo)
   const isLinkable = error instanceof ApiError && linkAgain.includes(error.code)
   return (
     <>

@@ -21,6 +21,11 @@ export function useRemoteSources() {
   })
 }
 
+/** Those where people have accounts, which repositories are chosen from. */
+export function useAccountSources(): readonly RemoteSource[] {
+  return (useRemoteSources().data?.items ?? []).filter(({ authType }) => authType !== 'none')
+}
+
 /** Of what came back from a provider; others are told by their code. */
 const problemWords: Readonly<Record<string, string>> = {
   login_failed: 'Nobody here belongs to that account. Ask an administrator, or log in with a name and link it.',
@@ -46,10 +51,9 @@ export function RemoteProblem({ code, source }: { readonly code: string; readonl
 }
 
 export function RemoteLogins({ returnTo }: { readonly returnTo: string }) {
-  const { data } = useRemoteSources()
   const [open, setOpen] = useState<string>()
-  const sources = (data?.items ?? []).filter(
-    ({ loginEnabled, registrationEnabled, authType }) => (loginEnabled || registrationEnabled) && authType !== 'none',
+  const sources = useAccountSources().filter(
+    ({ loginEnabled, registrationEnabled }) => loginEnabled || registrationEnabled,
   )
   if (sources.length === 0) return null
   return (

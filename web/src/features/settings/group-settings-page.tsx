@@ -5,9 +5,9 @@ import { call } from '../../api/client.ts'
 import type { ProjectGroup } from '../../api/types.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath, pathOfAddress } from '../../app/project-address.ts'
-import { Button } from '../../ui/button.tsx'
-import { Confirm } from '../../ui/dialogs.tsx'
 import { CheckField } from '../../ui/field.tsx'
+import { useFormKey } from '../../ui/form-key.ts'
+import { RemovePanel, SaveRow } from '../../ui/form-parts.tsx'
 import { Empty, Loaded, SaveProblem } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { GroupTabs } from '../projects/group-page.tsx'
@@ -32,7 +32,7 @@ export function GroupSettingsPage() {
           if (section === 'secrets') return <SecretsSection place={place} />
           if (section === 'variables') return <VariablesSection place={place} />
           if (mayChange !== true) return <Empty title="Only its owners change this group" />
-          return <General key={data.version} group={data} />
+          return <General group={data} />
         }}
       </Loaded>
     </Page>
@@ -40,6 +40,20 @@ export function GroupSettingsPage() {
 }
 
 function General({ group }: { readonly group: ProjectGroup }) {
+  const { key, keep } = useFormKey(group.version)
+  return (
+    <>
+      <Panel title="Settings">
+        <GeneralForm key={key} group={group} onSaved={keep} />
+      </Panel>
+      {group.name === '' ? null : <Danger group={group} />}
+    </>
+  )
+}
+
+type GeneralFormProps = { readonly group: ProjectGroup; readonly onSaved: (version: number) => void }
+
+function GeneralForm({ group, onSaved }: GeneralFormProps) {
   const queryClient = useQueryClient()
   const navigate = useNavigate()
   const isRoot = group.name === ''
@@ -53,7 +67,8 @@ function General({ group }: { readonly group: ProjectGroup }) {
         ifMatch: group.version,
         body: { visibility: isPrivate ? 'private' : 'public', ...(isRoot ? {} : { name }) },
       }),
-    onSuccess: async ({ path }) => {
+    onSuccess: async ({ path, version }) => {
+      onSaved(version)
       await queryClient.invalidateQueries({ queryKey: ['group'] })
       void queryClient.invalidateQueries({ queryKey: ['group-content'] })
       if (path !== group.path)
@@ -69,51 +84,36 @@ function General({ group }: { readonly group: ProjectGroup }) {
     save.mutate()
   }
   return (
-    <>
-      <Panel title="Settings">
-        <form className="form" onSubmit={submit}>
-          {isRoot ? null : <NameField name={name} onName={setName} />}
-          <CheckField
-            label="Private"
-            checked={isPrivate}
-            onChange={({ target }) => setPrivate(target.checked)}
-            help="What is in it is private as well."
-          />
-          <SaveProblem error={save.error} reload={() => void queryClient.invalidateQueries({ queryKey: ['group'] })} />
-          <div className="form-actions">
-            <Button type="submit" kind="primary" isBusy={save.isPending} disabled={problem !== undefined}>
-              Save
-            </Button>
-            <span role="status" className="soft">
-              {save.isSuccess ? 'Saved.' : ''}
-            </span>
-          </div>
-        </form>
-      </Panel>
-      {isRoot ? null : (
-        <Panel title="Remove">
-          <div className="row">
-            <p className="grow soft">The group goes with all groups and projects in it.</p>
-            <Confirm
-              trigger={<Button kind="danger">Remove the group</Button>}
-              title={`Remove ${group.path}?`}
-              action="Remove it for good"
-              isDangerous
-              typed={group.name}
-              onConfirm={async () => {
-                await call('deleteProjectGroup', { params: { projectGroupRef: group.id }, ifMatch: group.version })
-                await navigate({ to: '/groups/$group', params: { group: addressOfPath(group.parentPath) } })
-                await queryClient.invalidateQueries()
-              }}
-            >
-              <p>
-                Projects in it, their runs, logs, caches, secrets and variables are gone then, and nothing brings them
-                back.
-              </p>
-            </Confirm>
-          </div>
-        </Panel>
-      )}
-    </>
+    <form className="form" onSubmit={submit}>
+      {isRoot ? null : <NameField name={name} onName={setName} />}
+      <CheckField
+        label="Private"
+        checked={isPrivate}
+        onChange={({ target }) => setPrivate(target.checked)}
+        help="What is in it is private as well."
+      />
+      <SaveProblem error={save.error} reload={() => void queryClient.invalidateQueries({ queryKey: ['group'] })} />
+      <SaveRow isBusy={save.isPending} isSaved={save.isSuccess} isReady={problem === undefined} />
+    </form>
+  )
+}
+
+function Danger({ group }: { readonly group: ProjectGroup }) {
+  const queryClient = useQueryClient()
+  const navigate = useNavigate()
+  return (
+    <RemovePanel
+      noun="group"
+      path={group.path}
+      name={group.name}
+      about="The group goes with all groups and projects in it."
+      onConfirm={async () => {
+        await call('deleteProjectGroup', { params: { projectGroupRef: group.id }, ifMatch: group.version })
+        await navigate({ to: '/groups/$group', params: { group: addressOfPath(group.parentPath) } })
+        await queryClient.invalidateQueries()
+      }}
+    >
+      Projects in it, their runs, logs, caches, secrets and variables are gone then, and nothing brings them back.
+    </RemovePanel>
   )
 }

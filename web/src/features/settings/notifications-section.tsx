@@ -21,7 +21,6 @@ import { HistoryPanel } from './history-panel.tsx'
 type Receiver = ResponseOf<ApiRoutes['listReceivers']>['items'][number]
 type Notification = ResponseOf<ApiRoutes['listNotifications']>['items'][number]
 type NewReceiver = BodyOf<ApiRoutes['createReceiver']>
-
 const kindWords = { webhook: 'Webhook', slack: 'Slack or compatible', email: 'E-mail' } as const
 const stateMarks: Readonly<Record<Notification['state'], string>> = {
   waiting: 'queued',
@@ -132,7 +131,6 @@ export function NotificationsSection({ project }: { readonly project: Project })
                               await refresh()
                             }}
                           >
-                            {' '}
                             <p>What waits for it is not sent.</p>
                           </RemoveButton>
                         </>

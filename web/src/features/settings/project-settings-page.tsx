@@ -7,18 +7,20 @@ import { call } from '../../api/client.ts'
 import type { Project } from '../../api/types.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath, pathOfAddress } from '../../app/project-address.ts'
-import { Button } from '../../ui/button.tsx'
-import { Confirm } from '../../ui/dialogs.tsx'
 import { CheckField, SelectField, TextArea, TextField } from '../../ui/field.tsx'
+import { useFormKey } from '../../ui/form-key.ts'
+import { RemovePanel, SaveRow } from '../../ui/form-parts.tsx'
 import { Loaded, SaveProblem } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { NameField } from '../projects/name-field.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
 import { ProjectTabs } from '../projects/project-tabs.tsx'
 import { projectQuery } from '../projects/queries.ts'
+import { RunFlags, runFlagsOf } from '../projects/run-flags.tsx'
 import { SourceTrouble } from '../projects/source-trouble.tsx'
 import { DeliveriesSection } from './deliveries-section.tsx'
 import { NotificationsSection } from './notifications-section.tsx'
+import { RepositoryPanel } from './repository-panel.tsx'
 import { SecretsSection } from './secrets-section.tsx'
 import { VariablesSection } from './variables-section.tsx'
 
@@ -40,7 +42,7 @@ export function ProjectSettingsPage() {
           if (section === 'variables') return <VariablesSection place={place} />
           if (section === 'deliveries') return <DeliveriesSection project={data} />
           if (section === 'notifications') return <NotificationsSection project={data} />
-          return <General key={data.version} project={data} />
+          return <General project={data} />
         }}
       </Loaded>
     </Page>
@@ -48,11 +50,12 @@ export function ProjectSettingsPage() {
 }
 
 function General({ project }: { readonly project: Project }) {
+  const { key, keep } = useFormKey(project.version)
   return (
     <>
       <SourceTrouble project={project} />
       <Panel title="Settings">
-        <GeneralForm project={project} />
+        <GeneralForm key={key} project={project} onSaved={keep} />
       </Panel>
       {project.deployKeyPublic === undefined ? null : (
         <Panel title="Deploy key">
@@ -68,21 +71,19 @@ function General({ project }: { readonly project: Project }) {
         </Panel>
       )}
       <Badge project={project} />
-      {project.source?.kind === 'remotesource' && project.isSourceBroken !== true ? (
-        <Account project={project} />
-      ) : null}
+      <RepositoryPanel project={project} />
       <Danger project={project} />
     </>
   )
 }
 
-function GeneralForm({ project }: { readonly project: Project }) {
+type GeneralFormProps = { readonly project: Project; readonly onSaved: (version: number) => void }
+
+function GeneralForm({ project, onSaved }: GeneralFormProps) {
   const queryClient = useQueryClient()
   const navigate = useNavigate()
   const [name, setName] = useState(project.name)
   const problem = nameProblem(name)
-  // A user's own has none.
-  const hasMembers = project.path.startsWith('org/')
   const save = useMutation({
     mutationFn: (form: FormData) => {
       const defaultBranch = String(form.get('defaultBranch')).trim()
@@ -101,16 +102,16 @@ function GeneralForm({ project }: { readonly project: Project }) {
           name,
           visibility: form.get('private') === 'on' ? 'private' : 'public',
           forkRuns: String(form.get('forkRuns')) as Project['forkRuns'],
-          passVariablesToForks: form.get('passVariablesToForks') === 'on',
           cancelSuperseded: form.get('cancelSuperseded') === 'on',
           deployKeyInTasks: form.get('deployKeyInTasks') === 'on',
-          ...(hasMembers ? { membersCanPerformRunActions: form.get('membersCanPerformRunActions') === 'on' } : {}),
+          ...runFlagsOf(form, project.path),
           ...(defaultBranch === '' ? {} : { defaultBranch }),
           ...(source === undefined ? {} : { source }),
         },
       })
     },
-    onSuccess: async ({ path }) => {
+    onSuccess: async ({ path, version }) => {
+      onSaved(version)
       await queryClient.invalidateQueries({ queryKey: ['project'] })
       void queryClient.invalidateQueries({ queryKey: ['projects'] })
       void queryClient.invalidateQueries({ queryKey: ['group-content'] })
@@ -173,12 +174,7 @@ function GeneralForm({ project }: { readonly project: Project }) {
           ['never', 'Never'],
         ]}
       />
-      <CheckField
-        label="Runs of forks get the variables"
-        name="passVariablesToForks"
-        defaultChecked={project.passVariablesToForks}
-        help="Dangerous: whoever opens a pull request can read them then."
-      />
+      <RunFlags path={project.path} flags={project} />
       <CheckField
         label="A newer push of a pull request cancels the runs of the older one"
         name="cancelSuperseded"
@@ -190,22 +186,8 @@ function GeneralForm({ project }: { readonly project: Project }) {
         defaultChecked={project.deployKeyInTasks}
         help="Those of forks never."
       />
-      {hasMembers ? (
-        <CheckField
-          label="Members may restart, stop and cancel runs"
-          name="membersCanPerformRunActions"
-          defaultChecked={project.membersCanPerformRunActions}
-        />
-      ) : null}
       <SaveProblem error={save.error} reload={() => void queryClient.invalidateQueries({ queryKey: ['project'] })} />
-      <div className="form-actions">
-        <Button type="submit" kind="primary" isBusy={save.isPending} disabled={problem !== undefined || name === ''}>
-          Save
-        </Button>
-        <span role="status" className="soft">
-          {save.isSuccess ? 'Saved.' : ''}
-        </span>
-      </div>
+      <SaveRow isBusy={save.isPending} isSaved={save.isSuccess} isReady={problem === undefined && name !== ''} />
     </form>
   )
 }
@@ -228,61 +210,22 @@ function Badge({ project }: { readonly project: Project }) {
   )
 }
 
-/** Where something is wrong with the account, the trouble above offers the same. */
-function Account({ project }: { readonly project: Project }) {
-  const queryClient = useQueryClient()
-  const [isDone, setDone] = useState(false)
-  return (
-    <Panel title="Linked account">
-      <div className="row">
-        <p className="grow soft">
-          The repository is read, its webhook set up and states of commits reported with the linked account of one
-          person.
-        </p>
-        <span role="status" className="soft">
-          {isDone ? 'It is yours now.' : ''}
-        </span>
-        <Confirm
-          trigger={<Button>Use my account</Button>}
-          title={`Work with your account for ${project.path}?`}
-          action="Use my account"
-          onConfirm={async () => {
-            await call('setProjectAccount', { params: { projectRef: project.id } })
-            setDone(true)
-            await queryClient.invalidateQueries({ queryKey: ['project'] })
-          }}
-        >
-          <p>Webhook and deploy key are set up anew with it. It has to administer the repository there.</p>
-        </Confirm>
-      </div>
-    </Panel>
-  )
-}
-
 function Danger({ project }: { readonly project: Project }) {
   const queryClient = useQueryClient()
   const navigate = useNavigate()
   return (
-    <Panel title="Remove">
-      <div className="row">
-        <p className="grow soft">
-          The project goes with its runs, logs, caches, secrets and variables. The repository stays.
-        </p>
-        <Confirm
-          trigger={<Button kind="danger">Remove the project</Button>}
-          title={`Remove ${project.path}?`}
-          action="Remove it for good"
-          isDangerous
-          typed={project.name}
-          onConfirm={async () => {
-            await call('deleteProject', { params: { projectRef: project.id }, ifMatch: project.version })
-            await navigate({ to: '/groups/$group', params: { group: addressOfPath(project.parentPath) } })
-            await queryClient.invalidateQueries()
-          }}
-        >
-          <p>Its runs, logs, caches, secrets and variables are gone then, and nothing brings them back.</p>
-        </Confirm>
-      </div>
-    </Panel>
+    <RemovePanel
+      noun="project"
+      path={project.path}
+      name={project.name}
+      about="The project goes with its runs, logs, caches, secrets and variables. The repository stays."
+      onConfirm={async () => {
+        await call('deleteProject', { params: { projectRef: project.id }, ifMatch: project.version })
+        await navigate({ to: '/groups/$group', params: { group: addressOfPath(project.parentPath) } })
+        await queryClient.invalidateQueries()
+      }}
+    >
+      Its runs, logs, caches, secrets and variables are gone then, and nothing brings them back.
+    </RemovePanel>
   )
 }

@@ -35,7 +35,11 @@ export function VariablesSection({ place }: { readonly place: Place }) {
               <ul className="stack tight">
                 {variable.values.map((value) => (
                   <li key={JSON.stringify(value)}>
-                    <ValueText value={value} /> <span className="faint">{whenText(value.when)}</span>
+                    <ValueText value={value} />
+                    <span className="faint">
+                      {' · '}
+                      {value.when === undefined ? 'always' : `when ${whenText(value.when)}`}
+                    </span>
                   </li>
                 ))}
               </ul>
