@@ -20,6 +20,7 @@ import { runsQuery } from './queries.ts'
 import { RunGroups } from './run-groups.tsx'
 import { RunList } from './run-list.tsx'
 import { Sparkline } from './sparkline.tsx'
+import { StartRun } from './start-run.tsx'
 
 export function ProjectPage() {
   const { project: address } = useParams({ from: '/inside/projects/$project' })
@@ -31,6 +32,7 @@ export function ProjectPage() {
       above={<PathCrumbs path={project.data?.path ?? pathOfAddress(address)} />}
       title={title}
       below={project.data === undefined ? null : <Facts project={project.data} />}
+      actions={project.data === undefined ? null : <StartRun project={project.data} />}
     >
       <ProjectTabs project={address} shown={project.data} />
       {project.data === undefined ? null : <SourceTrouble project={project.data} />}

@@ -23,8 +23,7 @@ type Props = {
 
 export function RunList({ owner, ownerRef, filter }: Props) {
   const query = useInfiniteQuery(runsQuery(owner, filter))
-  const all = query.data?.pages.flatMap(({ items }) => items) ?? []
-  const runs = all
+  const runs = query.data?.pages.flatMap(({ items }) => items) ?? []
   const listRef = useRef<HTMLDivElement>(null)
   const rows = useWindowVirtualizer({
     count: runs.length,
@@ -47,17 +46,13 @@ export function RunList({ owner, ownerRef, filter }: Props) {
       <Problem error={query.error} title="Cannot show the runs" retry={() => void query.refetch()} />
     )
   if (runs.length === 0 && !hasNextPage)
-    return (
-      <Empty
-        title={
-          all.length === 0 && Object.values(filter).every((value) => value === undefined)
-            ? 'No runs yet'
-            : 'No run is like that'
-        }
-      >
-        {all.length === 0 && Object.values(filter).every((value) => value === undefined)
-          ? 'A push to the repository starts one. From a checkout it is “slipway directrun start”.'
-          : 'Other filters may find some.'}
+    return Object.values(filter).some((value) => value !== undefined) ? (
+      <Empty title="No run is like that">Other filters may find some.</Empty>
+    ) : (
+      <Empty title="No runs yet">
+        {owner.type === 'project'
+          ? 'A push to the repository starts one, as does “Start a run” above.'
+          : 'From a checkout “slipway directrun start” starts one.'}
       </Empty>
     )
   return (
