@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { password } from '../server/test-server.ts'
 import { axe } from './axe.ts'
-import { expectHeading, openPage } from './browser.ts'
+import { expectHeading, logIn, openPage } from './browser.ts'
 import { openUi } from './ui-world.ts'
 
 const ui = openUi()
@@ -172,9 +172,15 @@ test('a user is made, becomes a member of an organization, then an owner, and le
   await ui.withPage(async (page) => {
     await page.goto('/admin/users')
     await page.getByLabel('Name').fill('lou')
-    await page.getByLabel('Password').fill(password)
+    await page.getByLabel('Password', { exact: true }).fill('forgotten soon after')
     await page.getByRole('button', { name: 'Make the user' }).click()
     await page.getByRole('row', { name: /^lou user/ }).waitFor()
+    await page.getByRole('button', { name: 'New password for lou' }).click()
+    const forgotten = page.getByRole('dialog', { name: 'New password for lou' })
+    await forgotten.getByLabel('Password', { exact: true }).fill(password)
+    expect(await axe(page)).toEqual([])
+    await forgotten.getByRole('button', { name: 'Set it' }).click()
+    await forgotten.waitFor({ state: 'detached' })
     await page.goto('/organizations')
     await page.getByRole('button', { name: 'New organization' }).click()
     const dialog = page.getByRole('dialog')
@@ -195,6 +201,7 @@ test('a user is made, becomes a member of an organization, then an owner, and le
   const { page, context } = await openPage(ui.browser, ui.world.server.url)
   await page.goto('/projects/user.ann.web/runs/1')
   await page.getByRole('link', { name: 'Log in' }).waitFor()
+  await logIn(page, 'lou')
   await context.close()
 })
 

@@ -145,7 +145,7 @@ function useChoices(text: string): readonly Choice[] {
       page('My direct runs', 'right', () => navigate({ to: '/users/$user/runs', params: { user: userName } })),
       page('Account: tokens', 'right', () => navigate({ to: '/account/$section', params: { section: 'tokens' } })),
       ...(isAdmin
-        ? ['executors', 'queue', 'users', 'sources', 'maintenance'].map((section) =>
+        ? ['executors', 'queue', 'users', 'sources', 'databases', 'maintenance'].map((section) =>
             page(`Administration: ${section}`, 'right', () => navigate({ to: '/admin/$section', params: { section } })),
           )
         : []),

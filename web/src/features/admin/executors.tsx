@@ -10,6 +10,7 @@ import { Panel } from '../../ui/page.tsx'
 import { ShownOnce } from '../../ui/shown-once.tsx'
 import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
+import { OwnedTask } from './owned-run.tsx'
 
 const stateOf = ({ state, isDraining, isHeld }: Executor) =>
   state === 'connected' && isDraining
@@ -72,7 +73,7 @@ export function Executors() {
                         {executor.tasks.length === 0 ? (
                           <span className="faint">nothing</span>
                         ) : (
-                          `${executor.tasks.length} ${executor.tasks.length === 1 ? 'task' : 'tasks'}`
+                          <RunningTasks tasks={executor.tasks} />
                         )}
                       </td>
                       <td className="actions">
@@ -119,6 +120,22 @@ export function Executors() {
       </Panel>
       <ExecutorTokens />
     </>
+  )
+}
+
+/** Told by name; more would be a list to scroll through. */
+const namedMax = 5
+
+function RunningTasks({ tasks }: { readonly tasks: Executor['tasks'] }) {
+  return (
+    <ul className="stack tight">
+      {tasks.slice(0, namedMax).map(({ runId, taskId }) => (
+        <li key={taskId}>
+          <OwnedTask runId={runId} taskId={taskId} />
+        </li>
+      ))}
+      {tasks.length > namedMax ? <li className="faint">and {tasks.length - namedMax} more</li> : null}
+    </ul>
   )
 }
 
@@ -172,7 +189,6 @@ function ExecutorTokens() {
                         await refresh()
                       }}
                     >
-                      {' '}
                       <p>The executor that comes with it is refused from now on.</p>
                     </RemoveButton>
                   </li>

@@ -4,7 +4,7 @@ import { Empty, Loaded } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
-import { RunLink } from '../runs/run-link.tsx'
+import { OwnedRun } from './owned-run.tsx'
 
 export function Queue() {
   const queue = useQuery({
@@ -24,9 +24,7 @@ export function Queue() {
                   <tr key={`${run.id} ${task?.id ?? ''}`}>
                     <td>{position}</td>
                     <td>
-                      <RunLink owner={{ type: run.owner.type, ref: run.owner.id }} number={run.number}>
-                        #{run.number} {run.name}
-                      </RunLink>
+                      <OwnedRun run={run} />
                     </td>
                     <td>{task === undefined ? <span className="faint">the whole run</span> : task.name}</td>
                     <td className="soft">

@@ -16,7 +16,6 @@ import { useRemoteSources } from '../session/remote-logins.tsx'
 
 type NewSource = BodyOf<ApiRoutes['createRemoteSource']>
 type Detail = Extract<ResponseOf<ApiRoutes['getRemoteSource']>, { readonly apiUrl: string }>
-
 const typeWords = { github: 'GitHub', gitlab: 'GitLab', gitea: 'Gitea', forgejo: 'Forgejo', git: 'Git' } as const
 const knownUrls: Readonly<Record<string, string>> = { github: 'https://api.github.com', gitlab: 'https://gitlab.com' }
 const authWords = { oauth2: 'their pages', password: 'name and password', none: 'none' } as const
@@ -79,7 +78,6 @@ export function RemoteSources() {
                           await refresh()
                         }}
                       >
-                        {' '}
                         <p>It goes only when no account and no project uses it.</p>
                       </RemoveButton>
                     </td>

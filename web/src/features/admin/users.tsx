@@ -1,9 +1,9 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query'
-import type { FormEvent } from 'react'
+import { type FormEvent, useState } from 'react'
 import { call } from '../../api/client.ts'
 import { useUserName } from '../../api/session.ts'
 import { Button } from '../../ui/button.tsx'
-import { Confirm } from '../../ui/dialogs.tsx'
+import { Confirm, Dialog } from '../../ui/dialogs.tsx'
 import { CheckField, TextField } from '../../ui/field.tsx'
 import { Loaded, Problem } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
@@ -20,6 +20,7 @@ export function Users() {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ nextCursor }) => nextCursor,
   })
+  const [forgetful, setForgetful] = useState<string>()
   const refresh = () => queryClient.invalidateQueries({ queryKey: ['users'] })
   return (
     <>
@@ -36,8 +37,21 @@ export function Users() {
                       <Ago time={user.createdAt} />
                     </td>
                     <td className="actions">
+                      {user.name === me ? null : (
+                        <Button
+                          size="small"
+                          aria-label={`New password for ${user.name}`}
+                          onClick={() => setForgetful(user.name)}
+                        >
+                          New password
+                        </Button>
+                      )}
                       <Confirm
-                        trigger={<Button size="small">{user.isAdmin ? 'Make user' : 'Make administrator'}</Button>}
+                        trigger={
+                          <Button size="small" aria-label={roleChange(user)}>
+                            {user.isAdmin ? 'Make user' : 'Make administrator'}
+                          </Button>
+                        }
                         title={
                           user.isAdmin
                             ? `Take administration from ${user.name}?`
@@ -58,7 +72,7 @@ export function Users() {
                       {user.name === me ? null : (
                         <Confirm
                           trigger={
-                            <Button size="small" kind="danger">
+                            <Button size="small" kind="danger" aria-label={`Remove ${user.name}`}>
                               Remove
                             </Button>
                           }
@@ -90,7 +104,50 @@ export function Users() {
         ) : null}
       </Panel>
       <NewUser onDone={refresh} />
+      <Dialog
+        isOpen={forgetful !== undefined}
+        onOpenChange={() => setForgetful(undefined)}
+        title={`New password for ${forgetful ?? ''}`}
+      >
+        {forgetful === undefined ? null : <NewPassword userName={forgetful} onDone={() => setForgetful(undefined)} />}
+      </Dialog>
     </>
+  )
+}
+
+/** Begins with the words on the button, as what is heard should. */
+const roleChange = ({ name, isAdmin }: { readonly name: string; readonly isAdmin: boolean }) =>
+  isAdmin ? `Make user of ${name}` : `Make administrator of ${name}`
+
+function NewPassword({ userName, onDone }: { readonly userName: string; readonly onDone: () => void }) {
+  const save = useMutation({
+    mutationFn: (form: FormData) =>
+      call('setPassword', { params: { userRef: userName }, body: { newPassword: String(form.get('password')) } }),
+    onSuccess: onDone,
+  })
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    if (!save.isPending) save.mutate(new FormData(event.currentTarget))
+  }
+  return (
+    <form className="form" onSubmit={submit}>
+      <p className="soft">For somebody who forgot it. All sessions of {userName} end; tokens stay.</p>
+      <TextField
+        label="Password"
+        name="password"
+        type="password"
+        required
+        minLength={10}
+        autoComplete="new-password"
+        help="At least 10 characters; they can change it."
+      />
+      {save.error === null ? null : <Problem error={save.error} />}
+      <div className="dialog-actions">
+        <Button type="submit" kind="primary" isBusy={save.isPending}>
+          Set it
+        </Button>
+      </div>
+    </form>
   )
 }
 
