@@ -99,6 +99,6 @@ export async function withPage(
 }
 
 export async function expectHeading(page: Page, name: string | RegExp): Promise<void> {
-  await page.getByRole('heading', { level: 1, name }).waitFor({ timeout: 30_000 })
+  await page.getByRole('heading', { level: 1, name }).waitFor({ timeout: patienceMs })
   expect(await page.getByRole('heading', { level: 1 }).count()).toBe(1)
 }

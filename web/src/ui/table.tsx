@@ -4,10 +4,13 @@ import type { ReactNode } from 'react'
 export function Table({
   label,
   heads,
+  numbers = [],
   children,
 }: {
   readonly label: string
   readonly heads: readonly string[]
+  /** The heads above numbers. */
+  readonly numbers?: readonly string[]
   readonly children: ReactNode
 }) {
   return (
@@ -16,7 +19,9 @@ export function Table({
         <thead>
           <tr>
             {heads.map((head) => (
-              <th key={head}>{head === '' ? <span className="visually-hidden">Actions</span> : head}</th>
+              <th key={head} {...(numbers.includes(head) ? { className: 'number' } : {})}>
+                {head === '' ? <span className="visually-hidden">Actions</span> : head}
+              </th>
             ))}
           </tr>
         </thead>

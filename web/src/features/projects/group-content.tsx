@@ -54,7 +54,7 @@ function GroupRow({ group }: { readonly group: ProjectGroup }) {
           {group.name}
         </Link>
         <span className="faint">group</span>
-        {group.visibility === 'private' ? <Icon name="lock" /> : null}
+        {group.visibility === 'private' ? <span className="tag">private</span> : null}
       </div>
       {isOpen ? <GroupContent path={group.path} /> : null}
     </li>

@@ -135,6 +135,9 @@ function RunFacts({ run, owner }: { readonly run: Run; readonly owner: OwnerRef 
   )
 }
 
+/** Of so many a phone is too narrow for gaps between them, and for their graph. */
+const manyTasks = 60
+
 /** All tasks in one line, the whole run at a glance. */
 function Rail({ run }: { readonly run: Run }) {
   if (run.tasks.length === 0) return null
@@ -143,7 +146,12 @@ function Rail({ run }: { readonly run: Run }) {
     ([state, count]: [ShownState, number]) => `${count} ${stateWords[state].toLowerCase()}`,
   )
   return (
-    <div className="rail" role="img" aria-label={`Tasks: ${counts.join(', ')}`}>
+    <div
+      className="rail"
+      role="img"
+      aria-label={`Tasks: ${counts.join(', ')}`}
+      {...(sorted.length >= manyTasks ? { 'data-many': '' } : {})}
+    >
       {sorted.map((task) => (
         <span key={task.id} data-state={stateOfTask(task)} title={`${task.name}: ${stateWords[stateOfTask(task)]}`} />
       ))}
@@ -161,7 +169,10 @@ const viewWords = {
 } as const
 
 function RunBody({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
-  const { view = 'graph' } = useSearch({ strict: false }) as { readonly view?: (typeof views)[number] }
+  const isNarrow = run.tasks.length >= manyTasks && matchMedia('(max-width: 46rem)').matches
+  const { view = isNarrow ? 'tasks' : 'graph' } = useSearch({ strict: false }) as {
+    readonly view?: (typeof views)[number]
+  }
   const navigate = useNavigate()
   const { ask, dialog } = useApproval()
   const onApprove = run.may.approve

@@ -43,20 +43,22 @@ function BrokenTask({ run, owner, task }: { readonly run: Run; readonly owner: O
   })
   return (
     <div className="broken-task" data-state="failed">
-      <div className="row">
+      <div className="what">
         <StateMark state="failed" />
-        <TaskLink owner={owner} number={run.number} taskId={task.id} {...(log === undefined ? {} : { step: log })}>
-          <strong>{task.name}</strong>
-          {step === undefined ? null : ` › ${step.name}`}
-        </TaskLink>
-        <span className="state" data-state="failed">
-          {step?.reason?.message ??
-            task.reason?.message ??
-            (step?.exitStatus === undefined ? 'failed' : `exit status ${step.exitStatus}`)}
-        </span>
-        {task.reason?.class === 'ours' ? (
-          <span className="tag">trouble of the machinery: a restart may help</span>
-        ) : null}
+        <div className="row">
+          <TaskLink owner={owner} number={run.number} taskId={task.id} {...(log === undefined ? {} : { step: log })}>
+            <strong>{task.name}</strong>
+            {step === undefined ? null : ` › ${step.name}`}
+          </TaskLink>
+          <span className="state" data-state="failed">
+            {step?.reason?.message ??
+              task.reason?.message ??
+              (step?.exitStatus === undefined ? 'failed' : `exit status ${step.exitStatus}`)}
+          </span>
+          {task.reason?.class === 'ours' ? (
+            <span className="tag">trouble of the machinery: a restart may help</span>
+          ) : null}
+        </div>
       </div>
       {end === undefined || end === '' ? null : (
         <pre className="excerpt" role="group" tabIndex={0} aria-label={`End of the log of ${task.name}`}>

@@ -13,6 +13,7 @@ import { durationText } from '../../../ui/time-text.ts'
 import type { OwnerRef } from '../../runs/run-link.tsx'
 import { durationOf, isLive, type ShownState, stateOfTask, stateWords } from '../../runs/run-state.ts'
 import { collapseFinished, type GraphItem } from './collapse-finished.ts'
+import { cutText } from './cut-text.ts'
 import { directionFor, type GraphDirection, layoutGraph, nodeHeight, nodeWidths } from './layout-graph.ts'
 
 const margin = 24
@@ -40,7 +41,11 @@ export function Graph({ run, owner }: { readonly run: Run; readonly owner: Owner
   const [lit, setLit] = useState<string>()
   const open = useOpenTask(run, owner)
   const width = frameWidth
-  const { view, height, moveBy, zoomBy, fitAll, onPointerDown, onPointerMove, hasMoved } = useView(frame, layout, width)
+  const { view, height, isFitted, moveBy, zoomBy, fitAll, onPointerDown, onPointerMove, hasMoved } = useView(
+    frame,
+    layout,
+    width,
+  )
 
   const onKey = (event: React.KeyboardEvent) => {
     const step = 60
@@ -59,7 +64,17 @@ export function Graph({ run, owner }: { readonly run: Run; readonly owner: Owner
     event.preventDefault()
   }
   return (
-    <div className="graph" ref={frame}>
+    <div className="graph" ref={frame} {...(isFitted ? {} : { 'data-moved': '' })}>
+      <div className="graph-tools">
+        {run.tasks.length > 3 ? (
+          <Button size="small" aria-pressed={isCollapsed} onClick={() => setCollapsed(!isCollapsed)}>
+            Collapse finished
+          </Button>
+        ) : null}
+        <Button size="small" icon="minus" aria-label="Zoom out" onClick={() => zoomBy(0.8)} />
+        <Button size="small" icon="plus" aria-label="Zoom in" onClick={() => zoomBy(1.25)} />
+        <Button size="small" icon="fit" aria-label="Fit into view" onClick={fitAll} />
+      </div>
       <svg
         className="picture"
         height={height}
@@ -93,16 +108,6 @@ export function Graph({ run, owner }: { readonly run: Run; readonly owner: Owner
           })}
         </g>
       </svg>
-      <div className="graph-tools">
-        {run.tasks.length > 3 ? (
-          <Button size="small" aria-pressed={isCollapsed} onClick={() => setCollapsed(!isCollapsed)}>
-            Collapse finished
-          </Button>
-        ) : null}
-        <Button size="small" icon="minus" aria-label="Zoom out" onClick={() => zoomBy(0.8)} />
-        <Button size="small" icon="plus" aria-label="Zoom in" onClick={() => zoomBy(1.25)} />
-        <Button size="small" icon="fit" aria-label="Fit into view" onClick={fitAll} />
-      </div>
     </div>
   )
 }
@@ -198,6 +203,8 @@ function useView(
   return {
     view,
     height,
+    /** All that fits is seen. */
+    isFitted: view.scale <= fitted.view.scale,
     fitAll,
     zoomBy: (factor: number) => zoomAt(factor, { x: width / 2, y: height / 2 }),
     moveBy: (dx: number, dy: number) => setView((old) => ({ ...old, x: old.x + dx, y: old.y + dy })),
@@ -284,8 +291,9 @@ const TaskNode = memo(
     before.task === after.task && before.x === after.x && before.y === after.y && before.direction === after.direction,
 )
 
-const charactersOf = { right: { name: 22, sub: 25 }, down: { name: 14, sub: 18 } } as const
-const cut = (text: string, most: number) => (text.length > most ? `${text.slice(0, most - 1)}…` : text)
+const textLeft = 38
+const nameFont = [560, 13] as const
+const subFont = [400, 11.5] as const
 
 function Node({
   id,
@@ -298,7 +306,9 @@ function Node({
   onLit,
   onOpen,
 }: NodeProps & { readonly name: string; readonly sub: string; readonly state: ShownState }) {
-  const charactersMax = charactersOf[direction]
+  const textWidth = nodeWidths[direction] - textLeft - 8
+  const shownName = useMemo(() => cutText(name, textWidth, ...nameFont), [name, textWidth])
+  const shownSub = useMemo(() => cutText(sub, textWidth, ...subFont), [sub, textWidth])
   return (
     <g
       className="node"
@@ -306,7 +316,7 @@ function Node({
       transform={`translate(${x} ${y})`}
       role="link"
       tabIndex={0}
-      aria-label={`${cut(name, charactersMax.name)} ${cut(sub, charactersMax.sub)} ${stateWords[state]}`}
+      aria-label={`${shownName} ${shownSub} ${stateWords[state]}`}
       onClick={onOpen}
       onKeyDown={(event) => {
         if (event.key === 'Enter') onOpen()
@@ -321,11 +331,11 @@ function Node({
       <g transform={`translate(12 ${nodeHeight / 2 - 8})`}>
         <StateShape state={state} />
       </g>
-      <text x={38} y={20}>
-        {`${cut(name, charactersMax.name)} `}
+      <text x={textLeft} y={20}>
+        {`${shownName} `}
       </text>
-      <text x={38} y={36} className="sub">
-        {cut(sub, charactersMax.sub)}
+      <text x={textLeft} y={36} className="sub">
+        {shownSub}
       </text>
     </g>
   )

@@ -142,7 +142,11 @@ function Differences({
       <section>
         <h3>How long tasks took</h3>
         <div className="compared">
-          <Table label="How long tasks took" heads={['Task', 'Then', 'Now', 'Change']}>
+          <Table
+            label="How long tasks took"
+            heads={['Task', 'Then', 'Now', 'Change']}
+            numbers={['Then', 'Now', 'Change']}
+          >
             {tasks.map((task) => (
               <TaskRow key={task.name} task={task} />
             ))}
@@ -167,9 +171,9 @@ function TaskRow({ task: { name, beforeMs, afterMs, change } }: { readonly task:
       <th scope="row">
         {name} {change === 'same' ? null : <span className="tag">{changeWords[change]}</span>}
       </th>
-      <td>{beforeMs === undefined ? '–' : durationText(beforeMs)}</td>
-      <td>{afterMs === undefined ? '–' : durationText(afterMs)}</td>
-      <td>
+      <td className="number">{beforeMs === undefined ? '–' : durationText(beforeMs)}</td>
+      <td className="number">{afterMs === undefined ? '–' : durationText(afterMs)}</td>
+      <td className="number">
         <span className={isNotable ? 'state' : 'faint'} data-state={isNotable && delta! > 0 ? 'failed' : 'success'}>
           {delta === undefined ? '' : changeText(delta)}
         </span>

@@ -2,7 +2,7 @@
 // how long the run took are outlined.
 
 import { useQuery } from '@tanstack/react-query'
-import { useMemo, useState } from 'react'
+import { type CSSProperties, useMemo, useState } from 'react'
 import type { Run, Step, TaskSummary } from '../../../api/types.ts'
 import { Icon } from '../../../ui/icon.tsx'
 import { Empty } from '../../../ui/load-state.tsx'
@@ -14,6 +14,7 @@ import { type OwnerRef, TaskLink } from '../../runs/run-link.tsx'
 import { isLive, stateOfTask } from '../../runs/run-state.ts'
 import { taskQuery } from '../../task/queries.ts'
 import { criticalPath, readyAt } from './critical-path.ts'
+import { tickStepMs, ticksOf } from './ticks.ts'
 
 type Scale = { readonly start: number; readonly length: number; readonly now: number }
 
@@ -33,7 +34,10 @@ export function Timeline({ run, owner }: { readonly run: Run; readonly owner: Ow
     .filter(({ startedAt }) => startedAt !== undefined)
     .sort((a, b) => Date.parse(a.startedAt!) - Date.parse(b.startedAt!))
   return (
-    <div className="timeline">
+    <div
+      className="timeline"
+      style={{ '--tick': `${(tickStepMs(scale.length) / scale.length) * 100}%` } as CSSProperties}
+    >
       <div className="legend">
         <span>
           <i data-kind="wait" /> waits for an executor
@@ -48,9 +52,9 @@ export function Timeline({ run, owner }: { readonly run: Run; readonly owner: Ow
       <div className="timeline-row axis" aria-hidden="true">
         <span />
         <div className="ticks">
-          {[0, 0.25, 0.5, 0.75].map((share) => (
-            <span key={share} style={{ left: `${share * 100}%` }}>
-              {durationText(share * scale.length)}
+          {ticksOf(scale.length).map(({ ms, text }) => (
+            <span key={ms} style={{ left: percent(start + ms, scale) }}>
+              {text}
             </span>
           ))}
         </div>
