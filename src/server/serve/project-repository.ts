@@ -5,6 +5,7 @@ import type { Configstore } from '../../configstore/api.ts'
 import type { Project } from '../../configstore/types.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
 import type { GitAccessOptions, GitCredentials } from '../../lib/git-access.ts'
+import { isSameHost } from '../../lib/same-host.ts'
 import type { CloneAddress } from '../../runservice/orders/make-order.ts'
 import { type CloneComponents, type MadeWith, remoteCloneAddress } from './remote-repository.ts'
 
@@ -43,7 +44,10 @@ export async function cloneAccessOf(
     const { source } = project
     if (source.kind === 'remotesource') return await remoteCloneAddress(project, source, made, components)
     const repository = await repositoryOf(project, configstore)
-    return repository && { access: repository.access }
+    if (repository === undefined) return undefined
+    // The owner may have named a repository elsewhere since, with a password for that one.
+    const isTheirs = repository.url === made.cloneUrl || isSameHost(repository.url, made.cloneUrl)
+    return { access: isTheirs ? repository.access : {} }
   } catch (error) {
     if (isSlipwayError(error, 'project_not_found')) return undefined
     throw error
