@@ -89,7 +89,7 @@ export async function remoteCloneAddress(
 
 const askMs = 60_000
 /** Shorter than orders wait for their answers. */
-const askBySshMs = 5_000
+const askBySshMs = 10_000
 
 const aborted = (signal: AbortSignal) =>
   new Promise<undefined>((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }))
