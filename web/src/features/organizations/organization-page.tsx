@@ -6,12 +6,13 @@ import { call } from '../../api/client.ts'
 import type { Invitation } from '../../api/types.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath } from '../../app/project-address.ts'
-import { Button, LinkButton } from '../../ui/button.tsx'
+import { Button } from '../../ui/button.tsx'
 import { Confirm, RemoveButton } from '../../ui/dialogs.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
 import { Loaded, Problem } from '../../ui/load-state.tsx'
-import { Page, Panel } from '../../ui/page.tsx'
+import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
+import { GroupTabs } from '../projects/group-page.tsx'
 import { allPages, pageOf } from '../projects/queries.ts'
 import { OrganizationSettings } from './organization-settings.tsx'
 
@@ -46,14 +47,8 @@ export function OrganizationPage() {
     ])
   usePageTitle(orgRef)
   return (
-    <Page
-      title={orgRef}
-      actions={
-        <LinkButton to="/groups/$group" params={{ group: addressOfPath(`org/${orgRef}`) }} icon="folder">
-          Projects
-        </LinkButton>
-      }
-    >
+    <Page above={<PathCrumbs path={`org/${orgRef}`} />} title={orgRef}>
+      <GroupTabs group={addressOfPath(`org/${orgRef}`)} mayChange={mayChange} />
       <Loaded query={organization} what="this organization">
         {(data) => (
           <>

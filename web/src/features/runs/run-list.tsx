@@ -51,7 +51,7 @@ export function RunList({ owner, ownerRef, filter }: Props) {
     ) : (
       <Empty title="No runs yet">
         {owner.type === 'project'
-          ? 'A push to the repository starts one, as does “Start a run” above.'
+          ? 'A push to the repository starts what its definition in .slipway/ says, and so does “Start a run”.'
           : 'From a checkout “slipway directrun start” starts one.'}
       </Empty>
     )
