@@ -90,6 +90,28 @@ test('who sees all that a user or an organization has is set at its root, which 
   })
 })
 
+test('a project moves to another group, and stays where it is when there is none', { timeout: 90_000 }, async () => {
+  const { client } = ui.world
+  await client.call('createProjectGroup', { body: { name: 'attic', parentRef: 'user/ann', visibility: 'public' } })
+  const projectRef = await ui.world.createProject('mover')
+  const path = async () => (await client.call('getProject', { params: { projectRef } })).path
+  await ui.withPage(async (page) => {
+    await page.goto('/projects/user.ann.mover/settings/general')
+    const group = page.getByLabel('Group', { exact: true })
+    expect(await group.inputValue()).toBe('user/ann')
+    await group.fill('user/ann/nowhere')
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.getByRole('alert').waitFor()
+    expect(await path()).toBe('user/ann/mover')
+    await group.fill('user/ann/attic')
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.waitForURL(/\/projects\/user\.ann\.attic\.mover\/settings\/general/)
+    await expectHeading(page, 'mover')
+    expect(await path()).toBe('user/ann/attic/mover')
+    expect(await axe(page)).toEqual([])
+  })
+})
+
 test('of a variable one sees which values come from a secret above, and which from none', {
   timeout: 60_000,
 }, async () => {

@@ -86,6 +86,7 @@ function GeneralForm({ project, onSaved }: GeneralFormProps) {
   const problem = nameProblem(name)
   const save = useMutation({
     mutationFn: (form: FormData) => {
+      const parentRef = String(form.get('parentRef')).trim()
       const defaultBranch = String(form.get('defaultBranch')).trim()
       const source =
         project.source?.kind === 'git'
@@ -100,6 +101,7 @@ function GeneralForm({ project, onSaved }: GeneralFormProps) {
         ifMatch: project.version,
         body: {
           name,
+          ...(parentRef === project.parentPath ? {} : { parentRef }),
           visibility: form.get('private') === 'on' ? 'private' : 'public',
           forkRuns: String(form.get('forkRuns')) as Project['forkRuns'],
           cancelSuperseded: form.get('cancelSuperseded') === 'on',
@@ -130,6 +132,15 @@ function GeneralForm({ project, onSaved }: GeneralFormProps) {
   return (
     <form className="form" onSubmit={submit}>
       <NameField name={name} onName={setName} />
+      <TextField
+        label="Group"
+        name="parentRef"
+        defaultValue={project.parentPath}
+        required
+        autoComplete="off"
+        autoCapitalize="none"
+        help="Its path, such as org/acme/tools. In another one it inherits other secrets and variables and may have other owners."
+      />
       {project.source?.kind === 'git' ? (
         <>
           <TextField label="Repository" name="url" defaultValue={project.source.url} required autoComplete="off" />
