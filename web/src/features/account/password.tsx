@@ -4,6 +4,7 @@ import { Button } from '../../ui/button.tsx'
 import { TextField } from '../../ui/field.tsx'
 import { Problem } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
+import { NewPasswordField } from '../session/new-password-field.tsx'
 
 export function Password({ userName }: { readonly userName: string }) {
   const save = useMutation({
@@ -28,15 +29,7 @@ export function Password({ userName }: { readonly userName: string }) {
       >
         <input type="text" name="username" autoComplete="username" value={userName} readOnly hidden />
         <TextField label="Now" name="current" type="password" autoComplete="current-password" />
-        <TextField
-          label="New"
-          name="new"
-          type="password"
-          autoComplete="new-password"
-          required
-          minLength={10}
-          help="At least 10 characters. Your other sessions end."
-        />
+        <NewPasswordField name="new" label="New" more=". Your other sessions end." />
         {save.error === null ? null : <Problem error={save.error} />}
         <div className="form-actions">
           <Button type="submit" kind="primary" isBusy={save.isPending}>

@@ -9,6 +9,7 @@ import { Loaded, Problem } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
+import { NewPasswordField } from '../session/new-password-field.tsx'
 
 export function Users() {
   const queryClient = useQueryClient()
@@ -132,15 +133,7 @@ function NewPassword({ userName, onDone }: { readonly userName: string; readonly
   return (
     <form className="form" onSubmit={submit}>
       <p className="soft">For somebody who forgot it. All sessions of {userName} end; tokens stay.</p>
-      <TextField
-        label="Password"
-        name="password"
-        type="password"
-        required
-        minLength={10}
-        autoComplete="new-password"
-        help="At least 10 characters; they can change it."
-      />
+      <NewPasswordField name="password" more="; they can change it." />
       {save.error === null ? null : <Problem error={save.error} />}
       <div className="dialog-actions">
         <Button type="submit" kind="primary" isBusy={save.isPending}>
@@ -174,15 +167,7 @@ function NewUser({ onDone }: { readonly onDone: () => Promise<unknown> }) {
     <Panel title="New user">
       <form className="form" onSubmit={submit}>
         <TextField label="Name" name="name" required autoComplete="off" help="Letters, digits and single hyphens." />
-        <TextField
-          label="Password"
-          name="password"
-          type="password"
-          required
-          minLength={10}
-          autoComplete="new-password"
-          help="At least 10 characters; they can change it."
-        />
+        <NewPasswordField name="password" more="; they can change it." />
         <CheckField label="Administrator" name="isAdmin" />
         {create.error === null ? null : <Problem error={create.error} />}
         <div className="form-actions">

@@ -11,8 +11,7 @@ import { Brand } from '../../app/shell.tsx'
 import { Button, LinkButton } from '../../ui/button.tsx'
 import { TextField } from '../../ui/field.tsx'
 import { Loaded, Problem } from '../../ui/load-state.tsx'
-
-const passwordCharactersMin = 10
+import { passwordCharactersMin } from './new-password-field.tsx'
 
 export function SetupPage() {
   const setup = useQuery({ queryKey: ['setup'], queryFn: () => call('getSetup') })
