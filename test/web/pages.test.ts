@@ -205,6 +205,21 @@ test('200 tasks are drawn, all of them in the frame, and zoomed', {
   await context.close()
 })
 
+test('on a phone 200 tasks begin as a list, no wider than the window', { timeout: 90_000 }, async () => {
+  const { page, context, complaints } = await openPage(ui.browser, ui.world.server.url, { size: 'phone' })
+  await logIn(page)
+  await page.goto(`/projects/user.ann.web/runs/${numbers.wide}`)
+  await page.locator('.task-row').first().waitFor()
+  expect(await page.locator('.task-row').count()).toBe(200)
+  const isWithin = () => page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth')
+  expect(await isWithin()).toBe(true)
+  await page.getByRole('button', { name: 'Graph' }).click()
+  await page.locator('.node').first().waitFor()
+  expect(await isWithin()).toBe(true)
+  expect(complaints).toEqual([])
+  await context.close()
+})
+
 test('a log of 100,000 lines: its first screen, its end, a search', { timeout: 90_000 }, async () => {
   const { page, context, complaints } = await openPage(ui.browser, ui.world.server.url)
   await logIn(page)
