@@ -32,11 +32,13 @@ export async function bindInstallation(parts: BindInstallationParts, signal?: Ab
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const file = join(directory, installationName)
   const local = existsSync(file) ? parseInstallation(readFileSync(file, 'utf8'), file) : undefined
-  const found = await readInstallation(storage, base, signal)
+  let found = await readInstallation(storage, base, signal)
   if (found === undefined) {
     const bound = await backend.findBinding(installationName, signal)
+    // Another instance may have begun it between the two looks: the object is there before the log says so.
+    if (bound !== undefined) found = await readInstallation(storage, base, signal)
     const elsewhere = local === undefined ? bound && 'the change log' : file
-    if (elsewhere !== undefined)
+    if (found === undefined && elsewhere !== undefined)
       throw new SlipwayError(
         'database_foreign',
         `${elsewhere} is of installation ${local ?? bound}, but the object storage has none below ${base}: is it the right one? If it was lost, see docs/operations.md, "Lost object storage"`,
