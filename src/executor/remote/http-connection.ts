@@ -133,7 +133,8 @@ function errorOfAnswer(url: string, status: number, text: string): SlipwayError 
   // Somebody else's 404, say of a proxy, or of a server that is being exchanged, says nothing about what was asked for.
   const isOurs = body !== undefined && body.code !== 'route_not_found' && Object.hasOwn(errorCodes, body.code)
   if (isOurs) return new SlipwayError(body.code as ErrorCode, body.message)
-  const message = `${url} answered with status ${status}`
+  const hint = status === 404 ? ': no runservice is behind this address' : ''
+  const message = `${url} answered with status ${status}${hint}`
   if (status === 401) return new SlipwayError('unauthenticated', message)
   const mayPass =
     status === 404 || status === 408 || status === 429 || status === 502 || status === 503 || status === 504
