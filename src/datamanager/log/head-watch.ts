@@ -9,19 +9,30 @@ import { Wakeups } from './wakeups.ts'
 
 export type Head = { readonly position: Position; readonly hash: RecordHash }
 
+export type HeadWatchOptions = {
+  /** It is told of new heads soon after they came, and `look` is called whenever some may have been missed. */
+  readonly hasNews?: boolean
+}
+
 export class HeadWatch {
   readonly #clock: Clock
   readonly #pollMs: number
+  readonly #hasNews: boolean
   readonly #wakeups = new Wakeups()
   #newest: Head | undefined
   /** What somebody said that the head is: a hint. */
   #rumour: Position = 0
   #looks = 0
+  /** What `#looks` was before the head was asked for last. */
+  #asked: number | undefined
+  /** Aborted when it is to be asked for again. */
+  #poll: AbortSignal | undefined
 
-  /** A head is asked for at least every `pollMs`, whatever is told. */
-  constructor(clock: Clock, pollMs: number) {
+  /** A head is asked for at least every `pollMs` while somebody waits, whatever is told. */
+  constructor(clock: Clock, pollMs: number, { hasNews = false }: HeadWatchOptions = {}) {
     this.#clock = clock
     this.#pollMs = pollMs
+    this.#hasNews = hasNews
   }
 
   /** The newest record that was certainly in the log. */
@@ -64,9 +75,15 @@ export class HeadWatch {
   async changed(from: Position, readHead: () => Promise<Position>, signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted()
+      if (this.#rumour > from) return
       const looks = this.#looks // before the head is asked for: what happens meanwhile is not lost
-      if (this.#rumour > from || (await readHead()) > from) return
-      const poll = this.#clock.timeout(this.#pollMs)
+      const isNewsEnough = this.#hasNews && this.#asked === looks && this.#poll?.aborted === false
+      if (!isNewsEnough) {
+        if ((await readHead()) > from) return
+        this.#asked = looks
+        this.#poll = this.#clock.timeout(this.#pollMs)
+      }
+      const poll = this.#poll ?? this.#clock.timeout(this.#pollMs)
       const isNews = () => this.#rumour > from || this.#looks !== looks
       try {
         await this.#wakeups.until(isNews, AbortSignal.any([signal, poll]))

@@ -66,7 +66,7 @@ export class MemoryChangeLog implements ChangeLog {
   constructor(store: MemoryLogStore, network: Network = plainNetwork, clock: Clock = systemClock) {
     this.#store = store
     this.#network = network
-    this.#watch = new HeadWatch(clock, pollMs)
+    this.#watch = new HeadWatch(clock, pollMs, { hasNews: true })
     store.listeners.add(this.#onHead)
   }
 

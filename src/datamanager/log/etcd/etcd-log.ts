@@ -38,7 +38,7 @@ export class EtcdChangeLog implements ChangeLog {
 
   constructor(options: EtcdChangeLogOptions) {
     this.#options = options
-    this.#head = new HeadWatch(options.clock, pollMs)
+    this.#head = new HeadWatch(options.clock, pollMs, { hasNews: true })
   }
 
   async append(record: EncodedRecord, prev: RecordHash, signal?: AbortSignal): Promise<AppendResult> {

@@ -47,7 +47,7 @@ export class PostgresChangeLog implements ChangeLog {
   private constructor(options: PostgresChangeLogOptions) {
     this.#options = options
     this.#schema = quoteName(options.schema)
-    this.#head = new HeadWatch(options.clock, pollMs)
+    this.#head = new HeadWatch(options.clock, pollMs, { hasNews: true })
   }
 
   /** Makes the tables when they are missing. Errors: those of the connection; `backend_unfit` on a standby. */
