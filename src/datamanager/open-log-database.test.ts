@@ -7,6 +7,7 @@ import { limits } from '../lib/limits.ts'
 import { type Logger, silentLogger } from '../lib/log.ts'
 import { type AppendResult, type ChangeLog, genesisHash } from './change-log.ts'
 import { aRecord } from './change-log-contract.ts'
+import type { Transaction } from './database.ts'
 import { openLogDatabase } from './open-log-database.ts'
 import { OutcomeUnknownError } from './outcome-unknown.ts'
 import type { ReadModel } from './read-model/read-model.ts'
@@ -226,11 +227,135 @@ test.each(['before it was done', 'after it was done'])(
   },
 )
 
+/** Opens one and notes when rows are written. */
+async function openNoting(world: World) {
+  const written: string[] = []
+  const storageCalls: NonNullable<Seams['storageCalls']> = (name, call) => {
+    if (name.startsWith('apply')) written.push(name)
+    return call()
+  }
+  return { db: await world.open(new MemoryChangeLog(world.store), { storageCalls }), written }
+}
+
+test('callers are answered before their rows are written, and whoever looks then sees them', async () => {
+  using world = new World()
+  const { db, written } = await openNoting(world)
+  await using _ = db
+  await world.finish(db.do((tx) => tx.put('box', 'a', { size: 1 })))
+  expect({ position: db.position, written }).toEqual({ position: 1, written: [] })
+  expect(db.view((tx) => tx.list('box'))).toEqual([{ id: 'a', body: { size: 1 }, changedAt: 1 }])
+  expect(written).toEqual(['apply deferred'])
+})
+
+test('rows that nobody looks at are written soon, and at the latest when the database is closed', async () => {
+  using world = new World()
+  const { db, written } = await openNoting(world)
+  await world.finish(db.do((tx) => tx.put('box', 'a', { size: 1 })))
+  await world.clock.run(() => written.length > 0, 100)
+  expect(written).toEqual(['apply deferred'])
+  await world.finish(db.do((tx) => tx.put('box', 'b', { size: 1 })))
+  await db[Symbol.asyncDispose]()
+  expect(written).toEqual(['apply deferred', 'apply deferred'])
+})
+
+test.each<[string, (tx: Transaction<Boxes>) => unknown, unknown, readonly string[]]>([
+  ['a row', (tx) => tx.get('box', 'a'), { size: 2 }, []],
+  ['a row that is gone', (tx) => tx.get('box', 'b'), undefined, []],
+  ['a list', (tx) => tx.list('box').map(({ id, changedAt }) => [id, changedAt]), [['a', 2]], ['apply deferred']],
+  ['a count', (tx) => tx.count('box'), 1, ['apply deferred']],
+])('a closure that reads %s meets what was answered and is not written yet', async (_what, read, expected, writes) => {
+  using world = new World()
+  const { db, written } = await openNoting(world)
+  await using _ = db
+  await world.finish(
+    db.do((tx) => {
+      tx.put('box', 'a', { size: 1 })
+      tx.put('box', 'b', { size: 1 })
+    }),
+  )
+  await world.clock.run(() => written.length > 0, 100)
+  await world.finish(
+    db.do((tx) => {
+      tx.put('box', 'a', { size: 2 })
+      tx.delete('box', 'b')
+    }),
+  )
+  written.length = 0
+  let writtenWhenRead: readonly string[] = ['never read']
+  const { result, position } = await world.finish(
+    db.do((tx) => {
+      const found = read(tx)
+      writtenWhenRead = [...written]
+      tx.put('box', 'a', { size: (tx.get('box', 'a')?.size ?? 0) + 1 })
+      return found
+    }),
+  )
+  expect({ result, position, writtenWhenRead }).toEqual({ result: expected, position: 3, writtenWhenRead: writes })
+  expect(db.view((tx) => tx.list('box'))).toEqual([{ id: 'a', body: { size: 3 }, changedAt: 3 }])
+})
+
+test('a list for which the rows before it cannot be written fails, and nothing of its closure stays', async () => {
+  using world = new World()
+  let isFull = false
+  const storageCalls: NonNullable<Seams['storageCalls']> = (name, call) => {
+    if (name === 'apply deferred' && isFull)
+      throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 })
+    return call()
+  }
+  await using db = await world.open(new MemoryChangeLog(world.store), { storageCalls })
+  await world.finish(db.do((tx) => tx.put('box', 'a', { size: 1 })))
+  isFull = true
+  const swallowing = db.do((tx) => {
+    try {
+      tx.put('box', 'b', { size: tx.count('box') })
+    } catch {
+      tx.put('box', 'b', { size: -1 })
+    }
+  })
+  await expect(world.finish(swallowing)).rejects.toMatchObject({ code: 'disk_full' })
+  isFull = false
+  expect(db.view((tx) => tx.list('box').map(({ id }) => id))).toEqual(['a'])
+  expect(world.store.head).toBe(1)
+})
+
+test('an instance that is alone asks its log for nothing beside its appends', async () => {
+  using world = new World()
+  const calls: string[] = []
+  const log = new MemoryChangeLog(world.store, async (call, { act }) => {
+    calls.push(call)
+    return act()
+  })
+  await using db = await world.open(log)
+  await world.finish(db.do((tx) => tx.put('box', 'a', { size: 0 })))
+  calls.length = 0
+  for (let size = 1; size <= 5; size++) await world.finish(db.do((tx) => tx.put('box', 'a', { size })))
+  expect(calls).toEqual(Array.from({ length: 5 }, () => 'append'))
+})
+
+test('a record of another instance is read although one of this instance is never answered', async () => {
+  using world = new World()
+  let isSilent = false
+  const silent = new MemoryChangeLog(world.store, async (call, { act }, signal) => {
+    if (!isSilent || call !== 'append') return act()
+    return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+  })
+  await using waiting = await world.open(silent)
+  await using other = await world.open()
+  isSilent = true
+  const unanswered = waiting.do((tx) => tx.put('box', 'mine', { size: 1 }))
+  const ended = unanswered.catch((error: unknown) => error)
+  const { position } = await world.finish(other.do((tx) => tx.put('box', 'theirs', { size: 1 })))
+  await world.finish(waiting.waitFor(position))
+  expect(waiting.view((tx) => tx.get('box', 'theirs'))).toEqual({ size: 1 })
+  waiting.fail(new SlipwayError('database_closed', 'the test has ended'))
+  expect(await world.finish(ended)).toBeInstanceOf(Error)
+})
+
 test('a record that cannot be applied counts, but nothing is read until it is', async () => {
   using world = new World()
   let isFull = true
   const storageCalls: NonNullable<Seams['storageCalls']> = (name, call) => {
-    if (name === 'apply' && isFull)
+    if (name.startsWith('apply') && isFull)
       throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 })
     return call()
   }

@@ -72,7 +72,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   const log = storage && shipsLog ? new RecoveringLog(options.log, storage.place, identity, onBranch) : options.log
   const openModel = () => {
     createPrivateFile(path) // SQLite gives its other files the mode of this one
-    return ReadModel.open({ path, types, identity, isDerived: true, storageCalls: seams.storageCalls })
+    return ReadModel.open({ path, types, identity, isDerived: true, storageCalls: seams.storageCalls, onBranch })
   }
   const first = openModel()
   const place = storage?.place
@@ -103,6 +103,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     follower,
     clock,
     random,
+    defer,
     onBranch,
     health,
     writing,
@@ -142,9 +143,10 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
   const close = async () => {
     await following
     await checkpoints?.[Symbol.asyncDispose]()
+    follower.writeDeferred()
     owned.dispose()
   }
-  const isBehind = () => follower.isBehind
+  const isBehind = () => !follower.writeDeferred() || follower.isBehind
   const endUpkeep = upkeep && (() => upkeep.close())
   const opened = new LogDatabase<S>({
     model,

@@ -13,6 +13,8 @@ import type { LogHealth } from './log-health.ts'
 /** Records read at once; each may have a megabyte. */
 const readRecords = 16
 const retryMsMax = 1000
+/** News while a record of this instance is on its way is mostly that record: so long it is waited for before the log is read. */
+const ownNewsMs = 50
 /** A page that is not full ends at the head of its moment; one of shipped records may end where shipping was. */
 const endsSeenMax = 2
 
@@ -33,6 +35,8 @@ export type OwnBatch = { readonly prev: RecordHash; readonly batch: Batch }
 export class Follower {
   readonly #components: FollowerComponents
   #isBehind = false
+  /** Resolves when the record of this instance that is on its way is in the log and counts here, or is not. */
+  #own: Promise<unknown> | undefined
 
   constructor(components: FollowerComponents) {
     this.#components = components
@@ -61,8 +65,33 @@ export class Follower {
     }
   }
 
-  /** Applies a record whose append has succeeded. Until that is done, this database is behind. */
+  /** Says that a record of this instance is on its way until `committing` is settled. */
+  async expectOwn<T>(committing: Promise<T>): Promise<T> {
+    this.#own = committing
+    try {
+      return await committing
+    } finally {
+      this.#own = undefined
+    }
+  }
+
+  /** Writes the record that the model has deferred, if there is one. False while that fails: rows must not be read then. */
+  writeDeferred(): boolean {
+    try {
+      this.#components.model.writeDeferred()
+      return true
+    } catch {
+      return false // It stays deferred, and whoever needs the rows tries again.
+    }
+  }
+
+  /**
+   * Lets a record count whose append has succeeded, and applies it now or, when the model can defer it, soon. Until one of
+   * them is done, this database is behind.
+   */
   async applyOwn(record: EncodedRecord, own: OwnBatch, signal: AbortSignal): Promise<void> {
+    const { model } = this.#components
+    if (this.writeDeferred() && model.defer(record, own.prev, own.batch)) return
     try {
       await this.apply(record, signal, own)
     } catch (error) {
@@ -113,8 +142,10 @@ export class Follower {
     const { model, log, clock, onBranch, health } = this.#components
     for (let failures = 0; !signal.aborted; ) {
       try {
-        await log.changed(model.position, signal)
-        await this.catchUp(signal)
+        const { position } = model
+        await log.changed(position, signal)
+        await this.#awaitOwn(signal)
+        if (model.position === position) await this.catchUp(signal)
         failures = 0
         health.succeeded()
       } catch (error) {
@@ -124,6 +155,14 @@ export class Follower {
         await clock.sleep(Math.min(2 ** failures++, retryMsMax), signal).catch(() => undefined) // aborted: the loop ends
       }
     }
+  }
+
+  async #awaitOwn(signal: AbortSignal): Promise<void> {
+    if (!this.#own) return
+    const done = new AbortController()
+    const settled = () => done.abort()
+    this.#own.then(settled, settled)
+    await this.#components.clock.sleep(ownNewsMs, AbortSignal.any([signal, done.signal])).catch(() => undefined) // settled
   }
 
   async #checked<T>(act: () => Promise<T>): Promise<T> {

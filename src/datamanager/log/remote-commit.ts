@@ -1,5 +1,5 @@
 // The commit to a log elsewhere: the evaluation is rolled back, the record appended, and when it is certain that it is
-// there, applied. No SQLite transaction is open while this waits.
+// there, answered; it is applied while the next one is appended. No SQLite transaction is open while this waits.
 
 import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
@@ -28,6 +28,8 @@ export type RemoteCommitComponents = {
   readonly clock: Clock
   /** In [0, 1). */
   readonly random: () => number
+  /** Runs a task soon, after what is being sent has left. */
+  readonly defer: (task: () => void) => void
   readonly onBranch: OnBranch
   readonly health: LogHealth
   /** Of appending, while the log can be read. */
@@ -86,7 +88,8 @@ export class RemoteCommit implements CommitStrategy {
     const { model } = this.#components
     model.rollback()
     try {
-      return batch.record ? await this.#commitRecord(batch.record, batch) : await this.#confirmHead()
+      if (!batch.record) return await this.#confirmHead()
+      return await this.#components.follower.expectOwn(this.#commitRecord(batch.record, batch))
     } catch (cause) {
       if (isContradiction(cause)) this.#components.onFailure(cause)
       return { kind: 'unknown', cause }
@@ -96,10 +99,10 @@ export class RemoteCommit implements CommitStrategy {
   }
 
   async #commitRecord(record: EncodedRecord, { prev, batch }: EvaluatedBatch): Promise<CommitOutcome> {
-    const { model, follower, clock, random, closing } = this.#components
+    const { model, follower, clock, random, defer, closing } = this.#components
     const startedAt = clock.now()
     const appending = this.#append(record, prev)
-    batch.prepare()
+    defer(() => batch.prepare())
     const winner = await appending
     this.#appendMs = Math.min(clock.now() - startedAt, retryMsMax)
     if (winner === 'another') {
@@ -110,6 +113,8 @@ export class RemoteCommit implements CommitStrategy {
     if (model.position < record.position) {
       try {
         await follower.applyOwn(record, { prev, batch }, closing)
+        // If others call at once, their record is sent first.
+        defer(() => defer(() => follower.writeDeferred()))
       } catch (error) {
         // The record is durable and counts; this instance serves nothing until it has applied it.
         if (isContradiction(error)) throw error

@@ -2,6 +2,9 @@
 // in a Batch; rows change when a record is applied: one of this instance as the batch that was prepared (`write`), another one
 // as its operations say (`apply`). Both end in the same function, which changes one row.
 //
+// One record of this instance may be deferred: it is certain and counts, closures see it over SQLite, and it is written a little
+// later, or as soon as anything else looks at the rows.
+//
 // Invariant: rows, index entries, content hash, transaction ids and position move in one SQLite transaction, and no SQLite
 // transaction of this class is open when a method returns to an `await`: callers pair begin with commit or rollback
 // without waiting in between.
@@ -17,6 +20,7 @@ import { isUuid } from '../cold/stored-entry.ts'
 import { ColdRows, ThawedFamilies } from '../cold/thawed.ts'
 import type { FamilyEntry, ListRowsOptions, Maintenance, Position, RowTypes, Schema, Transaction } from '../database.ts'
 import type { DecodedRecord, RecordedTransaction } from '../record.ts'
+import type { OnBranch } from '../recovery.ts'
 import {
   Batch,
   entriesOf,
@@ -48,7 +52,7 @@ import { type Identity, openReadConnection, openWriteConnection, sqliteCode, sql
 const indexSampleRows = 32
 
 /** Where the storage is told to do something lasting; the simulation crashes before and after each. */
-export type StorageCall = 'begin' | 'append' | 'commit' | 'apply' | 'move'
+export type StorageCall = 'begin' | 'append' | 'commit' | 'apply' | 'apply deferred' | 'move'
 export type StorageCalls = <T>(name: StorageCall, call: () => T) => T
 const plainCalls: StorageCalls = (_name, call) => call()
 
@@ -63,6 +67,7 @@ export type ReadModelOptions = {
    */
   readonly isDerived?: boolean
   readonly storageCalls?: StorageCalls | undefined
+  readonly onBranch?: OnBranch | undefined
 }
 
 /** A row of this type, of which there is at most one, says that the database is in maintenance: it is in log and snapshots. */
@@ -70,6 +75,8 @@ export const maintenanceType = '$maintenance'
 export const maintenanceId = 'state'
 
 type State = { position: Position; hash: RecordHash; sum: bigint; maintenance: Maintenance | undefined }
+/** A record of this instance that is certain, and what it was made of. */
+type Deferred = { readonly position: Position; readonly hash: RecordHash; readonly batch: Batch }
 type StoredRow = { number: number; body: string; hash: Uint8Array }
 /** A row where it is just now. */
 type Found = { readonly state: RowState | undefined; readonly isCold: boolean }
@@ -114,6 +121,8 @@ export class ReadModel implements Disposable {
   readonly #sum: ContentSum
   /** The state that is committed, while a transaction is open. */
   #committed: State | undefined
+  /** Follows the state that is committed. */
+  #deferred: Deferred | undefined
   /** What is evaluated just now. */
   #batch: Batch | undefined
   /** So many changes of the batch are of the closures before this one. */
@@ -123,6 +132,7 @@ export class ReadModel implements Disposable {
   /** Counts the moves of rows: numbers that were looked up before are not to be used after. */
   #layout = 0
   readonly #isDerived: boolean
+  readonly #onBranch: OnBranch
   /** The first error of SQLite in the open transaction: a closure may have swallowed it, the transaction is lost. */
   #broken: unknown
   /** In the open transaction the row that was looked up last, unless any was changed since: who reads a row often writes it. */
@@ -133,6 +143,7 @@ export class ReadModel implements Disposable {
     this.readConnection = readConnection
     this.storageCalls = options.storageCalls ?? plainCalls
     this.#isDerived = options.isDerived ?? false
+    this.#onBranch = options.onBranch ?? (() => {})
     this.#statements = new Statements(connection)
     this.#readStatements = new Statements(readConnection)
     this.#run('BEGIN IMMEDIATE')
@@ -186,16 +197,18 @@ export class ReadModel implements Disposable {
     return this.#catalog.familyTypes.map(({ name }) => name)
   }
 
-  /** Position of the newest applied record; inside a transaction still the one it began at. */
+  /** Position of the newest record that counts here; inside a transaction still the one it began at. */
   get position(): Position {
-    return (this.#committed ?? this.#state).position
+    return (this.#deferred ?? this.#committed ?? this.#state).position
   }
 
   get hash(): RecordHash {
-    return (this.#committed ?? this.#state).hash
+    return (this.#deferred ?? this.#committed ?? this.#state).hash
   }
 
+  /** Errors: as writeDeferred. */
   get contentHash(): string {
+    this.writeDeferred()
     return encodeSum((this.#committed ?? this.#state).sum)
   }
 
@@ -208,8 +221,9 @@ export class ReadModel implements Disposable {
     return this.#committed !== undefined
   }
 
-  /** Runs `read` on the newest committed state, through the read-only connection. Errors: ColdRows. */
+  /** Runs `read` on the newest state, through the read-only connection. Errors: ColdRows, and as writeDeferred. */
   view<S extends Schema, T>(read: (tx: RowsReader<S>) => T): T {
+    this.writeDeferred()
     const tx = new RowsReader<S>(this.#readRows)
     const isOuter = !this.readConnection.isTransaction
     if (isOuter) this.#readStatements.of('BEGIN').run()
@@ -226,6 +240,11 @@ export class ReadModel implements Disposable {
   }
 
   begin(): void {
+    this.writeDeferred()
+    this.#begin()
+  }
+
+  #begin(): void {
     invariant(!this.#committed, 'a transaction is open already')
     this.#lookedUp = undefined
     this.storageCalls('begin', () => this.#run('BEGIN IMMEDIATE'))
@@ -269,9 +288,53 @@ export class ReadModel implements Disposable {
 
   /** Begins a transaction in which closures are evaluated, as the next record. */
   beginBatch(): Batch {
-    this.begin()
+    this.#begin()
+    if (this.#deferred) this.#onBranch('deferred: closures were evaluated over it')
     this.#batch = new Batch(this.position + 1, this.#layout)
     return this.#batch
+  }
+
+  /**
+   * Takes a record that this instance has made of `batch` and that is certain as the newest one, to be written later. False, and
+   * nothing is done, when that does not fit: rows have moved since it was evaluated, one before it is not written yet, or
+   * writing it may need more than SQLite.
+   */
+  defer({ position, hash }: Pick<EncodedRecord, 'position' | 'hash'>, prev: RecordHash, batch: Batch): boolean {
+    if (this.#deferred || this.#committed || !this.#isNext(position, prev, batch)) return false
+    if (batch.changes.some(({ isCold, type }) => isCold || type.name === maintenanceType)) return false
+    batch.written = 0 // What was written while it was evaluated was rolled back.
+    this.#deferred = { position, hash, batch }
+    this.onApplied()
+    return true
+  }
+
+  /**
+   * Writes the record that is deferred, if there is one; while closures are evaluated before the first of them is. When it
+   * throws, the record stays deferred. Errors: of SQLite.
+   */
+  writeDeferred(): void {
+    const deferred = this.#deferred
+    if (!deferred) return
+    const evaluated = this.#committed && this.#batch
+    if (evaluated) {
+      // The transaction of the evaluation has only read, since all that writes in it comes here first.
+      invariant(evaluated.written === 0 && !this.#saved, 'rows are written over a record that is not')
+      this.rollback()
+    }
+    this.#deferred = undefined
+    try {
+      this.#applying('apply deferred', deferred, () => this.write(deferred.batch))
+    } catch (error) {
+      deferred.batch.written = 0
+      this.#deferred = deferred
+      this.#onBranch('deferred: it cannot be written yet')
+      throw error
+    } finally {
+      if (evaluated) {
+        this.#begin()
+        this.#batch = evaluated
+      }
+    }
   }
 
   /**
@@ -367,6 +430,7 @@ export class ReadModel implements Disposable {
   /** A transaction that changes where rows are, and no row. It is no part of the log and may be lost in a crash. */
   #move<T>(act: () => T): T {
     invariant(!this.isInTransaction, 'a transaction is open')
+    this.writeDeferred()
     this.#layout++
     // Not synced: what follows it in the WAL and is synced makes it durable, and nothing rests on it before.
     this.#run('PRAGMA synchronous = NORMAL')
@@ -448,7 +512,8 @@ export class ReadModel implements Disposable {
         'database_corrupt',
         `record ${record.position} follows ${record.prev}, but the database is at ${this.position}, ${this.hash}`,
       )
-    this.#applying(record, () => {
+    if (this.#deferred) this.#onBranch('deferred: it was written before the record of another one')
+    this.#applying('apply', record, () => {
       for (const transaction of record.transactions) this.#applyTransaction(transaction, record.position)
       also?.()
     })
@@ -459,15 +524,24 @@ export class ReadModel implements Disposable {
    * since it was evaluated: then only the record says what is to be done.
    */
   applyBatch({ position, hash }: Pick<EncodedRecord, 'position' | 'hash'>, prev: RecordHash, batch: Batch): boolean {
-    if (position !== this.position + 1 || prev !== this.hash || batch.layout !== this.#layout) return false
+    if (!this.#isNext(position, prev, batch)) return false
     batch.written = 0 // What was written while it was evaluated was rolled back.
-    this.#applying({ position, hash }, () => this.write(batch))
+    this.#applying('apply', { position, hash }, () => this.write(batch))
     return true
   }
 
-  #applying({ position, hash }: Pick<EncodedRecord, 'position' | 'hash'>, change: () => void): void {
-    this.storageCalls('apply', () => {
-      this.begin()
+  #isNext(position: Position, prev: RecordHash, batch: Batch): boolean {
+    return position === this.position + 1 && prev === this.hash && batch.layout === this.#layout
+  }
+
+  #applying(
+    call: 'apply' | 'apply deferred',
+    { position, hash }: Pick<EncodedRecord, 'position' | 'hash'>,
+    change: () => void,
+  ): void {
+    this.writeDeferred()
+    this.storageCalls(call, () => {
+      this.#begin()
       try {
         change()
         this.commit(position, hash)
@@ -480,8 +554,8 @@ export class ReadModel implements Disposable {
 
   /** What the transaction with this id returned, if it was committed at or after `since`. */
   remembered(transactionId: string, since: number): Remembered | undefined {
-    const inBatch = this.#batch?.remembered.get(transactionId)
-    if (inBatch) return inBatch
+    const unwritten = this.#batch?.remembered.get(transactionId) ?? this.#deferred?.batch.remembered.get(transactionId)
+    if (unwritten) return unwritten
     return this.#statements
       .of('SELECT position, at, result FROM transaction_id WHERE id = ? AND at >= ?')
       .get(transactionId, since) as Remembered | undefined
@@ -585,12 +659,25 @@ export class ReadModel implements Disposable {
 
   /** Before a list is read in the batch: makes its rows be in SQLite. Only for RowsWriter. */
   prepareList(type: DeclaredType, options: Pick<ListRowsOptions, 'index' | 'prefix'>): void {
+    if (this.#deferred?.batch.mayBeListed(type, options)) this.#writeDeferredForList()
     if (this.#batch?.mayBeListed(type, options)) this.#writeEarly(this.#batch)
   }
 
   /** The same of entries of families. */
   prepareEntries(): void {
+    if (this.#deferred?.batch.hasUnwrittenHead) this.#writeDeferredForList()
     if (this.#batch?.hasUnwrittenHead) this.#writeEarly(this.#batch)
+  }
+
+  /** A closure that swallows the error has not seen what it should have: nothing of the batch stays. */
+  #writeDeferredForList(): void {
+    this.#onBranch('deferred: it was written for a list of a closure')
+    try {
+      this.writeDeferred()
+    } catch (error) {
+      this.#broken ??= error
+      throw error
+    }
   }
 
   #add(change: RowChange | undefined): boolean {
@@ -607,7 +694,7 @@ export class ReadModel implements Disposable {
 
   /** A row as the batch has it. Errors: ColdRows. */
   #newest(type: DeclaredType, id: string): Found {
-    const change = this.#batch?.find(type.name, id)
+    const change = this.#batch?.find(type.name, id) ?? this.#deferred?.batch.find(type.name, id)
     return change ? { state: change.after, isCold: false } : this.#found(type, id)
   }
 
@@ -632,6 +719,7 @@ export class ReadModel implements Disposable {
 
   /** For the lists that follow: what of the batch is not written yet goes into the open transaction. */
   #writeEarly(batch: Batch): void {
+    if (this.#deferred) this.#writeDeferredForList()
     this.#guard(() => {
       this.#writeChanges(batch, this.#batchBefore)
       if (batch.changes.length > this.#batchBefore && !this.#saved) {

@@ -13,11 +13,18 @@ export const failures: Readonly<Record<string, readonly string[]>> = {
     'crash after create',
     'crash before apply',
   ],
+  'crash after callers were answered, before the record is applied': [
+    'failure: crash before a record is written whose callers were answered',
+  ],
   'crash after the record is applied, before the answer': [
     'crash after apply',
     'client: repeated with its transaction id',
   ],
-  'the record is there and cannot be applied (disk full)': ['disk full while applying', 'recovery: apply: failed'],
+  'the record is there and cannot be applied (disk full)': [
+    'disk full while applying',
+    'recovery: apply: failed',
+    'recovery: deferred: it cannot be written yet',
+  ],
   'crash while the files of a snapshot are written': ['failure: crash while the files of a snapshot are written'],
   'crash between the files of a snapshot and its manifest': [
     'failure: crash between the files of a snapshot and its manifest',

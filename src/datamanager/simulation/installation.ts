@@ -43,6 +43,8 @@ export const restarts = [
   'clock jumped',
 ] as const
 
+/** It is in the log, and nowhere else here. */
+export const unwritten = 'failure: crash before a record is written whose callers were answered'
 /** It begins anew, with a snapshot. */
 export const overtaken = 'failure: a slow reader was overtaken by the collection'
 
@@ -66,6 +68,11 @@ const stallMsMax = 2500
 export const timersMax = 200_000
 /** Looks between two into the files. */
 const looksPerFile = 40
+/** Looks between two at what the instances show: whoever looks makes them write what they have deferred. */
+const looksPerState = 25
+/** A task that is to run soon runs within so many milliseconds, now and then within more. */
+const soonMsMax = 2
+const notSoSoonMsMax = 60
 /** Every seed dies at one of its first so many calls, the next seed at the next one. */
 const callsCrashedAt = 300
 export const identity: Identity = { store: 'simulated', generation: 'first' }
@@ -73,7 +80,8 @@ export const base = 'database'
 
 /** One process from its start to its death. `number` is set when it has started. */
 export type Life = NetworkLife & { clockOffsetMs: number }
-export type Member = Life & Instance & { readonly db: SharedDatabase<Bank>; readonly path: string; number: number }
+export type Member = Life &
+  Instance & { readonly db: SharedDatabase<Bank>; readonly path: string; number: number; newest: Position }
 
 /** What was in the bucket when everything else was lost, and what had been acknowledged by then. */
 export type Image = { readonly objects: ReadonlyMap<string, StoredObject>; readonly acknowledged: Position }
@@ -205,15 +213,17 @@ export class Installation {
   look(): void {
     if (this.failure !== undefined) throw this.failure
     if (++this.#looks % looksPerFile === 0) for (const member of this.living) this.#lookIntoFile(member)
+    for (const member of this.living) this.#lookAtPosition(member)
+    if (this.#looks % looksPerState !== 0) return
     for (const member of this.living) {
-      const { position, contentHash } = member.db
-      const known = this.observed.get(position)
-      this.check(
-        known === undefined || known === contentHash,
-        `instance ${member.number} has another content hash at position ${position} than another one had`,
-      )
-      this.observed.set(position, contentHash)
-      const stopped = stoppedBy(member)
+      const stopped = observe(member, (position, contentHash) => {
+        const known = this.observed.get(position)
+        this.check(
+          known === undefined || known === contentHash,
+          `instance ${member.number} has another content hash at position ${position} than another one had`,
+        )
+        this.observed.set(position, contentHash)
+      })
       if (!stopped) continue
       if (isSlipwayError(stopped, 'history_collected')) this.coverage.reached(overtaken)
       else {
@@ -223,6 +233,16 @@ export class Installation {
       }
       this.die(member)
     }
+  }
+
+  /** What counted once counts for as long as the process lives. */
+  #lookAtPosition(member: Member): void {
+    const { position } = member.db
+    this.check(
+      position >= member.newest,
+      `instance ${member.number} was at position ${member.newest} and is at ${position}`,
+    )
+    member.newest = position
   }
 
   /** Rows leave an instance only for files that a manifest names. */
@@ -348,7 +368,7 @@ export class Installation {
       try {
         const db = await this.#open(number, path, life)
         if (!life.isDead) {
-          this.members[number] = Object.assign(life, { db, path, number })
+          this.members[number] = Object.assign(life, { db, path, number, newest: db.position })
           return
         }
         db.fail(new SlipwayError('database_failed', 'the simulated process has died'))
@@ -386,7 +406,7 @@ export class Installation {
       },
       seams: {
         storageCalls: this.#storageCalls(life),
-        defer: (task) => void clock.after(random.below(2), task),
+        defer: (task) => void clock.after(random.below(random.chance(0.9) ? soonMsMax : notSoSoonMsMax), task),
         newId: random.uuid,
         random: random.next,
         onBranch: (branch) => coverage.reached(`recovery: ${branch}`),
@@ -458,10 +478,11 @@ export class Installation {
     return (name, call) => {
       if (life.isDead) throw new LostAnswer('the instance is dead')
       const { random, coverage } = this
-      if (name !== 'apply' || life.number === undefined || !random.chance(storageFaultRate * this.network.rate))
-        return call()
+      const isApply = name === 'apply' || name === 'apply deferred'
+      if (!isApply || life.number === undefined || !random.chance(storageFaultRate * this.network.rate)) return call()
       const fault = random.pick(storageFaults)
       coverage.reached(fault)
+      if (fault === 'crash before apply' && name === 'apply deferred') coverage.reached(unwritten)
       this.tally.faults++
       if (fault === 'disk full while applying')
         throw Object.assign(new Error('simulated'), { code: 'ERR_SQLITE_ERROR', errcode: 13 })
@@ -532,10 +553,11 @@ export class Installation {
   }
 }
 
-/** Why it serves nothing any more; undefined while it does, or only waits for something. */
-function stoppedBy({ db }: Member): unknown {
+/** Shows its state. Returns why it serves nothing any more; undefined while it does, or only waits for something. */
+function observe({ db }: Member, see: (position: Position, contentHash: string) => void): unknown {
   try {
     db.view(() => undefined)
+    see(db.position, db.contentHash)
     return undefined
   } catch (error) {
     return isSlipwayError(error, 'database_behind') ? undefined : error

@@ -20,6 +20,7 @@ import {
   storageFaults,
   type Tally,
   timersMax,
+  unwritten,
 } from './installation.ts'
 import { LostAnswer } from './memory-log.ts'
 import { anOrderWithDeals } from './workload.ts'
@@ -46,6 +47,7 @@ export function sharedCoverage(): Coverage {
     'failure: a stalled writer woke up',
     'failure: a manifest came after its files had been collected',
     overtaken,
+    unwritten,
     'failure: an instance stopped when its store answered wrongly',
     'failure: what had rotted was not needed',
     'failure: what had rotted was refused',

@@ -162,7 +162,8 @@ export function execute(order: Order, tx: Transaction<Bank>): Json {
   const { kind, from, to, amount } = order
   const balance = (id: string) => tx.get('account', id)?.balance
   if (kind === 'read') return summary(tx)
-  tx.put('done', order.name, { n: tx.count('done') })
+  // Half of them list nothing: those are evaluated over records that are not written yet.
+  tx.put('done', order.name, { n: amount % 2 === 0 ? tx.count('done') : -amount })
   const ofDeal = executeDeal(order, tx)
   if (ofDeal !== undefined) return ofDeal
   switch (kind) {

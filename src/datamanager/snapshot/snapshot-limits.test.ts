@@ -38,11 +38,12 @@ async function snapshotWhile(changes: { readonly beforeRows?: number; readonly a
   const folder = mkdtempSync(join(tmpdir(), 'slipway-snapshot-'))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   const ost = owner.use(await openPosixObjectStorage({ root: folder }))
-  const model: Pick<ReadModel, 'identity' | 'position' | 'familyTypes' | 'touched'> = {
+  const model: Pick<ReadModel, 'identity' | 'position' | 'familyTypes' | 'touched' | 'writeDeferred'> = {
     identity: { store: 'store', generation: 'generation' },
     position: 1,
     familyTypes: [],
     touched: undefined,
+    writeDeferred() {},
   }
   // Their number is what counts.
   const touch = (count: number) =>

@@ -139,6 +139,7 @@ export class Snapshotter {
     // From before the first read on: rows that change later are read again at the cut.
     const touched = new Set<string>()
     model.touched = touched
+    model.writeDeferred()
     const namePrefix = `${encodePosition(model.position)}-${newId()}`
     const { fileBytesMax, familyFileBytesMax, graceMs } = this.#components
     const { familyTypes } = model
