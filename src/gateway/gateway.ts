@@ -89,7 +89,7 @@ export function mountGateway(app: FastifyInstance, settings: GatewaySettings, co
   const { database, configstore, runservice, clock, logger, maintenance, sources = noSources } = components
   const { providers = noProviders } = components
   const { notification = noNotification() } = components
-  const sessions = new Sessions({ database, clock })
+  const sessions = new Sessions({ database, clock }, settings)
   const flows = new OAuth2Flows({ database, clock })
   const { figures = createFigures() } = components
   const inbox = new Inbox({ database, clock, onOutcome: (outcome) => figures.deliveries.count({ outcome }) })

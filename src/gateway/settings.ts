@@ -13,6 +13,8 @@ export type GatewaySettings = {
   readonly allowedOrigins: readonly string[]
   /** Whether owners of organizations add members, or invite them. */
   readonly memberAdding: 'direct' | 'invitation'
+  /** Milliseconds from its login to the end of a session; by default as `limits.sessionMs` says. */
+  readonly sessionMs?: number
   /** Collector of OpenTelemetry traces (OTLP over HTTP): `http://collector:4318`. Without one there are no traces. */
   readonly tracingEndpoint?: string
   /** Compares each answer with its schema, and fails with `invariant`: for tests. */

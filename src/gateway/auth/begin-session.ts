@@ -1,7 +1,6 @@
 // Whoever has shown who he is gets a session: the cookie, and what a page needs besides it.
 
 import type { User } from '../../configstore/types.ts'
-import { limits } from '../../lib/limits.ts'
 import type { HandlerContext } from '../routes/handler.ts'
 import { userDetailView } from '../views/stored.ts'
 import { sessionCookie } from './cookies.ts'
@@ -16,6 +15,7 @@ export async function beginSession(
   const session = await sessions.begin(user.id, context.from)
   context.wrote('gateway', session.position)
   const { isSecure } = context.from
-  context.setHeader('set-cookie', sessionCookie(session.secret, { isSecure, maxAgeMs: limits.sessionMs.value }))
+  const maxAgeMs = session.row.expiresAt - session.row.createdAt
+  context.setHeader('set-cookie', sessionCookie(session.secret, { isSecure, maxAgeMs }))
   return { user: userDetailView(user), csrfToken: csrfTokenOf(session.secret) }
 }

@@ -118,6 +118,19 @@ test('a session ends at logout, and after its time', async () => {
   expect(await gateway.ask('GET /user', later)).toMatchObject({ status: 401 })
 })
 
+test('a session ends after the time that the settings say', async () => {
+  const sessionMs = 3_600_000
+  await using gateway = await openTestGateway({ settings: { sessionMs } })
+  await aUserWithPassword(gateway)
+  const { headers } = await gateway.ask('POST /login', { body: { username: 'ann', password } })
+  expect(headers.get('set-cookie')).toContain('Max-Age=3600')
+  const session = await logIn(gateway)
+  gateway.clock.pass(sessionMs - 1)
+  expect(await gateway.ask('GET /user', session)).toMatchObject({ status: 200 })
+  gateway.clock.pass(1)
+  expect(await gateway.ask('GET /user', session)).toMatchObject({ status: 401 })
+})
+
 test('sessions are listed and ended one by one; the secret of none is stored', async () => {
   await using gateway = await openTestGateway()
   await aUserWithPassword(gateway)

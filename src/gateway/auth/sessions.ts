@@ -11,6 +11,11 @@ import { hashSecret, newSecretText } from './hash-secret.ts'
 
 export type SessionsComponents = { readonly database: Database<GatewaySchema>; readonly clock: Clock }
 
+export type SessionsSettings = {
+  /** Milliseconds from its login to the end of a session. */
+  readonly sessionMs?: number
+}
+
 export type FoundSession = { readonly id: string; readonly secret: string; readonly row: Session }
 /** `position`: from which on all instances know it. */
 export type BegunSession = FoundSession & { readonly position: number }
@@ -20,9 +25,11 @@ const cleanedAtOnce = 20
 
 export class Sessions {
   readonly #components: SessionsComponents
+  readonly #sessionMs: number
 
-  constructor(components: SessionsComponents) {
+  constructor(components: SessionsComponents, { sessionMs = limits.sessionMs.value }: SessionsSettings = {}) {
     this.#components = components
+    this.#sessionMs = sessionMs
   }
 
   /** Begins one. The oldest of the user ends when it has too many. */
@@ -33,7 +40,7 @@ export class Sessions {
     const row: Session = {
       userId,
       createdAt: now,
-      expiresAt: now + limits.sessionMs.value,
+      expiresAt: now + this.#sessionMs,
       userAgent: from.userAgent.slice(0, 200),
       address: from.address.slice(0, 100),
     }

@@ -55,6 +55,7 @@ export async function openGatewayComponent(
         setupTokenHash: createHash('sha256').update(setupToken).digest('hex'),
         allowedOrigins: gateway.corsOrigins,
         memberAdding: gateway.memberAdding,
+        sessionMs: gateway.sessionMs,
         ...(keys.admin === undefined ? {} : { adminToken: keys.admin }),
         ...(url === undefined ? {} : { publicUrl: url }),
         ...(tracing.endpoint === undefined ? {} : { tracingEndpoint: tracing.endpoint }),

@@ -23,7 +23,7 @@ test('without anything there is one process with all components in the data dire
     dataDir: '/home/ann/.local/share/slipway',
     database: { log: 'embedded' },
     objectStorage: { type: 'posix', path: '/home/ann/.local/share/slipway/objects' },
-    gateway: { memberAdding: 'direct', sessionMs: 604_800_000 },
+    gateway: { memberAdding: 'direct', sessionMs: 1_209_600_000 },
     retention: { logsMs: 2_592_000_000, workspacesMs: 604_800_000, cachesMs: 604_800_000, directRunsMs: 2_592_000_000 },
     log: { level: 'info', format: undefined },
   })

@@ -112,7 +112,7 @@ function complete(said: SettingsFile, environment: SettingsSources['environment'
     },
     gateway: {
       memberAdding: gateway.memberAdding ?? 'direct',
-      sessionMs: (gateway.sessionHours ?? 168) * hourMs,
+      sessionMs: (gateway.sessionHours ?? 336) * hourMs,
       corsOrigins: (gateway.corsOrigins ?? []).map((origin) => new URL(parseUrl('gateway.corsOrigins', origin)).origin),
     },
     notification: completeNotification(said.notification),

@@ -149,8 +149,8 @@ export const settingsSchema = section('Settings of `slipway serve`.', {
         Type.Integer({
           minimum: 1,
           maximum: 8760,
-          description: 'After so long without a visit one logs in again.',
-          default: 168,
+          description: 'So long after its login a session of a browser ends.',
+          default: 336,
         }),
       ),
       corsOrigins: optional(
