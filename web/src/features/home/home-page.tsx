@@ -24,7 +24,15 @@ import { Sparkline } from '../runs/sparkline.tsx'
 /** More are found under Projects. */
 const projectsMax = 40
 
-type ProjectRuns = { readonly project: Project; readonly runs: readonly RunSummary[] }
+type ProjectRuns = {
+  readonly project: Project
+  readonly runs: readonly RunSummary[]
+  /** Nothing is known of its runs, so far or because they could not be fetched. */
+  readonly isUnknown: boolean
+  readonly hasFailed: boolean
+}
+
+const unknownRuns = { runs: [], isUnknown: true, hasFailed: false } as const
 
 export function HomePage() {
   const userName = useUserName()
@@ -69,10 +77,14 @@ function Overview({ projects }: { readonly projects: readonly Project[] }) {
     queries: shown.map((project) => firstRunsQuery({ type: 'project', id: project.id })),
     combine: (results: UseQueryResult<InfiniteData<RunList>>[]) => ({
       isPending: results.some((result) => result.isPending),
-      all: results.map((result) => result.data?.pages.flatMap(({ items }) => items) ?? []),
+      all: results.map(({ data, isError }) => ({
+        runs: data?.pages.flatMap(({ items }) => items) ?? [],
+        isUnknown: data === undefined,
+        hasFailed: data === undefined && isError,
+      })),
     }),
   })
-  const withRuns: ProjectRuns[] = shown.map((project, index) => ({ project, runs: all[index] ?? [] }))
+  const withRuns: ProjectRuns[] = shown.map((project, index) => ({ project, ...(all[index] ?? unknownRuns) }))
   const flat = withRuns.flatMap(({ project, runs }) => runs.map((run) => ({ project, run })))
   const waiting = flat.filter(({ run }) => isLive(run) && (run.tasksWaitingApproval?.length ?? 0) > 0)
   const live = flat
@@ -151,7 +163,7 @@ function useOwnNames(): ReadonlySet<string> {
   return new Set(names.map((name) => name.toLowerCase()))
 }
 
-function ProjectCard({ project, runs }: ProjectRuns) {
+function ProjectCard({ project, runs, isUnknown, hasFailed }: ProjectRuns) {
   const run = mainBranchRun(project, runs)
   const state = run === undefined ? undefined : stateOfRun(run)
   return (
@@ -164,7 +176,11 @@ function ProjectCard({ project, runs }: ProjectRuns) {
         </h3>
         <div className="path clip">{project.parentPath}</div>
       </div>
-      <NewestRun run={run} projectPath={project.path} />
+      {isUnknown ? (
+        <div className="faint">{hasFailed ? 'Its runs cannot be shown now.' : '…'}</div>
+      ) : (
+        <NewestRun run={run} projectPath={project.path} />
+      )}
       <Sparkline runs={runs} projectPath={project.path} />
     </article>
   )

@@ -5,11 +5,12 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import type { RunFilter } from '../../api/apply-run-change.ts'
 import type { RunOwner } from '../../api/types.ts'
 import { Button } from '../../ui/button.tsx'
-import { Empty, Loaded } from '../../ui/load-state.tsx'
+import { Loaded } from '../../ui/load-state.tsx'
 import { StateMark } from '../../ui/state-mark.tsx'
 import { groupRuns } from './group-runs.ts'
 import { runsQuery } from './queries.ts'
 import { type OwnerRef, RunLink } from './run-link.tsx'
+import { NoRuns } from './run-list.tsx'
 import { RunRow } from './run-row.tsx'
 import { stateOfRun, stateWords } from './run-state.ts'
 
@@ -25,7 +26,7 @@ export function RunGroups({ owner, ownerRef, filter }: Props) {
         const groups = groupRuns(pages.flatMap(({ items }) => items))
         return (
           <>
-            {groups.length === 0 && !query.hasNextPage ? <Empty title="No run is like that" /> : null}
+            {groups.length === 0 && !query.hasNextPage ? <NoRuns owner={owner} filter={filter} /> : null}
             {groups.map(({ key, runs }) => (
               <div key={key} className="run-group">
                 <RunRow run={runs[0]!} owner={ownerRef} />

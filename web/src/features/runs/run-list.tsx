@@ -45,16 +45,7 @@ export function RunList({ owner, ownerRef, filter }: Props) {
     ) : (
       <Problem error={query.error} title="Cannot show the runs" retry={() => void query.refetch()} />
     )
-  if (runs.length === 0 && !hasNextPage)
-    return Object.values(filter).some((value) => value !== undefined) ? (
-      <Empty title="No run is like that">Other filters may find some.</Empty>
-    ) : (
-      <Empty title="No runs yet">
-        {owner.type === 'project'
-          ? 'A push to the repository starts what its definition in .slipway/ says, and so does “Start a run”.'
-          : 'From a checkout “slipway directrun start” starts one.'}
-      </Empty>
-    )
+  if (runs.length === 0 && !hasNextPage) return <NoRuns owner={owner} filter={filter} />
   return (
     <>
       {query.error === null ? null : <Stale>What you see may be old: {problemText(query.error)}.</Stale>}
@@ -80,5 +71,18 @@ export function RunList({ owner, ownerRef, filter }: Props) {
       </div>
       {isFetchingNextPage ? <Loading what="older runs" lines={2} /> : null}
     </>
+  )
+}
+
+/** Whether there is none at all, or none of those one asks for. */
+export function NoRuns({ owner, filter }: Pick<Props, 'owner' | 'filter'>) {
+  if (Object.values(filter).some((value) => value !== undefined))
+    return <Empty title="No run is like that">Other filters may find some.</Empty>
+  return (
+    <Empty title="No runs yet">
+      {owner.type === 'project'
+        ? 'A push to the repository starts what its definition in .slipway/ says, and so does “Start a run”.'
+        : 'From a checkout “slipway directrun start” starts one.'}
+    </Empty>
   )
 }
