@@ -23,7 +23,7 @@ const sections = new Map(
       [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block]) => block!),
     ]),
 )
-const sectionMs = 120_000
+const sectionMs = 300_000
 
 let etcd: Etcd
 let postgres: Postgres
