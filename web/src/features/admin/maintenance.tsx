@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
-import { addressOf } from '../../../../src/contract/client.ts'
+import { ApiError, addressOf } from '../../../../src/contract/client.ts'
 import { routes } from '../../../../src/contract/routes.ts'
 import { call } from '../../api/client.ts'
 import { useIdentity } from '../../api/session.ts'
@@ -18,6 +18,23 @@ import { ImportPanel } from './import-panel.tsx'
 function beginner(by: string, ownId: string | undefined): string {
   if (by === `user:${ownId}`) return 'you'
   return by.startsWith('user:') ? 'another administrator' : by
+}
+
+const openingLookMs = 500
+const openingLooksMax = 60
+
+/** After an import the server opens its databases anew first: it refuses until that is done, or cannot be reached for a moment. */
+async function endMaintenance(): Promise<void> {
+  for (let looks = 0; ; looks++) {
+    try {
+      await call('endMaintenance')
+      return
+    } catch (error) {
+      const isOpening = !(error instanceof ApiError) || error.status === 503 || error.code === 'import_refused'
+      if (!isOpening || looks === openingLooksMax) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, openingLookMs))
+  }
 }
 
 export function Maintenance() {
@@ -53,7 +70,7 @@ export function Maintenance() {
                     title="End the maintenance?"
                     action="End it"
                     onConfirm={async () => {
-                      await call('endMaintenance')
+                      await endMaintenance()
                       await refresh()
                     }}
                   >
