@@ -56,7 +56,17 @@ export async function spendRollingDay({ runs, killEveryMs, random }: RollingDayO
   return { ...day, wrong, runsOfNext: rows.ofNext, runsOfOld: rows.ofOld }
 }
 
-async function faultsOfInstances(group: ProcessGroup, { version }: Program): Promise<readonly string[]> {
+/** Who was killed counts as present until its lease ends. */
+async function faultsOfInstances(group: ProcessGroup, next: Program): Promise<readonly string[]> {
+  let faults: readonly string[] = []
+  await until(async () => {
+    faults = await faultsOfInstancesNow(group, next)
+    return faults.length === 0
+  }).catch(() => undefined) // What still does not hold is returned.
+  return faults
+}
+
+async function faultsOfInstancesNow(group: ProcessGroup, { version }: Program): Promise<readonly string[]> {
   const { instances } = await group.client(0).call('getMaintenance')
   const present = instances.filter(({ isPresent }) => isPresent)
   const strangers = present.filter((instance) => instance.version !== version)
