@@ -5,6 +5,7 @@ import type { EventOf, QueryOf } from '../../contract/route.ts'
 import type { ApiRoutes } from '../../contract/routes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import { newestOnly } from '../../lib/newest-only.ts'
 import { escapeSegment } from '../../pipeline/group.ts'
 import type { FindRunsQuery, Runservice, RunView } from '../../runservice/api.ts'
 import type { LogName } from '../../runservice/executor-api.ts'
@@ -72,6 +73,9 @@ type RunChangeEvents = AsyncIterable<EventOf<ApiRoutes['watchAllRuns']>>
 
 /** How long a permission to hear of an owner's runs is believed, milliseconds. */
 const permissionMs = 30_000
+/** A run of so many is told at most ten times a second: it may change a hundred times, and is a hundred kilobytes each time. */
+const manyTasks = 60
+const manyTasksRestMs = 100
 /** Enough to go through by hand. */
 const summaryErrorsMax = 100
 
@@ -135,7 +139,9 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
     getRun: (_, context) => runView(runOf(context), mayWithRun(context)),
 
     watchRun: async function* ({ query }, context) {
-      for await (const view of runservice.watchRun(runOf(context).run.id, context.signal)) {
+      const views = runservice.watchRun(runOf(context).run.id, context.signal)
+      const restMs = ({ tasks }: RunView) => (tasks.length < manyTasks ? 0 : manyTasksRestMs)
+      for await (const view of newestOnly(views, { restMs, clock })) {
         const data = runView(view, mayWithRun(context))
         yield { event: 'run', id: String(view.position), data: query.steps === true ? withSteps(data, view) : data }
       }
