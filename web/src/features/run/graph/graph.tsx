@@ -64,7 +64,12 @@ export function Graph({ run, owner }: { readonly run: Run; readonly owner: Owner
     event.preventDefault()
   }
   return (
-    <div className="graph" ref={frame} {...(isFitted ? {} : { 'data-moved': '' })}>
+    <div
+      className="graph"
+      ref={frame}
+      {...(isFitted ? {} : { 'data-moved': '' })}
+      {...(run.tasks.length < collapsedFrom ? {} : { 'data-many': '' })}
+    >
       <div className="graph-tools">
         {run.tasks.length > 3 ? (
           <Button size="small" aria-pressed={isCollapsed} onClick={() => setCollapsed(!isCollapsed)}>
