@@ -30,7 +30,6 @@ function aScene() {
     },
     isRead: () => pushed.length === 0,
     rest: () => waiting.shift()!.resolve(),
-    done: undefined as unknown as Promise<void>,
   }
   const sleep = (ms: number, signal?: AbortSignal) =>
     new Promise<void>((resolve, reject) => {
@@ -38,11 +37,11 @@ function aScene() {
       signal?.addEventListener('abort', () => reject(signal.reason))
       waiting.push({ ms, resolve })
     })
-  scene.done = (async () => {
+  const done = (async () => {
     const restMs = (text: string) => (text.startsWith('small') ? 0 : 100)
     for await (const text of newestOnly(items(), { restMs, clock: { sleep } })) scene.told.push(text)
   })()
-  return scene
+  return { ...scene, done }
 }
 
 test('the first is told at once, and of those that come in the rest after it the newest', async () => {

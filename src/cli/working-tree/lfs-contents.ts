@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { ignoring } from '../../lib/errno.ts'
 import { gitSucceeds, gitText, runGit } from '../../lib/git.ts'
 
 /** With it git takes contents as they are, in each call: also to write an index it looks at files. */
@@ -144,7 +145,7 @@ async function findSame(
 }
 
 async function hasContent(file: string, { oid, sizeBytes }: Pointer): Promise<boolean> {
-  const found = await lstat(file).catch(() => undefined)
+  const found = await lstat(file).catch(ignoring('ENOENT', 'ENOTDIR'))
   if (!found?.isFile() || found.size !== sizeBytes) return false
   const hash = createHash('sha256')
   await pipeline(createReadStream(file), hash)

@@ -103,8 +103,9 @@ export function place({ ready, executors, taken, served, nextTurn }: PlacementIn
   if (states.size > 0)
     for (const [executorId, count] of taken) {
       const found = executors.find(executorId)
-      const state = found && states.get(found.kind)
-      if (state !== undefined && count > 0) use(state, { id: executorId, limit: found!.limit, taken: count }, count)
+      if (found === undefined || count === 0) continue
+      const state = states.get(found.kind)
+      if (state !== undefined) use(state, { id: executorId, limit: found.limit, taken: count }, count)
     }
 
   const changed = new Map<string, number>()
