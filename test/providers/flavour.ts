@@ -60,6 +60,8 @@ export type ProviderFlavour = {
     hook: ServerHook,
     event: ServerEvent,
   ) => { readonly headers: Readonly<Record<string, string>>; readonly body: string } | undefined
+  /** Of a hook that somebody has delivered again; without it they are the same. */
+  readonly redeliveredHeaders?: (before: Readonly<Record<string, string>>) => Readonly<Record<string, string>>
   readonly pullRequestRef: (number: number) => string
   readonly oauth2: {
     readonly authorizePath: string

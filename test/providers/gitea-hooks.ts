@@ -14,7 +14,7 @@ export function hookRequestOf(
   event: ServerEvent,
 ): { readonly headers: Readonly<Record<string, string>>; readonly body: string } | undefined {
   const kind = kindOf(event)
-  if (!hook.events.includes(kind)) return undefined
+  if (kind === undefined || !hook.events.includes(kind)) return undefined
   const body = JSON.stringify(
     event.kind === 'push' ? pushPayload(repository, event) : pullRequestPayload(server, repository, event),
   )
@@ -24,6 +24,8 @@ export function hookRequestOf(
     [`x-${prefix}-delivery`]: delivery,
     [`x-${prefix}-event`]: event.kind,
     [`x-${prefix}-event-type`]: kind,
+    // Of Gitea 1.26; whoever knows it from GitHub looks for it.
+    ...(type === 'gitea' && prefix !== 'gogs' ? { [`x-${prefix}-hook-installation-target-type`]: 'repository' } : {}),
   })
   const both = type === 'gitea' ? ['gitea', 'gogs'] : ['forgejo', 'gitea', 'gogs']
   return {
@@ -39,18 +41,29 @@ export function hookRequestOf(
   }
 }
 
-function kindOf(event: ServerEvent): string {
-  if (event.kind === 'push') return 'push'
+/** It is a copy under an id of its own. */
+export function redeliveredHeaders(before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const delivery = randomUUID()
+  return Object.fromEntries(
+    Object.entries(before).map(([name, value]) => [name, /^x-\w+-delivery$/.test(name) ? delivery : value]),
+  )
+}
+
+/** Undefined for what is told by hooks of another kind only: that a branch was deleted. */
+function kindOf(event: ServerEvent): string | undefined {
+  if (event.kind === 'push')
+    return event.push.after === noSha && event.push.ref.startsWith('refs/heads/') ? undefined : 'push'
   if (event.action === 'synchronised') return 'pull_request_sync'
   return event.action === 'labelled' ? 'pull_request_label' : 'pull_request'
 }
 
-/** A tag has no commits of its own; of an annotated one `after` is the tag. */
+/** A tag has no commits of its own; of an annotated one `after` is the tag. One that is moved is told as a new one. */
 function pushPayload(repository: ServerRepository, { push }: Extract<ServerEvent, { readonly kind: 'push' }>): object {
-  const { ref, before, after, user } = push
+  const { ref, after, user } = push
   const isGone = after === noSha
   const head = isGone ? undefined : repository.git('rev-parse', `${after}^{commit}`)
   const isBranch = ref.startsWith('refs/heads/')
+  const before = isBranch || isGone ? push.before : noSha
   // The newest first.
   const range =
     before === noSha ? [`${head}`, '--not', `refs/heads/${repository.defaultBranch}`] : [`${before}..${head}`]
@@ -61,13 +74,21 @@ function pushPayload(repository: ServerRepository, { push }: Extract<ServerEvent
           .git('rev-list', ...range)
           .split('\n')
           .filter(Boolean)
+  // Of a new branch: where its commits begin, or the default branch when it has none of its own.
+  const oldest = shas.at(-1)
+  const from =
+    !isBranch || before !== noSha
+      ? before
+      : oldest === undefined
+        ? repository.defaultBranch
+        : repository.git('rev-parse', `${oldest}^`)
   const commits = shas.slice(0, 30).map((sha) => commitPayload(repository, sha))
   return {
     ref,
     before,
     after,
-    compare_url: isGone ? '' : `${repository.webUrl}/compare/${before}...${after}`,
-    commits: isGone ? null : commits,
+    compare_url: isGone ? `${repository.serverUrl}/` : `${repository.webUrl}/compare/${from}...${after}`,
+    commits,
     total_commits: shas.length,
     head_commit: head === undefined ? null : commitPayload(repository, head),
     repository: repositoryJson(repository, user),

@@ -6,7 +6,7 @@ import forgejoPublished from './descriptions/forgejo-published.json' with { type
 import description from './descriptions/gitea.json' with { type: 'json' }
 import type { ApiAnswer, ApiCall, ApiRoute, ProviderFlavour } from './flavour.ts'
 import { blobOf, commitOf, listTree, objectType, type TreeEntry } from './git-objects.ts'
-import { hookRequestOf } from './gitea-hooks.ts'
+import { hookRequestOf, redeliveredHeaders } from './gitea-hooks.ts'
 import { hookJson, keyJson, repositoryJson, userJson } from './gitea-json.ts'
 import type { ServerHook, ServerKey, ServerRepository } from './server-repository.ts'
 
@@ -42,6 +42,7 @@ function flavourOf(type: 'gitea' | 'forgejo', name: string, described: object): 
     }),
     tokenOf: ({ authorization }) => /^(?:token|bearer) (.+)$/i.exec(authorization ?? '')?.[1],
     hookRequest: (server, repository, hook, event) => hookRequestOf(type, server, repository, hook, event),
+    redeliveredHeaders,
     pullRequestRef: (number) => `refs/pull/${number}/head`,
     oauth2: {
       authorizePath: '/login/oauth/authorize',

@@ -323,7 +323,8 @@ export class ProviderServer implements AsyncDisposable {
 
   /** The same again, as somebody asks for on the page of the hook. */
   async redeliver(delivery: HookDelivery): Promise<HookDelivery> {
-    const { status: _, ...again } = delivery
+    const { status: _, ...same } = delivery
+    const again = { ...same, headers: this.flavour.redeliveredHeaders?.(same.headers) ?? same.headers }
     this.deliveries.push(again)
     await this.#deliver(again)
     return again

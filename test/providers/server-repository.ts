@@ -126,6 +126,10 @@ export class ServerRepository {
     return this.path.slice(this.path.lastIndexOf('/') + 1)
   }
 
+  get serverUrl(): string {
+    return this.#server.url
+  }
+
   get webUrl(): string {
     return `${this.#server.url}/${this.path}`
   }

@@ -7,7 +7,7 @@ import { newSshKey } from '../../lib/ssh-key.ts'
 import type { ProviderCredentials } from '../provider.ts'
 import { ProviderConnections } from '../provider-connections.ts'
 import { providerContract } from '../provider-contract.ts'
-import { parseWebhook, providerOf } from '../webhooks/webhook.ts'
+import { deliveryKeyOf, parseWebhook, providerOf } from '../webhooks/webhook.ts'
 import { giteaApiUrl, giteaWebUrl } from './gitea-address.ts'
 import { GiteaProvider } from './gitea-provider.ts'
 
@@ -142,7 +142,7 @@ for (const flavour of [giteaFlavour, forgejoFlavour]) {
       ])
     })
 
-    test('a push that brings no commits is a push, and a ref that is gone is none', async () => {
+    test('a push that brings no commits is a push, a tag that is gone is none, and of a branch that is gone nothing is told', async () => {
       await using world = await open()
       const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })
       const repository = await world.provider.getRepository({ path: 'acme/web' }, signal)
@@ -151,6 +151,8 @@ for (const flavour of [giteaFlavour, forgejoFlavour]) {
       made.git('branch', 'same')
       await made.pushed([{ ref: 'refs/heads/same', before: '0'.repeat(40), after: sha, user: world.alice }])
       await made.tag('v1')
+      await made.commit({ files: { a: 'c' }, branch: 'topic' })
+      await made.tag('v1', { at: 'topic' })
       for (const ref of ['refs/heads/same', 'refs/tags/v1']) await made.removeRef(ref)
       const told = world.server.deliveries.map(({ headers, body }) => {
         const parsed = parseWebhook({ headers, body: Buffer.from(body) }, type)
@@ -159,9 +161,35 @@ for (const flavour of [giteaFlavour, forgejoFlavour]) {
       expect(told).toMatchObject([
         { kind: 'branch', branch: 'same', commitSha: sha, message: 'First commit' },
         { kind: 'tag', tag: 'v1' },
-        'refs/heads/same was deleted',
+        { kind: 'branch', branch: 'topic' },
+        { kind: 'tag', tag: 'v1' },
         'refs/tags/v1 was deleted',
       ])
+      const pushes = world.server.deliveries.map(
+        ({ body }) => JSON.parse(body) as { before: string; compare_url: string },
+      )
+      // One that was moved comes as a new one.
+      expect(pushes.map(({ before }) => /^0+$/.test(before))).toEqual([true, true, true, true, false])
+      expect(pushes.slice(0, 3).map(({ compare_url }) => compare_url.split('/').at(-1)!.split('...')[0])).toEqual([
+        'main',
+        '0'.repeat(40),
+        sha,
+      ])
+    })
+
+    test('what somebody has delivered again there is a delivery of its own', async () => {
+      await using world = await open()
+      const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })
+      const repository = await world.provider.getRepository({ path: 'acme/web' }, signal)
+      await world.provider.ensureHook(repository, { ...hook, url: 'http://127.0.0.1:1/' }, signal)
+      await made.commit({ files: { a: 'c' } })
+      const [first] = world.server.deliveries
+      const again = await world.server.redeliver(first!)
+      expect(again.body).toBe(first!.body)
+      const [key, other] = [first!, again].map(({ headers, body }) =>
+        deliveryKeyOf({ headers, body: Buffer.from(body) }, type),
+      )
+      expect(other).not.toBe(key)
     })
 
     test('a key that somebody gave another title is ours all the same', async () => {
