@@ -2,6 +2,7 @@
 
 import type { RowTypes } from '../datamanager/database.ts'
 import type { Delivery, LookedAt, SeenRef } from './deliveries/delivery.ts'
+import { laneOf } from './deliveries/lane.ts'
 
 /** Id: SHA-256 of the secret in the cookie, hex; all times in milliseconds since 1970. */
 export type Session = {
@@ -67,6 +68,10 @@ export const gatewayRowTypes = {
       byProject: (delivery: Delivery) => [delivery.projectId, delivery.receivedAt],
       byKey: ({ projectId, key }: Delivery) => (key === undefined ? undefined : [projectId, key]),
       byDue: ({ queued }: Delivery) => (queued === undefined ? undefined : [queued.dueAt]),
+      byLane: (delivery: Delivery) =>
+        delivery.queued === undefined ? undefined : [laneOf(delivery), delivery.queued.dueAt],
+      byHolder: (delivery: Delivery) =>
+        delivery.queued?.holder === undefined ? undefined : [delivery.queued.holder, laneOf(delivery)],
       /** Those of one ref follow each other in the order of their ids. */
       byQueue: ({ projectId, ref, queued }: Delivery) => (queued === undefined ? undefined : [projectId, ref]),
       byAge: ({ receivedAt, queued }: Delivery) => (queued === undefined ? [receivedAt] : undefined),

@@ -10,8 +10,8 @@ export type LeasedQueue<T extends { readonly id: string }> = {
   claim(holder: string, options: { readonly most: number; readonly leaseMs: number }): Promise<readonly T[]>
   /** Longer; false when it is not this holder's any more. */
   renew(id: string, holder: string, leaseMs: number): Promise<boolean>
-  /** When something can be taken next; infinity when nothing waits. */
-  nextDueAt(): number
+  /** When this holder can take something next; infinity when nothing waits that it may take. */
+  nextDueAt(holder: string): number
   /** Resolves when something can be taken, perhaps. */
   readonly woken: Promise<void>
   wake(): void
@@ -67,7 +67,7 @@ export async function workOnLeased<T extends { readonly id: string }>(
         running.add(work)
       }
       if (claimed.length > 0) continue
-      if (free > 0) ms = Math.min(Math.max(queue.nextDueAt() - clock.now(), pauseMs), lookMs)
+      if (free > 0) ms = Math.min(Math.max(queue.nextDueAt(holder) - clock.now(), pauseMs), lookMs)
     } catch (error) {
       onTrouble(error)
     }

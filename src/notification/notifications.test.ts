@@ -64,13 +64,15 @@ test('each is given out once, again when its lease has ended, and then it is the
 })
 
 test('of each lane a few are out at a time, of all instances together, and every lane has its turn', async () => {
-  const { owned, add, take, notifications } = await aQueue()
+  const { owned, clock, add, take, notifications } = await aQueue()
   await using _ = owned
   await add(...Array.from({ length: 10 }, () => webhook('busy')), webhook('other'), webhook('third'))
   const lanes = async (holder: string, most: number) => (await take(holder, most)).map(({ body }) => body.receiverId)
   expect(await lanes('one', 3)).toEqual(['busy', 'other', 'third'])
   expect(await lanes('two', 100)).toEqual(['busy', 'busy', 'busy'])
   expect(await lanes('one', 100)).toEqual([])
+  // What is due in a lane without room is nothing to look for.
+  expect(notifications.nextDueAt()).toBeGreaterThan(clock.now())
   const { items } = notifications.list({ projectId: 'p1', receiverId: 'other' })
   await notifications.finish(items[0]!.id, 'one', { kind: 'sent', message: '' }, 0)
   expect(await lanes('one', 100)).toEqual([])

@@ -256,11 +256,12 @@ export class Notifications {
     this.wake()
   }
 
-  /** When something may be taken next; infinity when nothing waits. */
+  /** When something may be taken next; infinity when nothing waits in a lane that has room. */
   nextDueAt(): number {
+    const now = this.#clock.now()
     return this.#database.view((tx) => {
       let next = Number.POSITIVE_INFINITY
-      for (const { dueAt } of eachLane(tx, '')) next = Math.min(next, dueAt)
+      for (const { lane, dueAt } of eachLane(tx, '')) if (dueAt < next && heldOf(tx, lane, now) < perLane) next = dueAt
       return next
     })
   }
@@ -464,9 +465,10 @@ function heldOf(tx: Reading, lane: string, now: number): number {
   return tx.list('notification', { index: 'byHeld', prefix: [lane], after, limit: perLane }).length
 }
 
-/** Lanes in which something is due, beginning after `start` and then from the first one. */
+/** Lanes in which something is due and that have room, beginning after `start` and then from the first one. */
 function dueLanes(tx: Reading, now: number, start: string): readonly string[] {
-  const due = (lanes: Iterable<Lane>) => Array.from(lanes).flatMap(({ lane, dueAt }) => (dueAt <= now ? [lane] : []))
+  const due = (lanes: Iterable<Lane>) =>
+    Array.from(lanes).flatMap(({ lane, dueAt }) => (dueAt <= now && heldOf(tx, lane, now) < perLane ? [lane] : []))
   const later = due(eachLane(tx, start))
   if (start === '') return later
   return [...later, ...due(eachLane(tx, '')).filter((lane) => lane <= start && !later.includes(lane))]

@@ -52,6 +52,8 @@ export type Delivery = {
   readonly redeliveryOf?: string
   readonly work?: DeliveryWork
   readonly outcome?: DeliveryOutcome
+  /** Whom working on it asks (`lane.ts`); without one, nobody but the project's own repository. */
+  readonly lane?: string
   /** While there is no outcome. */
   readonly queued?: {
     /** Nobody takes it before; the end of the lease once somebody has. */

@@ -122,6 +122,26 @@ test('many that wait for one hold back nobody else', async () => {
   expect(claimed).toEqual([other])
 })
 
+test('those that ask one server have their places, and leave the others to the rest', async () => {
+  for (let i = 0; i < 250; i++) await inbox.accept({ ...delivery(`b${i}`, `p${i}`), lane: 'source/hanging' })
+  const hanging = await claim('x', 32)
+  expect(hanging).toHaveLength(8)
+  // Nothing is due for who has no place for what is.
+  expect(inbox.nextDueAt('x')).toBe(Number.POSITIVE_INFINITY)
+  expect(inbox.nextDueAt('y')).toBe(clock.now())
+  const { id } = await inbox.accept({ ...delivery('main', 'elsewhere'), lane: 'source/other' })
+  expect(await claim('x', 24)).toEqual([id])
+  await inbox.finish(hanging[0]!, 'x', done)
+  expect(await claim('x', 23)).toHaveLength(1)
+})
+
+test('lanes have places in turn', async () => {
+  for (const lane of ['source/a', 'source/b'])
+    for (let i = 0; i < 4; i++) await inbox.accept({ ...delivery(`b${i}`, lane), lane })
+  const claimed = await inbox.claim('x', { most: 4, leaseMs })
+  expect(claimed.map(({ body }) => body.lane)).toEqual(['source/a', 'source/b', 'source/a', 'source/b'])
+})
+
 test('with too many waiting a project gets no more, others do', async () => {
   const now = clock.now()
   const most = limits.deliveriesQueued.value

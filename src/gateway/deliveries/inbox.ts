@@ -2,13 +2,14 @@
 // the other.
 
 import { createHash } from 'node:crypto'
-import type { Database, ReadTransaction, Row, Transaction } from '../../datamanager/database.ts'
+import type { Database, IndexKey, ReadTransaction, Row, Transaction } from '../../datamanager/database.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import type { GatewaySchema } from '../rows.ts'
 import type { Delivery, DeliveryOutcome, DeliverySource, DeliveryWork } from './delivery.ts'
+import { laneOf } from './lane.ts'
 
 export type NewDelivery = {
   readonly projectId: string
@@ -16,6 +17,8 @@ export type NewDelivery = {
   readonly event: string
   readonly key?: string
   readonly redeliveryOf?: string
+  /** Of those in `lane.ts`. */
+  readonly lane?: string | undefined
 } & (
   | { readonly work: DeliveryWork }
   | { readonly outcome: DeliveryOutcome; readonly ref?: string; readonly work?: DeliveryWork }
@@ -27,8 +30,12 @@ type Tx = Transaction<GatewaySchema>
 
 /** Removed at once, with a new one. */
 const cleanedAtOnce = 20
-/** Looked through for one that can be taken. */
+/** Looked through in a lane for one that can be taken. */
 const lookedThrough = 100
+/** Of one look for work. */
+const lanesMost = 500
+/** With each holder; fewer than it works on at once, so that a server that hangs leaves places for the others. */
+const perLane = 8
 /** One that is behind another is called when that has ended; it looks by itself only so often. */
 const behindMs = 15_000
 /** For figures, which are asked for all the time. */
@@ -140,8 +147,8 @@ export class Inbox {
         throw new SlipwayError('delivery_not_found', `the project has no delivery ${id}`)
       if (of.work === undefined)
         throw new SlipwayError('delivery_not_repeatable', 'nothing is kept of this delivery that could be done again')
-      const { source, event, work } = of
-      add(tx, newId, { projectId, source, event, work, redeliveryOf: id }, now)
+      const { source, event, work, lane } = of
+      add(tx, newId, { projectId, source, event, work, redeliveryOf: id, lane }, now)
       return { id: newId, body: tx.get('delivery', newId)! }
     }
     const { result, position } = await this.#database.do(again, transactionId === undefined ? {} : { transactionId })
@@ -149,28 +156,27 @@ export class Inbox {
     return { ...result, changedAt: position }
   }
 
-  /** Gives out those that are due, each the oldest of its project and ref, for `leaseMs`. */
+  /** Gives out those that are due, each the oldest of its project and ref, for `leaseMs`; of each lane as many as it has places. */
   async claim(
     holder: string,
     { most, leaseMs }: { readonly most: number; readonly leaseMs: number },
   ): Promise<readonly DeliveryRow[]> {
     const now = this.#clock.now()
-    if (this.nextDueAt() > now) return []
+    if (this.nextDueAt(holder) > now) return []
     const { result } = await this.#database.do((tx) => {
+      // The places of this look are shared by all lanes: each gets one in turn.
+      let open = openLanes(tx, holder, now)
       const claimed: DeliveryRow[] = []
-      for (const row of tx.list('delivery', { index: 'byDue', limit: lookedThrough })) {
-        const { queued, projectId, ref } = row.body
-        if (queued === undefined || queued.dueAt > now || claimed.length === most) break
-        const [head] = tx.list('delivery', { index: 'byQueue', prefix: [projectId, ref], limit: 1 })
-        if (head !== undefined && head.id !== row.id) {
-          // It waits as long as the one before it, which calls it when it has ended.
-          const dueAt = Math.max(head.body.queued?.dueAt ?? 0, now + behindMs)
-          tx.put('delivery', row.id, { ...row.body, queued: { ...queued, dueAt } })
-          continue
+      while (open.length > 0 && claimed.length < most) {
+        const further: OpenLane[] = []
+        for (const { rows, room } of open) {
+          if (claimed.length === most) break
+          const row = takeFrom(tx, rows, { holder, now, leaseMs })
+          if (row === undefined) continue
+          claimed.push(row)
+          if (room > 1) further.push({ rows, room: room - 1 })
         }
-        const body = { ...row.body, queued: { ...queued, dueAt: now + leaseMs, attempts: queued.attempts + 1, holder } }
-        tx.put('delivery', row.id, body)
-        claimed.push({ ...row, body })
+        open = further
       }
       return claimed
     })
@@ -233,10 +239,13 @@ export class Inbox {
     return result
   }
 
-  /** When something can be taken next; infinity when nothing waits. */
-  nextDueAt(): number {
-    const [first] = this.#database.view((tx) => tx.list('delivery', { index: 'byDue', limit: 1 }))
-    return first?.body.queued?.dueAt ?? Number.POSITIVE_INFINITY
+  /** When this holder can take something next; infinity when nothing waits that it has a place for. */
+  nextDueAt(holder: string): number {
+    return this.#database.view((tx) => {
+      let next = Number.POSITIVE_INFINITY
+      for (const { lane, dueAt } of eachLane(tx)) if (dueAt < next && roomOf(tx, holder, lane) > 0) next = dueAt
+      return next
+    })
   }
 
   /** How many wait, and since when the oldest of the first 1,000 does. */
@@ -289,7 +298,7 @@ export function add(tx: Tx, id: string, delivery: NewDelivery, now: number): voi
 }
 
 function bare(delivery: NewDelivery, now: number): Delivery {
-  const { projectId, source, event, key, redeliveryOf, work } = delivery
+  const { projectId, source, event, key, redeliveryOf, work, lane } = delivery
   const told = work?.kind === 'event' ? work.event : undefined
   return {
     projectId,
@@ -303,8 +312,67 @@ function bare(delivery: NewDelivery, now: number): Delivery {
     repeats: 0,
     ...(redeliveryOf === undefined ? {} : { redeliveryOf }),
     ...(work === undefined ? {} : { work }),
+    ...(lane === undefined ? {} : { lane }),
     ...('outcome' in delivery ? { outcome: delivery.outcome } : {}),
   }
+}
+
+type Reading = Pick<ReadTransaction<GatewaySchema>, 'list' | 'count'>
+
+/** The first of each lane: one look-up each, however many wait in it. */
+function* eachLane(tx: Reading): Generator<{ readonly lane: string; readonly dueAt: number }> {
+  let after: IndexKey | undefined
+  for (let found = 0; found < lanesMost; found++) {
+    const [row] = tx.list('delivery', { index: 'byLane', limit: 1, ...(after === undefined ? {} : { after }) })
+    if (row?.body.queued === undefined) return
+    const lane = laneOf(row.body)
+    yield { lane, dueAt: row.body.queued.dueAt }
+    after = [lane, Number.MAX_SAFE_INTEGER, '']
+  }
+}
+
+/** `rows`: those that were not looked at yet. */
+type OpenLane = { readonly rows: Generator<DeliveryRow, undefined>; readonly room: number }
+
+/** Those in which something is due, the longest first. */
+function openLanes(tx: Reading, holder: string, now: number): readonly OpenLane[] {
+  return Array.from(eachLane(tx))
+    .filter(({ dueAt }) => dueAt <= now)
+    .sort((a, b) => a.dueAt - b.dueAt)
+    .map(({ lane }) => ({ rows: rowsOf(tx, lane), room: roomOf(tx, holder, lane) }))
+    .filter(({ room }) => room > 0)
+}
+
+/** Read when the first is asked for. */
+function* rowsOf(tx: Reading, lane: string): Generator<DeliveryRow, undefined> {
+  yield* tx.list('delivery', { index: 'byLane', prefix: [lane], limit: lookedThrough })
+  return undefined
+}
+
+function roomOf(tx: Reading, holder: string, lane: string): number {
+  return perLane - tx.count('delivery', { index: 'byHolder', prefix: [holder, lane] })
+}
+
+function takeFrom(
+  tx: Tx,
+  rows: Generator<DeliveryRow, undefined>,
+  { holder, now, leaseMs }: { readonly holder: string; readonly now: number; readonly leaseMs: number },
+): DeliveryRow | undefined {
+  for (let { value: row } = rows.next(); row !== undefined; { value: row } = rows.next()) {
+    const { queued, projectId, ref } = row.body
+    if (queued === undefined || queued.dueAt > now) return undefined
+    const [head] = tx.list('delivery', { index: 'byQueue', prefix: [projectId, ref], limit: 1 })
+    if (head !== undefined && head.id !== row.id) {
+      // It waits as long as the one before it, which calls it when it has ended.
+      const dueAt = Math.max(head.body.queued?.dueAt ?? 0, now + behindMs)
+      tx.put('delivery', row.id, { ...row.body, queued: { ...queued, dueAt } })
+      continue
+    }
+    const body = { ...row.body, queued: { ...queued, dueAt: now + leaseMs, attempts: queued.attempts + 1, holder } }
+    tx.put('delivery', row.id, body)
+    return { ...row, body }
+  }
+  return undefined
 }
 
 /** A webhook and a look at the repository tell the same push: whichever comes second starts nothing. */

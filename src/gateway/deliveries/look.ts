@@ -14,6 +14,7 @@ import type { GatewaySchema } from '../rows.ts'
 import type { ProjectRepository } from '../runs/project-sources.ts'
 import type { LookedAt } from './delivery.ts'
 import { add, seenRefId } from './inbox.ts'
+import { laneOfUrl } from './lane.ts'
 import type { LookResult } from './perform.ts'
 
 export type LookComponents = { readonly database: Database<GatewaySchema>; readonly clock: Clock }
@@ -85,7 +86,7 @@ async function note(input: Noting, { database, clock }: LookComponents): Promise
       for (const id of changes.gone.slice(from, to)) tx.delete('seenref', id)
       for (const [index, { name: ref, commitSha }] of changes.moved.slice(from, to).entries()) {
         tx.put('seenref', seenRefId(projectId, ref), { projectId, ref, commitSha, by: 'look' })
-        if (from + index < started) addEvent(tx, deliveryIds[from + index]!, { projectId, ref, commitSha, now })
+        if (from + index < started) addEvent(tx, deliveryIds[from + index]!, { projectId, url, ref, commitSha, now })
       }
       if (isLast && !isFirst && started < changes.moved.length) {
         const message = `${changes.moved.length - started} more branches and tags have changed at once (refsPerLook)`
@@ -105,20 +106,23 @@ function addEvent(
   id: string,
   {
     projectId,
+    url,
     ref,
     commitSha,
     now,
-  }: { readonly projectId: string; readonly ref: string; readonly commitSha: string; readonly now: number },
+  }: {
+    readonly projectId: string
+    readonly url: string
+    readonly ref: string
+    readonly commitSha: string
+    readonly now: number
+  },
 ): void {
   const named = branchOrTag(ref)
   if (named === undefined) return
   const event = { ...named, ref, commitSha, sender: '', links: {} }
-  add(
-    tx,
-    id,
-    { projectId, source: 'poll', event: named.kind === 'tag' ? 'tag' : 'push', work: { kind: 'event', event } },
-    now,
-  )
+  const name = named.kind === 'tag' ? 'tag' : 'push'
+  add(tx, id, { projectId, lane: laneOfUrl(url), source: 'poll', event: name, work: { kind: 'event', event } }, now)
 }
 
 function changesOf(

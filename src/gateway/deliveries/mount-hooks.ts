@@ -20,6 +20,7 @@ import type { Maintenance } from '../maintenance.ts'
 import type { AcceptFirst } from './accept-first.ts'
 import { isHookToken, webhookSecretsOf } from './hook-token.ts'
 import type { Inbox } from './inbox.ts'
+import { laneOfProject } from './lane.ts'
 
 export type HooksComponents = {
   readonly configstore: Pick<Configstore, 'getProject' | 'projectCredentials' | 'getRemoteSource'>
@@ -63,6 +64,7 @@ export function mountHooks(app: FastifyInstance, components: HooksComponents): v
       if (!isHookToken(token, secrets)) throw await refused(project, 'hook', 'hook', inbox)
       const { id } = await inbox.accept({
         projectId: project.id,
+        lane: laneOfProject(project),
         source: 'hook',
         event: 'hook',
         work: { kind: 'look' },
@@ -90,7 +92,8 @@ async function takeWebhook(
   const event = eventNameOf(webhook.headers, provider)
   const secrets = webhookSecretsOf(await configstore.projectCredentials({ project: project.id }))
   if (!isSigned(webhook, provider, secrets)) throw await refused(project, provider, event, inbox)
-  const common = { projectId: project.id, source: provider, event, key: deliveryKeyOf(webhook, provider) }
+  const key = deliveryKeyOf(webhook, provider)
+  const common = { projectId: project.id, lane: laneOfProject(project), source: provider, event, key }
   try {
     const parsed = parseWebhook(webhook, provider)
     await checkOrigin(project, provider, parsed, configstore)

@@ -53,7 +53,7 @@ test('so many at once and no more, and nobody asks for more while they are worke
     await systemClock.sleep(10_000, signal)
     return done
   })
-  expect(next).toBe(8)
+  expect(next).toBe(32)
   expect(claims()).toBe(1)
 })
 

@@ -22,7 +22,7 @@ export type WorkerComponents = {
   readonly logger: Logger
 }
 
-const atOnce = 8
+const atOnce = 32
 /** A repository that answers slower than that is as good as one that does not. */
 const performMs = 10 * 60_000
 
@@ -38,7 +38,7 @@ export async function workOnDeliveries(components: WorkerComponents, signal: Abo
           return await inbox.claim(holder, options)
         },
         renew: (id, holder, ms) => inbox.renew(id, holder, ms),
-        nextDueAt: () => inbox.nextDueAt(),
+        nextDueAt: (holder) => inbox.nextDueAt(holder),
         get woken() {
           return inbox.woken
         },

@@ -4,6 +4,7 @@ import { pageLimitDefault } from '../../contract/schemas/common.ts'
 import { invariant } from '../../lib/errors.ts'
 import { hookTokenOf } from '../deliveries/hook-token.ts'
 import type { DeliveryRow, Inbox } from '../deliveries/inbox.ts'
+import { laneOfProject } from '../deliveries/lane.ts'
 import type { HandlersOf } from '../routes/handler.ts'
 import type { GatewaySettings } from '../settings.ts'
 import { lookAgain } from '../streams/look-again.ts'
@@ -55,7 +56,13 @@ export function deliveryHandlers(components: DeliveryHandlersComponents): Handle
       // What is there when the hook is set up is no news: only what comes after it starts runs.
       if (source.kind === 'git')
         await inbox.accept(
-          { projectId: project, source: 'hook', event: 'first look', work: { kind: 'look' } },
+          {
+            projectId: project,
+            lane: laneOfProject({ source }),
+            source: 'hook',
+            event: 'first look',
+            work: { kind: 'look' },
+          },
           context.call,
         )
       const base = settings.publicUrl ?? ''
