@@ -220,6 +220,20 @@ test('on a phone 200 tasks begin as a list, no wider than the window', { timeout
   await context.close()
 })
 
+test('what runs turns, and nothing moves for who asks the system for less motion', { timeout: 90_000 }, async () => {
+  const { id, number } = await ui.world.createRun(ui.projectId, { wait: { run: 'sleep 300' } }, { branch: 'waiting' })
+  await ui.withPage(async (page) => {
+    const turning = () => page.evaluate<number>("document.querySelector('.run-facts .mark').getAnimations().length")
+    await page.goto(`/projects/user.ann.web/runs/${number}`)
+    await page.locator('.run-facts .mark[data-state="running"]').waitFor()
+    expect(await page.evaluate<number>('document.getAnimations().length')).toBe(0)
+    await page.emulateMedia({ reducedMotion: 'no-preference' })
+    await expect.poll(turning).toBe(1)
+  })
+  await ui.world.client.call('stopRun', { params: { runId: id } })
+  await ui.world.untilFinished(id)
+})
+
 test('a log of 100,000 lines: its first screen, its end, a search', { timeout: 90_000 }, async () => {
   const { page, context, complaints } = await openPage(ui.browser, ui.world.server.url)
   await logIn(page)
