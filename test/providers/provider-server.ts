@@ -86,6 +86,8 @@ export type Fault = {
   | { readonly kind: 'reset' }
   /** Nothing comes until this resolves, then the answer. */
   | { readonly kind: 'slow'; readonly until: Promise<unknown> }
+  /** Nothing ever comes; the connection ends when this resolves. */
+  | { readonly kind: 'hang'; readonly until: Promise<unknown> }
   /** The provider's own way to say that there were too many requests. */
   | { readonly kind: 'rate_limit'; readonly seconds: number }
 )
@@ -518,6 +520,10 @@ export class ProviderServer implements AsyncDisposable {
       case 'slow':
         await Promise.race([fault.until, ended(this.#ending.signal)])
         return request.socket.destroyed
+      case 'hang':
+        await Promise.race([fault.until, ended(this.#ending.signal)])
+        request.socket.destroy()
+        return true
       case 'cut':
         return 'cut'
     }

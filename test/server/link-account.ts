@@ -6,16 +6,17 @@ import type { ProviderFlavour } from '../providers/flavour.ts'
 
 type AtProvider = { readonly provider: { readonly url: string; readonly flavour: ProviderFlavour } }
 
-/** `application`: as the provider knows it. */
+/** `application`: as the provider knows it; `name`: of the remote source. */
 export async function createHub(
   client: ApiClient,
   { provider }: AtProvider,
   application: { readonly clientId: string; readonly clientSecret: string; readonly sshHostKey?: string },
+  name = 'hub',
 ): Promise<void> {
   const { clientId, clientSecret, sshHostKey } = application
   await client.call('createRemoteSource', {
     body: {
-      name: 'hub',
+      name,
       type: provider.flavour.type,
       authType: 'oauth2',
       apiUrl: provider.url,

@@ -16,7 +16,9 @@ import { openBrowser } from '../web/browser.ts'
 import { ProcessGroup } from './process-group.ts'
 import {
   addRemoteSource,
+  createSceneProject,
   definitionFile,
+  fateOf,
   linkAccount,
   openProviderScene,
   type ProviderScene,
@@ -31,30 +33,6 @@ const params = { projectRef }
 async function runsOf(client: ApiClient, sha: string) {
   const { items } = await client.call('listProjectRuns', { params })
   return items.filter(({ annotations }) => annotations?.commit_sha === sha)
-}
-
-async function deliveriesOf(client: ApiClient): Promise<string> {
-  const { items } = await client.call('listDeliveries', { params }).catch(() => ({ items: [] }))
-  return items.map(({ event, state, message }) => `${event} ${state}: ${message}`).join('; ')
-}
-
-/** What became of the commit's only run. */
-async function fateOf(client: ApiClient, sha: string): Promise<string> {
-  const found = await runsOf(client, sha).catch(() => [])
-  if (found.length !== 1) return `${found.length} runs; ${await deliveriesOf(client)}`
-  return found[0]!.phase === 'finished' ? found[0]!.result : found[0]!.phase
-}
-
-async function createProject(client: ApiClient, { repository }: ProviderScene): Promise<void> {
-  const { items } = await client.call('listRemoteRepositories', {
-    params: { remoteSourceRef: 'hub' },
-    query: { search: 'web' },
-  })
-  expect(items).toMatchObject([{ path: repository.path, defaultBranch: 'main', isPrivate: true }])
-  const source = { kind: 'remotesource', remoteSourceRef: 'hub', repositoryId: items[0]!.id } as const
-  const project = await client.call('createProject', { body: { name: 'web', source } })
-  expect(project).toMatchObject({ isSourceBroken: false, defaultBranch: 'main', hasWebhookSecret: true })
-  expect(project).not.toHaveProperty('sourceTrouble')
 }
 
 const stateOf = (status: { readonly state: string } | undefined) => status?.state
@@ -81,7 +59,7 @@ test.each([
     await addRemoteSource(client, server.url, scene)
     await linkAccount(server.url, scene)
     await killed()
-    await createProject(client, scene)
+    await createSceneProject(client, scene)
     expect([repository.hooks.length, repository.keys.length]).toEqual([1, 1])
     await killed()
 
@@ -118,11 +96,13 @@ test.each([
   },
 )
 
-test('every process of an installation of several is killed on the way from a push to its status', {
+test('every process of an installation of several is killed on the way from pushes at all providers to their statuses', {
   timeout: 500_000,
 }, async () => {
-  await using scene = await openProviderScene(gitlabFlavour)
-  const { repository } = scene
+  await using owned = new AsyncDisposableStack()
+  const scenes: ProviderScene[] = []
+  for (const flavour of [githubFlavour, gitlabFlavour, giteaFlavour, forgejoFlavour])
+    scenes.push(owned.use(await openProviderScene(flavour)))
   await using etcd = await startEtcd()
   const counts = { gateways: 1, configstores: 1, runservices: 1, notifications: 2, executors: 1 }
   await using group = await ProcessGroup.start(counts, etcd)
@@ -132,24 +112,36 @@ test('every process of an installation of several is killed on the way from a pu
     await group.kill(name)
     await group.start(name)
   }
-  await addRemoteSource(client, url, scene)
-  await linkAccount(url, scene)
-  await createProject(client, scene)
-  const sha = await repository.commit({ files: { 'other.txt': 'x' }, message: 'second' })
-  expect(scene.provider.deliveries.at(-1)!.status).toBe(202)
+  for (const scene of scenes) {
+    const { type } = scene.provider.flavour
+    await addRemoteSource(client, url, scene, type)
+    await linkAccount(url, scene, type)
+    await createSceneProject(client, scene, { name: type, source: type })
+  }
+  const shas = await Promise.all(
+    scenes.map(({ repository }) => repository.commit({ files: { 'other.txt': 'x' }, message: 'second' })),
+  )
+  expect(scenes.map(({ provider }) => provider.deliveries.at(-1)!.status)).toEqual([202, 202, 202, 202])
+  const fates = () =>
+    Promise.all(scenes.map(({ provider }, index) => fateOf(client, shas[index]!, `user/ann/${provider.flavour.type}`)))
+  const each = (what: unknown) => scenes.map(() => what)
   await killed('gateway-1')
   await killed('configstore-1')
-  await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toMatch(/^(running|success)$/)
+  const begun = expect.stringMatching(/^(running|success)$/)
+  await expect.poll(fates, { timeout: waitMs }).toEqual(each(begun))
   await killed('runservice-1')
   await killed('executor-1')
   await killed('notification-1')
   await killed('notification-2')
-  await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toBe('success')
-  await expect.poll(() => stateOf(repository.statusesOf(sha).at(-1)), { timeout: waitMs }).toBe('success')
+  await expect.poll(fates, { timeout: waitMs }).toEqual(each('success'))
+  const statuses = () => scenes.map(({ repository }, index) => repository.statusesOf(shas[index]!))
+  await expect.poll(() => statuses().map((told) => stateOf(told.at(-1))), { timeout: waitMs }).toEqual(each('success'))
   // What was on its way may come twice, but none comes after a later one.
   const order = ['pending', 'running', 'success']
-  const told = repository.statusesOf(sha).map(({ state }) => order.indexOf(state))
-  expect(told).toEqual(told.toSorted())
+  for (const told of statuses()) {
+    const places = told.map(({ state }) => order.indexOf(state))
+    expect(places).toEqual(places.toSorted())
+  }
 })
 
 test('a pull request of a fork waits for approval, gets nothing of the project, and says when it changes the definition', {
@@ -161,7 +153,7 @@ test('a pull request of a fork waits for approval, gets nothing of the project, 
   const client = await server.setUp()
   await addRemoteSource(client, server.url, scene)
   await linkAccount(server.url, scene)
-  await createProject(client, scene)
+  await createSceneProject(client, scene)
   // A project of a private repository is private, and then forks are those of colleagues.
   await client.call('updateProject', { params, body: { forkRuns: 'approval' } })
   const stranger = provider.createUser('stranger')
@@ -190,7 +182,7 @@ test('a task that is approved after its repository was renamed clones it under t
   const client = await server.setUp()
   await addRemoteSource(client, server.url, scene)
   await linkAccount(server.url, scene)
-  await createProject(client, scene)
+  await createSceneProject(client, scene)
   const waiting = definition({ greet: { approval: true, steps: [{ clone: {} }, { run: 'cat hello.txt' }] } })
   const sha = await repository.commit({ files: { [definitionFile]: waiting }, message: 'second' })
   await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toBe('running')
