@@ -34,25 +34,32 @@ test('the largest paint of Home', { timeout: 120_000 }, async () => {
   })
 })
 
-test('frames of a run with 200 tasks while they are executed', { timeout: 180_000 }, async () => {
-  const names = Array.from({ length: 99 }, (_, index) => String(index))
-  const tasks: Record<string, TestTask> = {
-    prepare: { run: 'true', approval: true },
-    ...Object.fromEntries(names.map((name) => [`test-${name}`, { run: 'true', depends: ['prepare'] }])),
-    ...Object.fromEntries(names.map((name) => [`report-${name}`, { run: 'true', depends: [`test-${name}`] }])),
-    end: { run: 'true', depends: names.map((name) => `report-${name}`) },
-  }
-  const { id, number } = await ui.world.createRun(ui.projectId, tasks)
-  await ui.withPage(async (page) => {
-    await page.goto(`/projects/user.ann.web/runs/${number}`)
-    await page.locator('.node').first().waitFor()
-    const run = await ui.world.client.call('getRun', { params: { runId: id } })
-    const taskId = run.tasks.find(({ name }) => name === 'prepare')!.id
-    await ui.world.client.call('approveTask', { params: { runId: id, taskId } })
-    const { frames, longTasks } = await page.evaluate<{
-      frames: number[]
-      longTasks: number[]
-    }>(`new Promise((resolve) => {
+test.each([1, 2, 3, 4, 5])(
+  'frames of a run with 200 tasks while they are executed, series %i',
+  {
+    timeout: 180_000,
+  },
+  async () => {
+    const names = Array.from({ length: 99 }, (_, index) => String(index))
+    const tasks: Record<string, TestTask> = {
+      prepare: { run: 'true', approval: true },
+      ...Object.fromEntries(names.map((name) => [`test-${name}`, { run: 'true', depends: ['prepare'] }])),
+      ...Object.fromEntries(names.map((name) => [`report-${name}`, { run: 'true', depends: [`test-${name}`] }])),
+      end: { run: 'true', depends: names.map((name) => `report-${name}`) },
+    }
+    const { id, number } = await ui.world.createRun(ui.projectId, tasks)
+    await ui.withPage(async (page) => {
+      // As most people see it; other tests ask for less motion.
+      await page.emulateMedia({ reducedMotion: 'no-preference' })
+      await page.goto(`/projects/user.ann.web/runs/${number}`)
+      await page.locator('.node').first().waitFor()
+      const run = await ui.world.client.call('getRun', { params: { runId: id } })
+      const taskId = run.tasks.find(({ name }) => name === 'prepare')!.id
+      await ui.world.client.call('approveTask', { params: { runId: id, taskId } })
+      const { frames, longTasks } = await page.evaluate<{
+        frames: number[]
+        longTasks: number[]
+      }>(`new Promise((resolve) => {
       const frames = [], longTasks = []
       new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((entry) => entry.duration)))
         .observe({ type: 'longtask' })
@@ -65,13 +72,14 @@ test('frames of a run with 200 tasks while they are executed', { timeout: 180_00
       }
       requestAnimationFrame(look)
     })`)
-    tell('time between frames, 200 tasks', 'ms', frames)
-    console.log(`frames a second, 200 tasks: ${(frames.length / 8).toFixed(0)}`)
-    console.log(`long tasks in 8 s: ${longTasks.length}, the longest ${Math.max(0, ...longTasks)} ms`)
-  })
-  await ui.world.client.call('stopRun', { params: { runId: id } }).catch(() => undefined)
-  await ui.world.untilFinished(id)
-})
+      tell('time between frames, 200 tasks', 'ms', frames)
+      console.log(`frames a second, 200 tasks: ${(frames.length / 8).toFixed(0)}`)
+      console.log(`long tasks in 8 s: ${longTasks.length}, the longest ${Math.max(0, ...longTasks)} ms`)
+    })
+    await ui.world.client.call('stopRun', { params: { runId: id } }).catch(() => undefined)
+    await ui.world.untilFinished(id)
+  },
+)
 
 test('a log of 100,000 lines', { timeout: 180_000 }, async () => {
   const { id, number } = await ui.world.createRun(ui.projectId, {

@@ -2,7 +2,7 @@
 
 import { useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
-import { type ReactNode, useState } from 'react'
+import { memo, type ReactNode, useState } from 'react'
 import { ApiError } from '../../../../src/contract/client.ts'
 import { call } from '../../api/client.ts'
 import { runKey } from '../../api/live.ts'
@@ -16,7 +16,7 @@ import { countStates } from '../runs/run-state.ts'
 
 type Action = 'restart' | 'restart-failed' | 'stop' | 'cancel'
 
-export function RunActions({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
+export const RunActions = memo(function RunActions({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
   const [asked, setAsked] = useState<Action>()
   const queryClient = useQueryClient()
   const navigate = useNavigate()
@@ -135,7 +135,7 @@ export function RunActions({ run, owner }: { readonly run: Run; readonly owner: 
       </Confirm>
     </>
   )
-}
+})
 
 function tasks(count: number): string {
   return count === 1 ? '1 task' : `${count} tasks`

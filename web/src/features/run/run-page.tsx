@@ -1,5 +1,6 @@
 import './run.css'
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
+import { memo } from 'react'
 import type { Run, TaskSummary } from '../../api/types.ts'
 import { titleMark, usePageTitle, useStateIcon } from '../../app/page-head.ts'
 import { addressOfPath, pathOfAddress } from '../../app/project-address.ts'
@@ -113,7 +114,7 @@ export function OwnerCrumbs({
   )
 }
 
-function RunFacts({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
+const RunFacts = memo(function RunFacts({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
   const { subject } = commitOf(run)
   return (
     <div className="run-head">
@@ -133,7 +134,7 @@ function RunFacts({ run, owner }: { readonly run: Run; readonly owner: OwnerRef 
       <Rail run={run} />
     </div>
   )
-}
+})
 
 /** Of so many a phone is too narrow for gaps between them, and for their graph. */
 const manyTasks = 60
@@ -168,7 +169,7 @@ const viewWords = {
   definition: 'Definition',
 } as const
 
-function RunBody({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
+const RunBody = memo(function RunBody({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }) {
   const isNarrow = run.tasks.length >= manyTasks && matchMedia('(max-width: 46rem)').matches
   const { view = isNarrow ? 'tasks' : 'graph' } = useSearch({ strict: false }) as {
     readonly view?: (typeof views)[number]
@@ -234,4 +235,4 @@ function RunBody({ run, owner }: { readonly run: Run; readonly owner: OwnerRef }
       </Panel>
     </>
   )
-}
+})

@@ -1,7 +1,7 @@
 // Runs in the cache.
 
 import { type InfiniteData, infiniteQueryOptions, queryOptions, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
+import { useDeferredValue, useEffect, useState } from 'react'
 import type { ApiRoutes } from '../../../../src/contract/routes.ts'
 import type { RunFilter } from '../../api/apply-run-change.ts'
 import { call, events } from '../../api/client.ts'
@@ -63,7 +63,11 @@ export function useRun({ type, ref, number }: RunAddress) {
   })
   const run = useQuery({ ...runQuery(id.data ?? ''), enabled: id.data !== undefined })
   const connection = useWatchedRun(run.data)
-  return { query: id.data === undefined ? { ...run, error: id.error, refetch: id.refetch } : run, connection }
+  // A new state of a large run is drawn in pieces, between which frames are drawn and keys answered; another run at once.
+  const deferred = useDeferredValue(run.data)
+  const data = deferred?.id === run.data?.id ? deferred : run.data
+  const { error, isPending, refetch, dataUpdatedAt } = id.data === undefined ? id : run
+  return { query: { data, error, isPending, refetch, dataUpdatedAt }, connection }
 }
 
 export function runQuery(runId: string) {
