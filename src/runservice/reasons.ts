@@ -66,6 +66,15 @@ export function classOfReason(reason: Reason): ReasonClass {
   }
 }
 
+/** What a task or run did, by its status. */
+const didWords: Readonly<Record<string, string>> = {
+  success: 'succeeded',
+  failed: 'failed',
+  stopped: 'was stopped',
+  skipped: 'was skipped',
+  cancelled: 'was cancelled',
+}
+
 /** One line for people; names of tasks and steps come from the caller's run config. */
 export function describeReason(reason: Reason): string {
   switch (reason.kind) {
@@ -92,11 +101,11 @@ export function describeReason(reason: Reason): string {
     case 'skipped_when':
       return `when ${reason.rule} does not match ${reason.ref}`
     case 'skipped_dependency':
-      return `${reason.task} ended ${reason.outcome}`
+      return `${reason.task} ${didWords[reason.outcome] ?? reason.outcome}`
     case 'skipped_stop':
       return 'the run was stopped'
     case 'run_has_result':
-      return `the run has already ${reason.result}`
+      return `the run ${didWords[reason.result] ?? reason.result} before`
     case 'cancelled_stop':
       return 'stopped before it started'
     case 'stopped':

@@ -37,7 +37,7 @@ describe.concurrent('slipway run', () => {
     })
     const { status, stdout } = await repository.run()
     expect(status).toBe(1)
-    expect(stdout).toContain('[after] skipped: build ended failed')
+    expect(stdout).toContain('[after] skipped: build failed')
     expect(stdout).toContain(`run ci: failed: task build failed
 
 ✗ build / do: exit status 3

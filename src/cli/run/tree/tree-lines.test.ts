@@ -137,10 +137,10 @@ test.each<[string, readonly RunEvent[], string]>([
     'skipped',
     [
       task('a', 'skipped', {
-        reason: { kind: 'skipped_dependency', task: 'b', outcome: 'failed', text: 'b ended failed' },
+        reason: { kind: 'skipped_dependency', task: 'b', outcome: 'failed', text: 'b failed' },
       }),
     ],
-    '– a  skipped: b ended failed',
+    '– a  skipped: b failed',
   ],
   ['cancelled', [task('a', 'cancelled')], '– a  cancelled'],
   ['kept', [task('a', 'success', { startedAt: 0, endedAt: 400, kept: true })], '✓ a  kept'],
