@@ -63,6 +63,8 @@ export type ProviderFlavour = {
   /** Of a hook that somebody has delivered again; without it they are the same. */
   readonly redeliveredHeaders?: (before: Readonly<Record<string, string>>) => Readonly<Record<string, string>>
   readonly pullRequestRef: (number: number) => string
+  /** Pull requests end with the branch that they are of, and with the fork that has it. */
+  readonly closesWithBranch?: boolean
   readonly oauth2: {
     readonly authorizePath: string
     readonly tokenPath: string

@@ -43,6 +43,7 @@ function flavourOf(type: 'gitea' | 'forgejo', name: string, described: object): 
     tokenOf: ({ authorization }) => /^(?:token|bearer) (.+)$/i.exec(authorization ?? '')?.[1],
     hookRequest: (server, repository, hook, event) => hookRequestOf(type, server, repository, hook, event),
     redeliveredHeaders,
+    closesWithBranch: true,
     pullRequestRef: (number) => `refs/pull/${number}/head`,
     oauth2: {
       authorizePath: '/login/oauth/authorize',

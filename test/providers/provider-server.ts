@@ -273,7 +273,9 @@ export class ProviderServer implements AsyncDisposable {
   }
 
   /** Its pull requests to other repositories have no head any more. */
-  deleteRepository(repository: ServerRepository): void {
+  async deleteRepository(repository: ServerRepository): Promise<void> {
+    if (this.flavour.closesWithBranch === true)
+      for (const base of this.repositories) if (base !== repository) await base.closePullRequestsOf(repository)
     this.repositories.splice(this.repositories.indexOf(repository), 1)
     for (const { pullRequests } of this.repositories)
       for (const { head } of pullRequests) if (head.repository === repository) head.repository = undefined

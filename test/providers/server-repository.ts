@@ -196,6 +196,9 @@ export class ServerRepository {
     const before = this.git('rev-parse', ref)
     this.git('update-ref', '-d', ref)
     await this.pushed([{ ref, before, after: noSha, user: this.anAdministrator() }])
+    const [, branch] = /^refs\/heads\/(.+)$/.exec(ref) ?? []
+    if (branch === undefined || this.#server.flavour.closesWithBranch !== true) return
+    for (const base of this.#server.repositories) await base.closePullRequestsOf(this, branch)
   }
 
   /** From a branch of this repository, or of a fork of it. */
@@ -232,6 +235,15 @@ export class ServerRepository {
   async closePullRequest(pullRequest: ServerPullRequest): Promise<void> {
     pullRequest.isOpen = false
     await this.#server.sendHooks(this, { kind: 'pull_request', action: 'closed', pullRequest, user: pullRequest.user })
+  }
+
+  /** Those that are open and whose commits come from there. */
+  async closePullRequestsOf(from: ServerRepository, branch?: string): Promise<void> {
+    for (const pullRequest of this.pullRequests) {
+      const { isOpen, head } = pullRequest
+      const isFrom = head.repository === from && (branch === undefined || head.branch === branch)
+      if (isOpen && isFrom) await this.closePullRequest(pullRequest)
+    }
   }
 
   async reopenPullRequest(pullRequest: ServerPullRequest): Promise<void> {

@@ -177,6 +177,32 @@ for (const flavour of [giteaFlavour, forgejoFlavour]) {
       ])
     })
 
+    test('pull requests are closed when their branch goes, and before their fork does', async () => {
+      await using world = await open()
+      const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })
+      const fork = world.server.fork(made, world.server.createUser('bob'))
+      await fork.commit({ files: { a: 'c' }, branch: 'theirs' })
+      await made.commit({ files: { a: 'd' }, branch: 'ours' })
+      const repository = await world.provider.getRepository({ path: 'acme/web' }, signal)
+      await world.provider.ensureHook(repository, { ...hook, url: 'http://127.0.0.1:1/' }, signal)
+      await made.openPullRequest({ branch: 'ours' })
+      await made.openPullRequest({ branch: 'theirs', head: fork })
+      await made.removeRef('refs/heads/ours')
+      await world.server.deleteRepository(fork)
+      const told = world.server.deliveries.map(({ headers, body }) => {
+        const parsed = parseWebhook({ headers, body: Buffer.from(body) }, type)
+        return parsed.kind === 'event' && parsed.event.kind === 'pull_request'
+          ? [parsed.event.action, parsed.event.pullRequestId, parsed.event.isFork]
+          : parsed
+      })
+      expect(told).toEqual([
+        ['changed', '1', false],
+        ['changed', '2', true],
+        ['closed', '1', false],
+        ['closed', '2', true],
+      ])
+    })
+
     test('what somebody has delivered again there is a delivery of its own', async () => {
       await using world = await open()
       const made = await world.server.createRepository('acme/web', { administrator: world.alice, files: { a: 'b' } })

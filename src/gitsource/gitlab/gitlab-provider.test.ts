@@ -165,7 +165,7 @@ describe('GitLab', () => {
       const fork = world.server.fork(made, world.server.createUser('carol'))
       const commitSha = await fork.commit({ files: { c: 'd' }, branch: 'change' })
       await made.openPullRequest({ head: fork, branch: 'change' })
-      world.server.deleteRepository(fork)
+      await world.server.deleteRepository(fork)
       const status = { commitSha, state: 'success', context: 'c', description: '' } as const
       await world.provider.setCommitStatus(repository, status, signal)
       expect(made.statuses).toMatchObject([{ sha: commitSha, state: 'success' }])
