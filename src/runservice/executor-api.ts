@@ -138,6 +138,9 @@ export interface ExecutorApi {
   /** `executor_task_gone` never: that is an answer. An impossible transition is `status_impossible`. */
   report(report: TaskReport, signal?: AbortSignal): Promise<ReportAnswer>
 
+  /** Where the repository is by now, for a clone that fails at the address of its order; that address when nothing else is known. */
+  cloneUrl(executorTaskId: string, signal?: AbortSignal): Promise<string>
+
   logPosition(executorTaskId: string, log: LogName, signal?: AbortSignal): Promise<LogPosition>
   /** Stores a closed frame; acknowledged = durable. A frame that is stored already is acknowledged again. */
   storeFrame(executorTaskId: string, log: LogName, frame: Uint8Array, signal?: AbortSignal): Promise<LogPosition>

@@ -72,6 +72,7 @@ export function watchedApi(api: ExecutorApi, watch: EffectWatch): ExecutorApi {
       }
     },
     report: (report, signal) => watch.around('status sent', () => api.report(report, signal)),
+    cloneUrl: (id, signal) => api.cloneUrl(id, signal),
     logPosition: (id, log, signal) => watch.around('log begun', () => api.logPosition(id, log, signal)),
     storeFrame: (id, log, frame, signal) => watch.around('frame sent', () => api.storeFrame(id, log, frame, signal)),
     offerLive: (id, log, firstByte, bytes) => api.offerLive(id, log, firstByte, bytes),

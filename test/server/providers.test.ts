@@ -173,29 +173,37 @@ test('a pull request of a fork waits for approval, gets nothing of the project, 
   expect(tasks).toMatchObject([{ isWaitingApproval: true, status: 'notstarted' }])
 })
 
-test('a task that is approved after its repository was renamed clones it under the new name', {
-  timeout: 300_000,
-}, async () => {
-  await using scene = await openProviderScene(forgejoFlavour)
-  const { provider, repository } = scene
-  await using server = await TestServer.start()
-  const client = await server.setUp()
-  await addRemoteSource(client, server.url, scene)
-  await linkAccount(server.url, scene)
-  await createSceneProject(client, scene)
-  const waiting = definition({ greet: { approval: true, steps: [{ clone: {} }, { run: 'cat hello.txt' }] } })
-  const sha = await repository.commit({ files: { [definitionFile]: waiting }, message: 'second' })
-  await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toBe('running')
-  // Ssh leads nobody on from the name of before.
-  provider.renameRepository(repository, 'acme/site')
-  // What it had asked of the provider a moment ago is forgotten.
-  await server.stop('SIGKILL')
-  await server.start()
-  const [run] = await runsOf(client, sha)
-  const { tasks } = await client.call('getRun', { params: { runId: run!.id } })
-  await client.call('approveTask', { params: { runId: run!.id, taskId: tasks[0]!.id } })
-  await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toBe('success')
-})
+test.each([
+  ['at once', false],
+  ['after what the provider said before is forgotten', true],
+])(
+  'a task that is approved after its repository was renamed clones it under the new name: %s',
+  {
+    timeout: 300_000,
+  },
+  async (_, isForgotten) => {
+    await using scene = await openProviderScene(forgejoFlavour)
+    const { provider, repository } = scene
+    await using server = await TestServer.start()
+    const client = await server.setUp()
+    await addRemoteSource(client, server.url, scene)
+    await linkAccount(server.url, scene)
+    await createSceneProject(client, scene)
+    const waiting = definition({ greet: { approval: true, steps: [{ clone: {} }, { run: 'cat hello.txt' }] } })
+    const sha = await repository.commit({ files: { [definitionFile]: waiting }, message: 'second' })
+    await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toBe('running')
+    // Ssh leads nobody on from the name of before.
+    provider.renameRepository(repository, 'acme/site')
+    if (isForgotten) {
+      await server.stop('SIGKILL')
+      await server.start()
+    }
+    const [run] = await runsOf(client, sha)
+    const { tasks } = await client.call('getRun', { params: { runId: run!.id } })
+    await client.call('approveTask', { params: { runId: run!.id, taskId: tasks[0]!.id } })
+    await expect.poll(() => fateOf(client, sha), { timeout: waitMs }).toBe('success')
+  },
+)
 
 test('with the command line alone: an account by password, a project, a run, and a repository that goes away', {
   timeout: 300_000,
@@ -231,7 +239,7 @@ test('with the command line alone: an account by password, a project, a run, and
   expect(await say('project show user/ann/web')).toContain('link it again')
   await say(`user link forge --username ${user.login} --password-stdin`, user.password)
   await say('project reconfigure user/ann/web')
-  provider.deleteRepository(repository)
+  await provider.deleteRepository(repository)
   expect((await server.slipway(['runs', 'create', 'user/ann/web', '--branch', 'main'])).status).toBe(2)
   expect(await say('project show user/ann/web')).toContain('the repository is not there any more')
   await say('project delete user/ann/web')

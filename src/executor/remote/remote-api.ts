@@ -105,6 +105,10 @@ export class RemoteExecutorApi implements ExecutorApi, Disposable {
     return ((await this.#call('POST', path, { json: report, signal })) as { answer: ReportAnswer }).answer
   }
 
+  async cloneUrl(executorTaskId: string, signal?: AbortSignal): Promise<string> {
+    return ((await this.#call('GET', `${taskPath(executorTaskId)}/clone`, { signal })) as { readonly url: string }).url
+  }
+
   async logPosition(executorTaskId: string, log: LogName, signal?: AbortSignal): Promise<LogPosition> {
     return (await this.#call('GET', `${taskPath(executorTaskId)}/logs/${log}`, { signal })) as LogPosition
   }

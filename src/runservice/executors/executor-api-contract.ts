@@ -125,6 +125,7 @@ export function executorApiContract(open: () => Promise<ContractBench & AsyncDis
     const gone = { code: 'executor_task_gone' }
     const task = order.executorTaskId
     expect(await api.report(aReport(order, 'running'))).toBe('gone')
+    await expect(api.cloneUrl(task)).rejects.toMatchObject(gone)
     await expect(api.logPosition(task, 0)).rejects.toMatchObject(gone)
     await expect(api.storeFrame(task, 0, await aFrame(0, 'x'))).rejects.toMatchObject(gone)
     await expect(api.finishLog(task, 0)).rejects.toMatchObject(gone)
@@ -132,6 +133,11 @@ export function executorApiContract(open: () => Promise<ContractBench & AsyncDis
     await expect(api.findCache(task, 'k', { exactOnly: true })).rejects.toMatchObject(gone)
     await expect(api.saveCache(task, 'k', bytesOf('x'))).rejects.toMatchObject(gone)
     api.offerLive(task, 0, 0, Buffer.from('x')) // Says nothing, and does nothing.
+  })
+
+  test('where the repository is by now is where the order says, as long as nothing else is known', async () => {
+    const { api, order } = await anOrder()
+    expect(await api.cloneUrl(order.executorTaskId)).toBe(order.clone.url)
   })
 
   test('frames are stored one after another, each once, and the log ends when it is finished', async () => {

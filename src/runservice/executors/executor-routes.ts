@@ -98,6 +98,9 @@ class ExecutorRoutes {
       },
       limits.reportBytes.value,
     )
+    this.#route('GET', '/tasks/:id/clone', { params: TaskParams }, async ({ executor, params }) => ({
+      url: await executor.cloneUrl(params.id),
+    }))
     this.#addLogs()
     this.#addArchives()
     this.#addCaches()

@@ -28,7 +28,7 @@ import type {
   UploadPurpose,
 } from '../executor-api.ts'
 import type { LogKey, LogStore } from '../logs/log-store.ts'
-import { makeOrder, type OrderContext } from '../orders/make-order.ts'
+import { definitionOf, makeOrder, type OrderContext } from '../orders/make-order.ts'
 import { OrderPreparation, type Prepared } from '../orders/order-preparation.ts'
 import { deleteOrder } from '../orders/orders.ts'
 import type { Reason } from '../reasons.ts'
@@ -197,6 +197,14 @@ export class ExecutorService implements RegisteringExecutorApi {
           return { affected: isFinishedStep(report.phase) ? [affectedBy(outcome.task)] : [], result: 'applied' }
       }
     })
+  }
+
+  async cloneUrl(executorTaskId: string): Promise<string> {
+    const { database, cloneAccess, cloneSource } = this.#components
+    const order = this.#order(executorTaskId)
+    const { config } = database.view((tx) => definitionOf(tx, order, this.#components))
+    const address = await cloneAccess?.(config, order, { isAskedAnew: true })
+    return address?.url ?? cloneSource(config).url
   }
 
   async logPosition(executorTaskId: string, log: LogName, signal?: AbortSignal): Promise<LogPosition> {

@@ -23,10 +23,11 @@ export type CloneAddress = {
   readonly url?: string
 }
 
-/** `task`: what the access is for, and how long. */
+/** `task`: what the access is for, and how long; `isAskedAnew`: what was known of its address a moment ago is wrong, perhaps. */
 export type CloneAccess = (
   config: RunConfigRow,
   task: Pick<ExecutorTask, 'runId' | 'runTaskId'>,
+  options?: { readonly isAskedAnew: boolean },
 ) => Promise<CloneAddress | undefined>
 
 export type OrderContext = Sealing & {

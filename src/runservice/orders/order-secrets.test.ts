@@ -19,6 +19,7 @@ import {
   statuses,
   until,
 } from '../service-fixture.ts'
+import type { CloneAccess } from './make-order.ts'
 import type { FoundSecret, SecretLookUp, SecretResolver } from './secret-resolver.ts'
 
 /** Values that a test changes, kept by references that begin with `kept/`. */
@@ -318,7 +319,11 @@ test('a repository whose login cannot be asked for now delays only what clones i
 
 test('an order says where the repository of its run is by now', async () => {
   const url = 'ssh://git@provider.example/acme/site.git'
-  const cloneAccess = async () => ({ access: {}, url })
+  const later = 'ssh://git@provider.example/acme/home.git'
+  const cloneAccess: CloneAccess = async (_config, _task, options) => ({
+    access: {},
+    url: options?.isAskedAnew === true ? later : url,
+  })
   const cloneSource = { ...noSource, url: 'ssh://git@provider.example/acme/web.git', mirrorKey: 'project-p' }
   await using installation = await openInstallation({ cloneAccess, cloneSource })
   const { runservice } = installation
@@ -326,7 +331,10 @@ test('an order says where the repository of its run is by now', async () => {
   const clone = { type: 'clone', name: '', recurseSubmodules: false } as const
   await runservice.createRuns([{ ...request, tasks: request.tasks!.map((task) => ({ ...task, steps: [clone] })) }])
   await using executor = await new FakeExecutor(runservice, {}, waits).connect()
-  expect((await executor.order('clones')).clone).toMatchObject({ url, originUrl: url, mirrorKey: 'project-p' })
+  const order = await executor.order('clones')
+  expect(order.clone).toMatchObject({ url, originUrl: url, mirrorKey: 'project-p' })
+  // Asked anew for a clone that fails there.
+  expect(await executor.api.cloneUrl(order.executorTaskId)).toBe(later)
 })
 
 test('what orders left that the first version deleted is cleaned away, and nothing else', async () => {

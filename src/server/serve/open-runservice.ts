@@ -50,12 +50,13 @@ export async function openRunserviceComponent(
   await using undo = new AsyncDisposableStack()
   const database = undo.use(await databases.open<RunserviceSchema>('runservice', { types: runserviceRowTypes }))
   installation.watch('runservice', database)
-  const cloneAccess: CloneAccess = async (config, task) => {
+  const cloneAccess: CloneAccess = async (config, task, options) => {
     const [, owner, id] = config.group.split('/')
     if (owner !== 'project') return directRunAccess(config, task, installation)
     const repositoryId = config.annotations[repositoryIdAnnotation]
     const made = { cloneUrl: cloneSource(config).url, ...(repositoryId === undefined ? {} : { repositoryId }) }
-    return await cloneAccessOf({ projectId: id ?? '', ...made }, { configstore, providers, repositories })
+    const components = { configstore, providers, repositories, ...options }
+    return await cloneAccessOf({ projectId: id ?? '', ...made }, components)
   }
   const caches = new Caches({ ost: storage, clock })
   const host = undo.use(

@@ -110,6 +110,15 @@ test('a run that was made a moment after the rename is not sent back to the name
   expect(await addressOf(scene, { cloneUrl: scene.found.repository.sshCloneUrl })).not.toHaveProperty('url')
 })
 
+test('who finds nothing there is told where it is now, whatever the provider said a moment ago', async () => {
+  const scene = aScene()
+  await addressOf(scene, { cloneUrl: ssh })
+  scene.host.rename('repo', 'acme/site')
+  expect(await addressOf(scene, { cloneUrl: ssh })).not.toHaveProperty('url')
+  const { url } = await addressOf({ ...scene, isAskedAnew: true }, { cloneUrl: ssh })
+  expect(url).toBe('ssh://git@provider.example/acme/site.git')
+})
+
 test.each([
   ['a project that has another repository by now', { repositoryId: 'another' }, {}],
   [

@@ -15,6 +15,8 @@ export type CloneComponents = {
   readonly configstore: Pick<Configstore, 'projectCredentials' | 'getRemoteSource'>
   readonly providers: Pick<ProviderAccess, 'accessToken'>
   readonly repositories: RecentRepositories
+  /** Whether the provider is asked in any case: the address that it told a moment ago is wrong, perhaps. */
+  readonly isAskedAnew?: boolean
 }
 
 /** What a run knows of its repository from when it was made. */
@@ -104,15 +106,14 @@ async function addressNow(
   project: Project,
   source: AtSource,
   { cloneUrl, repositoryId = source.repositoryId }: MadeWith,
-  { repositories }: Pick<CloneComponents, 'repositories'>,
+  { repositories, isAskedAnew = false }: Pick<CloneComponents, 'repositories' | 'isAskedAnew'>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const ask = async (asked?: AskedAnew) => {
     const { sshCloneUrl, httpCloneUrl } = (await repositories.open(project, signal, asked)).repository
     return isHttp(cloneUrl) ? httpCloneUrl : sshCloneUrl
   }
-  const recent = await ask()
-  if (recent === cloneUrl) return recent
+  if (!isAskedAnew && (await ask()) === cloneUrl) return cloneUrl
   // Which of the two is the older one, nobody knows without asking.
   const now = await ask('always')
   if (!isSameHost(now, cloneUrl)) return undefined
