@@ -24,8 +24,14 @@ export type LfsServer = AsyncDisposable & {
 
 const mediaType = 'application/vnd.git-lfs+json'
 
-/** `login`: `user:password`, which it asks of everybody. */
-export async function openLfsServer({ login }: { readonly login?: string } = {}): Promise<LfsServer> {
+/** `login`: `user:password`, which it asks of everybody; `tellsLogin`: who has it is told it for each object, as servers do by ssh. */
+export async function openLfsServer({
+  login,
+  tellsLogin = false,
+}: {
+  readonly login?: string
+  readonly tellsLogin?: boolean
+} = {}): Promise<LfsServer> {
   const directory = temporaryDirectory('lfs-server')
   const path = join(directory.path, 'repo.git')
   execFileSync('git', ['init', '--quiet', '--bare', path])
@@ -35,8 +41,8 @@ export async function openLfsServer({ login }: { readonly login?: string } = {})
   const server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => response.destroy(error as Error))
   })
+  const authorization = login === undefined ? undefined : `Basic ${Buffer.from(login).toString('base64')}`
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
-    const authorization = login === undefined ? undefined : `Basic ${Buffer.from(login).toString('base64')}`
     if (request.headers.authorization !== undefined) logins.push(request.headers.authorization)
     if (authorization !== undefined && request.headers.authorization !== authorization)
       return response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end()
@@ -59,7 +65,8 @@ export async function openLfsServer({ login }: { readonly login?: string } = {})
         const href = `${base}/info/lfs/objects/${oid}`
         if (asked.operation === 'upload') return { oid, size, actions: objects.has(oid) ? {} : { upload: { href } } }
         if (!objects.has(oid)) return { oid, size, error: { code: 404, message: 'Object does not exist' } }
-        return { oid, size, authenticated: login === undefined, actions: { download: { href } } }
+        const told = tellsLogin ? { header: { Authorization: authorization } } : {}
+        return { oid, size, authenticated: login === undefined || tellsLogin, actions: { download: { href, ...told } } }
       }),
     })
   const transfer = async (oid: string, request: IncomingMessage, response: ServerResponse) => {

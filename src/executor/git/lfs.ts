@@ -12,7 +12,7 @@ import { pipeline } from 'node:stream/promises'
 import { errorMessage, SlipwayError } from '../../lib/errors.ts'
 import { gitText, runGit } from '../../lib/git.ts'
 import { type GitAccessOptions, openGitAccess } from '../../lib/git-access.ts'
-import { isSameHost } from '../../lib/same-host.ts'
+import { hostOf, isSameHost } from '../../lib/same-host.ts'
 import { newUuid } from '../../lib/uuid.ts'
 
 export type LfsPointer = {
@@ -170,6 +170,7 @@ async function fetchObjects(
     // What .lfsconfig would leave out, the tree would lack.
     'lfs.fetchinclude=',
     'lfs.fetchexclude=',
+    ...(access === undefined ? await unattendedSsh(tree, signal) : []),
   ]
   const config = settings.flatMap((setting) => ['-c', setting])
   using login = access && openGitAccess(remote, access)
@@ -183,13 +184,24 @@ async function fetchObjects(
     // It also asks for what only looks like a pointer.
     if ((await notIn(store, pointers)).length === 0) return
     const isMissing = /'lfs' is not a git command/.test(errorMessage(error))
-    if (!isMissing) throw error
+    if (!isMissing && access !== undefined) throw error
+    if (!isMissing) {
+      // As of a direct run, whose origin is nobody's business but its user's.
+      const message = `files of Git LFS cannot be fetched from ${hostOf(remote) ?? remote}, where this executor has no login`
+      throw new SlipwayError('git_failed', `${message}: ${errorMessage(error)}`, { cause: error })
+    }
     throw new SlipwayError('git_failed', 'files are stored in Git LFS, and this executor has no git-lfs: install it', {
       cause: error,
     })
   } finally {
     await rm(join(tree, '.git', 'lfs'), { recursive: true, force: true })
   }
+}
+
+/** Without a login of ours ssh has those of this machine, and asks nobody at its terminal, should there be one. */
+async function unattendedSsh(tree: string, signal: AbortSignal): Promise<readonly string[]> {
+  const own = await gitText(['-C', tree, 'config', '--get', 'core.sshCommand'], { signal, codes: [0, 1] })
+  return own === '' ? ['core.sshCommand=ssh -o BatchMode=yes'] : []
 }
 
 const remoteName = 'slipway-lfs'
