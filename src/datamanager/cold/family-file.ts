@@ -15,6 +15,7 @@ import {
   type Fail,
   failing,
   pairs,
+  unpack,
 } from '../snapshot/blocks.ts'
 import { type DataFile, type EncodedDataFile, familiesType, type RowFrame } from '../snapshot/data-file.ts'
 
@@ -273,7 +274,7 @@ export function decodeFamilyAt(
   bytes: Uint8Array,
 ): readonly FamilyMember[] {
   const fail = failing(`family ${id} of a snapshot`)
-  const text = Buffer.from(decompress(bytes, rawBytes, fail))
+  const text = unpack(bytes, rawBytes, fail)
     .subarray(start, start + length)
     .toString()
   const [family, ...others] = parseFamilies(text, fail)

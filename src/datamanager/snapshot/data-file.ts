@@ -5,7 +5,17 @@ import { hash } from 'node:crypto'
 import { compareUtf8 } from '../../lib/compare-utf8.ts'
 import type { Position } from '../database.ts'
 import { ContentSum, decodeSum, encodeSum, moveSum, rowHash } from '../read-model/content-hash.ts'
-import { blockBytes, compress, decodeTrailer, decompress, encodeTrailer, type Fail, failing, pairs } from './blocks.ts'
+import {
+  blockBytes,
+  compress,
+  decodeTrailer,
+  decompress,
+  encodeTrailer,
+  type Fail,
+  failing,
+  pairs,
+  unpack,
+} from './blocks.ts'
 
 export const dataFileFormat = 1
 /** Ends a data file, and an index file. */
@@ -206,7 +216,7 @@ export function decodeIndexFile(file: DataFile, bytes: Uint8Array): Map<string, 
 /** One row out of the bytes `place.start` to `place.end` of its data file. Errors: `snapshot_corrupt`. */
 export function decodeRowAt(type: string, id: string, place: RowPlace, bytes: Uint8Array): SnapshotRow {
   const fail = failing(`row ${type} ${id} of a snapshot`)
-  const text = Buffer.from(decompress(bytes, place.rawBytes, fail)).subarray(place.offset, place.offset + place.length)
+  const text = unpack(bytes, place.rawBytes, fail).subarray(place.offset, place.offset + place.length)
   const row = parseRow(text.toString().replace(/\n$/, ''), fail)
   const isOurs = row.id === id && Buffer.compare(rowHash(type, row.id, row.body), place.hash) === 0
   if (!isOurs) throw fail('it is not what the index says')
