@@ -2,7 +2,7 @@
 // long: some thousand pages and an fsync, for which the whole process waits. The thread leaves what was written meanwhile;
 // carrying that takes a moment, after which the WAL begins anew.
 
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
 import { checkpointPages } from './sqlite.ts'
 
@@ -19,6 +19,7 @@ const workerFile = new URL(
 export class Checkpoints implements AsyncDisposable {
   readonly #connection: DatabaseSync
   readonly #path: string
+  #countChanges: StatementSync | undefined
   #worker: Worker | undefined
   #isRunning = false
   #isClosed = false
@@ -37,7 +38,8 @@ export class Checkpoints implements AsyncDisposable {
   committed(): void {
     if (++this.#commits % commitsPerLook !== 0 || this.#isRunning || this.#isClosed) return
     // About as many pages: rows and index entries are all over the file.
-    const changed = Number(this.#connection.prepare('SELECT total_changes() AS n').get()?.n)
+    this.#countChanges ??= this.#connection.prepare('SELECT total_changes() AS n')
+    const changed = Number(this.#countChanges.get()?.n)
     if (changed - this.#changed < checkpointPages) return
     this.#changed = changed
     this.#isRunning = true
