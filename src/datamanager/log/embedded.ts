@@ -9,12 +9,17 @@ import { sqliteError } from '../read-model/sqlite.ts'
 import { Wakeups } from './wakeups.ts'
 
 type StoredRecord = { position: number; hash: string; bytes: Uint8Array }
+type Newest = { readonly position: Position; readonly hash: RecordHash }
 
 export class EmbeddedChangeLog implements ChangeLog {
   readonly #connection: DatabaseSync
   readonly #write: Statements
   readonly #read: Statements
   readonly #wakeups = new Wakeups()
+  /** Of the committed state, once it was looked up: nobody else appends, as the file is one database's alone. */
+  #newest: Newest | undefined
+  /** In the open transaction. */
+  #appended: Newest | undefined
 
   /** Two connections to one file, which the caller closes after this. */
   constructor(connection: DatabaseSync, readConnection: DatabaseSync) {
@@ -28,16 +33,17 @@ export class EmbeddedChangeLog implements ChangeLog {
    * False when the newest record is not the one before it with hash `prev`.
    */
   appendWithin(record: EncodedRecord, prev: RecordHash): boolean {
-    const newest = this.#write.of('SELECT position, hash FROM log ORDER BY position DESC LIMIT 1').get()
-    if (record.position !== Number(newest?.position ?? 0) + 1 || prev !== (newest?.hash ?? genesisHash)) return false
-    this.#write
-      .of('INSERT INTO log (position, hash, bytes) VALUES (?, ?, ?)')
-      .run(record.position, record.hash, record.bytes)
+    this.#newest ??= this.#lookUpNewest()
+    if (record.position !== this.#newest.position + 1 || prev !== this.#newest.hash) return false
+    const { position, hash, bytes } = record
+    this.#write.of('INSERT INTO log (position, hash, bytes) VALUES (?, ?, ?)').run(position, hash, bytes)
+    this.#appended = { position, hash }
     return true
   }
 
-  /** Tells waiting readers of what was committed after appendWithin. */
-  wake(): void {
+  /** After the commit of a record of appendWithin: readers who wait for one are told. */
+  committed(): void {
+    this.#newest = this.#appended
     this.#wakeups.wake()
   }
 
@@ -49,7 +55,7 @@ export class EmbeddedChangeLog implements ChangeLog {
   async append(record: EncodedRecord, prev: RecordHash, signal?: AbortSignal): Promise<AppendResult> {
     signal?.throwIfAborted()
     const isCreated = this.#transaction(`append record ${record.position}`, () => this.appendWithin(record, prev))
-    if (isCreated) this.wake()
+    if (isCreated) this.committed()
     return { kind: isCreated ? 'created' : 'exists' }
   }
 
@@ -83,6 +89,11 @@ export class EmbeddedChangeLog implements ChangeLog {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#wakeups.wake()
+  }
+
+  #lookUpNewest(): Newest {
+    const newest = this.#write.of('SELECT position, hash FROM log ORDER BY position DESC LIMIT 1').get()
+    return (newest as Newest | undefined) ?? { position: 0, hash: genesisHash }
   }
 
   #transaction<T>(attempted: string, act: () => T): T {

@@ -64,7 +64,7 @@ export class LocalCommit implements CommitStrategy {
       )
       return { kind: 'unknown', cause: error }
     }
-    log.wake()
+    log.committed()
     return { kind: 'committed' }
   }
 }

@@ -11,7 +11,6 @@ import type { Database, RowTypes, Transaction } from '../database.ts'
 import { openDatabase } from '../open-database.ts'
 import { openLogDatabase } from '../open-log-database.ts'
 import { MemoryChangeLog, MemoryLogStore } from '../simulation/memory-log.ts'
-import { ContentSum, decodeSum, encodeSum, moveSum } from './content-hash.ts'
 
 type Ball = { readonly colour: string; readonly weight: number }
 type TestRows = { ball: Ball; run: TestRun }
@@ -177,32 +176,4 @@ test('what a closure wrote before it listed is undone when it throws, and what t
   } finally {
     rmSync(folder, { recursive: true })
   }
-})
-
-test('a sum in words is the sum of whole numbers', () => {
-  const hash = fc.uint8Array({ minLength: 32, maxLength: 32 })
-  const changes = fc.array(
-    fc.record({ hash: fc.oneof(hash, fc.constant(new Uint8Array(32).fill(255))), isAdded: fc.boolean() }),
-  )
-  fc.assert(
-    fc.property(changes, (rows) => {
-      let expected = decodeSum('f'.repeat(64))
-      const sum = new ContentSum(expected)
-      for (const [at, { hash, isAdded }] of rows.entries()) {
-        expected = isAdded ? moveSum(expected, hash, undefined) : moveSum(expected, undefined, hash)
-        if (isAdded) sum.add(hash)
-        else sum.remove(hash)
-        if (at % 3 === 0) expect(encodeSum(sum.value)).toBe(encodeSum(expected))
-      }
-      expect(encodeSum(sum.value)).toBe(encodeSum(expected))
-    }),
-  )
-})
-
-test('a sum in words stays exact over more rows than a word holds', () => {
-  const hash = new Uint8Array(32).fill(255)
-  const count = 2 ** 20 + 3
-  const sum = new ContentSum(0n)
-  for (let n = 0; n < count; n++) sum.add(hash)
-  expect(sum.value).toBe((BigInt(count) * (2n ** 256n - 1n)) % 2n ** 256n)
 })

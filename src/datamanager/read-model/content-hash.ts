@@ -42,7 +42,8 @@ export class ContentSum {
   readonly #words = new Float64Array(8)
   #changes = 0
 
-  constructor(sum = 0n) {
+  /** `sum`: as encodeSum has it. */
+  constructor(sum = emptyContentHash) {
     this.reset(sum)
   }
 
@@ -55,14 +56,11 @@ export class ContentSum {
     this.#move(hash, -1)
   }
 
-  reset(sum: bigint): void {
-    const bytes = Buffer.from(encodeSum(sum), 'hex')
+  /** `sum`: as encodeSum has it. */
+  reset(sum: string): void {
+    const bytes = Buffer.from(sum, 'hex')
     for (let word = 0; word < 8; word++) this.#words[word] = bytes.readUInt32BE(word * 4)
     this.#changes = 0
-  }
-
-  get value(): bigint {
-    return decodeSum(this.hex())
   }
 
   /** As encodeSum. */

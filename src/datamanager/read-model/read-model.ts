@@ -42,7 +42,7 @@ import {
   internType,
   loadCatalog,
 } from './catalog.ts'
-import { ContentSum, decodeSum, emptyContentHash, encodeSum, hashNumber, moveSum, rowHash } from './content-hash.ts'
+import { ContentSum, emptyContentHash, encodeSum, hashNumber, moveSum, rowHash } from './content-hash.ts'
 import { checkIndexKey, encodeIndexKey } from './index-key.ts'
 import { Rows, RowsReader, Statements } from './rows.ts'
 import { RowsWriter } from './rows-writer.ts'
@@ -74,7 +74,8 @@ export type ReadModelOptions = {
 export const maintenanceType = '$maintenance'
 export const maintenanceId = 'state'
 
-type State = { position: Position; hash: RecordHash; sum: bigint; maintenance: Maintenance | undefined }
+/** `sum`: as encodeSum has it. */
+type State = { position: Position; hash: RecordHash; sum: string; maintenance: Maintenance | undefined }
 /** A record of this instance that is certain, and what it was made of. */
 type Deferred = { readonly position: Position; readonly hash: RecordHash; readonly batch: Batch }
 type StoredRow = { number: number; body: string; hash: Uint8Array }
@@ -171,7 +172,7 @@ export class ReadModel implements Disposable {
     this.#state = {
       position: meta.position,
       hash: meta.hash,
-      sum: decodeSum(meta.content_hash),
+      sum: meta.content_hash,
       maintenance: parseMaintenance(maintenance?.body),
     }
     this.#sum = new ContentSum(this.#state.sum)
@@ -209,7 +210,7 @@ export class ReadModel implements Disposable {
   /** Errors: as writeDeferred. */
   get contentHash(): string {
     this.writeDeferred()
-    return encodeSum((this.#committed ?? this.#state).sum)
+    return (this.#committed ?? this.#state).sum
   }
 
   /** Set while the database is frozen, as of the newest applied record. */
@@ -257,10 +258,8 @@ export class ReadModel implements Disposable {
     invariant(this.#committed, 'no transaction is open')
     this.#state.position = position
     this.#state.hash = hash
-    this.#state.sum = this.#sum.value
-    this.#statements
-      .of('UPDATE meta SET position = ?, hash = ?, content_hash = ?')
-      .run(position, hash, encodeSum(this.#state.sum))
+    this.#state.sum = this.#sum.hex()
+    this.#statements.of('UPDATE meta SET position = ?, hash = ?, content_hash = ?').run(position, hash, this.#state.sum)
     this.storageCalls('commit', () => this.#run('COMMIT'))
     this.#committed = undefined
     this.#batch = undefined
@@ -724,7 +723,7 @@ export class ReadModel implements Disposable {
       this.#writeChanges(batch, this.#batchBefore)
       if (batch.changes.length > this.#batchBefore && !this.#saved) {
         this.#run('SAVEPOINT closure')
-        this.#saved = { sum: this.#sum.value, maintenance: this.#state.maintenance }
+        this.#saved = { sum: this.#sum.hex(), maintenance: this.#state.maintenance }
       }
       this.#writeChanges(batch, batch.changes.length)
     })
