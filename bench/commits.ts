@@ -49,21 +49,27 @@ export async function rateOf(count: number, act: () => Promise<void> | void): Pr
   return (count * 1000) / (performance.now() - start)
 }
 
-/** Milliseconds that each commit takes while so many per second are asked for, evenly, for `ms`; in order of their size. */
-export async function latencies(db: Database<Rows>, perSecond: number, ms: number): Promise<number[]> {
-  const rows = someRows(Math.ceil((perSecond * ms) / 1000))
-  const taken: number[] = []
-  const underway: Promise<void>[] = []
+/**
+ * Milliseconds that each commit takes while so many per second are asked for, evenly, for `ms`; in order of their size. Rows
+ * are made when they are due, and of a commit its time is all that is kept, so that the collector has little to do for this.
+ */
+export async function latencies(db: Database<Rows>, perSecond: number, ms: number): Promise<Float64Array> {
+  const taken = new Float64Array(Math.ceil((perSecond * ms) / 1000))
+  const ended = Promise.withResolvers<void>()
+  let done = 0
   const start = performance.now()
-  for (let at = 0; at < rows.length; ) {
-    const due = Math.min(rows.length, Math.ceil(((performance.now() - start) * perSecond) / 1000))
-    for (; at < due; at++) {
-      // From when it was due: a process that is late makes its callers wait.
-      const dueAt = start + (at * 1000) / perSecond
-      underway.push(commitOne(db, rows[at]!).then(() => void taken.push(performance.now() - dueAt)))
-    }
+  const call = async (at: number) => {
+    // From when it was due: a process that is late makes its callers wait.
+    const dueAt = start + (at * 1000) / perSecond
+    await commitOne(db, someRows(1)[0]!)
+    taken[at] = performance.now() - dueAt
+    if (++done === taken.length) ended.resolve()
+  }
+  for (let at = 0; at < taken.length; ) {
+    const due = Math.min(taken.length, Math.ceil(((performance.now() - start) * perSecond) / 1000))
+    for (; at < due; at++) call(at).catch(ended.reject)
     await new Promise((resolve) => setImmediate(resolve))
   }
-  await Promise.all(underway)
-  return taken.sort((a, b) => a - b)
+  await ended.promise
+  return taken.sort()
 }
