@@ -281,7 +281,12 @@ runs:
     expect(await log('2')).toMatchObject({ status: 404, body: { code: 'log_not_found' } })
     expect(await log('last')).toMatchObject({ status: 400 })
     expect(await gateway.ask(`DELETE /runs/${id}/tasks/${task}/logs/0`, { token })).toMatchObject({ status: 204 })
-    expect((await log('0')).body).toBe('')
+    for (const way of ['', '/lines']) {
+      const path = `GET /runs/${id}/tasks/${task}/logs/0${way}`
+      expect(await gateway.ask(path, { token }), way).toMatchObject({ status: 404, body: { code: 'log_not_found' } })
+    }
+    const following = gateway.client(token).events('followLog', { params: { runId: id, taskId: task, log: '0' } })
+    await expect(Array.fromAsync(following)).rejects.toMatchObject({ code: 'log_not_found' })
     expect((await log('1')).body).toBe('wörld\n')
   })
 

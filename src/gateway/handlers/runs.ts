@@ -7,7 +7,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { newestOnly } from '../../lib/newest-only.ts'
 import { escapeSegment } from '../../pipeline/group.ts'
-import type { FindRunsQuery, Runservice, RunView } from '../../runservice/api.ts'
+import type { FindRunsQuery, LogExtent, Runservice, RunView } from '../../runservice/api.ts'
 import type { LogName } from '../../runservice/executor-api.ts'
 import { isFinishedTask } from '../../runservice/types.ts'
 import { describeCaller } from '../auth/caller.ts'
@@ -179,8 +179,9 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
       return taskView(taskOf(await reload(run.id), task.id), { isOwner: true })
     },
 
-    readLog: ({ params, query }, context) => {
+    readLog: async ({ params, query }, context) => {
       const { run, log } = logOf(params, runOf(context))
+      await refuseRemoved({ run, taskId: params.taskId, log }, runservice, context.signal)
       const { fromByte = 0, bytes: most = Number.POSITIVE_INFINITY, download } = query
       const bytes = counted(upTo(runservice.readLog(params.taskId, log, fromByte), most), metrics)
       const fileName = `run-${run.run.counter}-${params.taskId}-${params.log}.log`
@@ -212,6 +213,7 @@ export function runHandlers(components: RunHandlersComponents): HandlersOf<Ids> 
       const start = tailLines === undefined ? { fromLine } : { tailLines }
       const limit = count === undefined ? {} : { count }
       const page = await runservice.readLogLines(params.taskId, log, { ...start, ...limit }, context.signal)
+      if (isRemoved(page, taskOf(runOf(context), params.taskId))) throw logRemoved(log)
       metrics.countLogBytes(page.endByte - page.fromByte)
       return logLinesView(page)
     },
@@ -254,6 +256,7 @@ async function* followLog(
   { runservice, sharedLogs, metrics }: Pick<RunHandlersComponents, 'runservice' | 'sharedLogs' | 'metrics'>,
 ): AsyncGenerator<EventOf<ApiRoutes['followLog']>, void, undefined> {
   if (!hasStarted(run, taskId, log)) await untilStarted({ runId: run.run.id, taskId, log }, runservice, signal)
+  await refuseRemoved({ run, taskId, log }, runservice, signal)
   let end = from
   for await (const { text, endByte } of logTexts(sharedLogs.follow({ runTaskId: taskId, log }, from, signal))) {
     metrics.countLogBytes(endByte - end)
@@ -304,6 +307,29 @@ function hasStarted(run: RunView, taskId: string, log: LogName): boolean {
   const { task } = taskOf(run, taskId)
   const step = log === 'setup' ? task.setupStep : task.steps[log]
   return step !== undefined && step.phase !== 'notstarted' && step.phase !== 'cancelled'
+}
+
+/** Logs are complete before their task has ended: then there is something of each that was not removed, if only its end. */
+function isRemoved(
+  { sizeBytes, isComplete }: Pick<LogExtent, 'sizeBytes' | 'isComplete'>,
+  { task }: RunView['tasks'][number],
+): boolean {
+  return isFinishedTask(task.status) && sizeBytes === 0 && !isComplete
+}
+
+function logRemoved(log: LogName): SlipwayError {
+  return new SlipwayError('log_not_found', `there is no log ${log}: it was removed`)
+}
+
+/** Errors: `log_not_found`. */
+async function refuseRemoved(
+  { run, taskId, log }: { readonly run: RunView; readonly taskId: string; readonly log: LogName },
+  runservice: Pick<Runservice, 'logExtent'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const task = taskOf(run, taskId)
+  if (!isFinishedTask(task.task.status)) return
+  if (isRemoved(await runservice.logExtent(taskId, log, signal), task)) throw logRemoved(log)
 }
 
 /** Errors: `log_not_found` when the task ends before. */
