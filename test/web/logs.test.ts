@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
+import { password } from '../server/test-server.ts'
 import { openUi } from './ui-world.ts'
 
 const paths = new Map<string, string>()
@@ -215,4 +216,34 @@ test('a log is downloaded as the step printed it', { timeout: 60_000 }, async ()
     expect(text).toContain('before\n::group::Install packages\npackage 1\n')
     expect(text).toContain('\u001b[31mred\nstill red\u001b[0m\n10%\r50%\r100%\n')
   })
+})
+
+test('a log is removed by an owner, who is asked first; those of other steps stay', { timeout: 90_000 }, async () => {
+  const secret = [
+    { type: 'run', name: 'leak', command: 'echo not for everybody' },
+    { type: 'run', name: 'rest', command: 'echo for everybody' },
+  ]
+  const { id, number } = await ui.world.createRun(ui.projectId, { build: { steps: secret } })
+  const { tasks } = await ui.world.untilFinished(id)
+  const path = `/projects/user.ann.web/runs/${number}/tasks/${tasks[0]!.id}`
+  await ui.withPage(async (page) => {
+    await page.goto(`${path}?step=0`)
+    await inSight(page, 'not for everybody').waitFor()
+    await page.getByRole('button', { name: 'Remove this log' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove it' }).click()
+    await page.getByText('The log was removed.').waitFor()
+    await page.reload()
+    await page.getByText('its log was removed').waitFor()
+    await page.getByRole('navigation', { name: 'Steps' }).getByRole('link', { name: 'rest' }).click()
+    await inSight(page, 'for everybody').waitFor()
+  })
+  await ui.world.client.call('createUser', { body: { name: 'bob', password, isAdmin: false } })
+  await ui.withPage(
+    async (page) => {
+      await page.goto(`${path}?step=1`)
+      await inSight(page, 'for everybody').waitFor()
+      expect(await page.getByRole('button', { name: 'Remove this log' }).count()).toBe(0)
+    },
+    { username: 'bob' },
+  )
 })

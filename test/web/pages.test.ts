@@ -111,6 +111,7 @@ const shown: Readonly<Record<string, Shown>> = {
   organization: { path: () => '/organizations/acme', heading: 'acme', ready: 'table' },
   executors: { path: () => '/admin/executors', heading: 'Administration', ready: 'table' },
   databases: { path: () => '/admin/databases', heading: 'Administration', ready: 'table' },
+  keys: { path: () => '/admin/keys', heading: 'Administration', ready: 'table' },
   queue: { path: () => '/admin/queue', heading: 'Administration', ready: 'table' },
   users: { path: () => '/admin/users', heading: 'Administration', ready: 'table' },
   maintenance: { path: () => '/admin/maintenance', heading: 'Administration', ready: 'table' },
@@ -232,6 +233,42 @@ test('what runs turns, and nothing moves for who asks the system for less motion
   })
   await ui.world.client.call('stopRun', { params: { runId: id } })
   await ui.world.untilFinished(id)
+})
+
+test('on the narrowest of phones the rows of tables are folded: nothing scrolls sideways', {
+  timeout: 120_000,
+}, async () => {
+  await ui.withPage(
+    async (page) => {
+      await page.setViewportSize({ width: 360, height: 740 })
+      for (const name of [
+        'tokens',
+        'organization',
+        'executors',
+        'databases',
+        'keys',
+        'queue',
+        'users',
+        'maintenance',
+      ]) {
+        await page.goto(shown[name]!.path())
+        await page.locator('table').first().waitFor()
+        for (const table of await page.locator('.table-scroll').all())
+          expect(
+            await table.evaluate((one) => one.scrollWidth <= one.clientWidth),
+            `${name}, ${await table.getAttribute('aria-label')}`,
+          ).toBe(true)
+      }
+      await page.goto('/admin/users')
+      await page.locator('table').first().waitFor()
+      const headOfRole = () =>
+        page.evaluate<string>("getComputedStyle(document.querySelector('tbody td:nth-child(2)'), '::before').content")
+      expect(await headOfRole()).toBe('"Role"')
+      await page.setViewportSize({ width: 1280, height: 800 })
+      expect(await headOfRole()).toBe('none')
+    },
+    { size: 'phone' },
+  )
 })
 
 test('a log of 100,000 lines: its first screen, its end, a search', { timeout: 90_000 }, async () => {

@@ -1,6 +1,7 @@
 // What is made, changed, handed out and taken away: projects, groups, organizations, users, tokens, executors.
 
 import { expect, test } from 'vitest'
+import { ApiError, createClient } from '../../src/contract/client.ts'
 import { password } from '../server/test-server.ts'
 import { axe } from './axe.ts'
 import { expectHeading, logIn, openPage } from './browser.ts'
@@ -166,6 +167,36 @@ test('a token is made, shown once, and revoked', { timeout: 90_000 }, async () =
   })
 })
 
+test('a token is made for some projects only, which it says, and is refused elsewhere', {
+  timeout: 90_000,
+}, async () => {
+  const other = await ui.world.client.call('getProject', {
+    params: { projectRef: await ui.world.createProject('hidden') },
+  })
+  await ui.world.client.call('updateProject', {
+    params: { projectRef: other.id },
+    ifMatch: other.version,
+    body: { visibility: 'private' },
+  })
+  await ui.withPage(async (page) => {
+    await page.goto('/account/tokens')
+    await page.getByLabel('Name').fill('robot')
+    await page.getByLabel('Of', { exact: true }).selectOption('some')
+    expect(await page.getByRole('button', { name: 'Make the token' }).isEnabled()).toBe(false)
+    await page.getByRole('checkbox', { name: 'user/ann/web' }).check()
+    expect(await axe(page)).toEqual([])
+    await page.getByRole('button', { name: 'Make the token' }).click()
+    await page.getByRole('row', { name: /^robot read only user\/ann\/web/ }).waitFor()
+    const token = await page.locator('.note', { hasText: 'Copy it now' }).locator('code').innerText()
+    const robot = createClient({ url: ui.world.server.url, token })
+    expect(await robot.call('getProject', { params: { projectRef: ui.projectId } })).toMatchObject({ name: 'web' })
+    await expect(robot.call('getProject', { params: { projectRef: other.id } })).rejects.toThrow(ApiError)
+    await page.getByRole('button', { name: 'Revoke robot' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Revoke it' }).click()
+    await page.getByRole('row', { name: /^robot/ }).waitFor({ state: 'detached' })
+  })
+})
+
 test('a user is made, becomes a member of an organization, then an owner, and leaves it', {
   timeout: 120_000,
 }, async () => {
@@ -203,6 +234,32 @@ test('a user is made, becomes a member of an organization, then an owner, and le
   await page.getByRole('link', { name: 'Log in' }).waitFor()
   await logIn(page, 'lou')
   await context.close()
+})
+
+test('a key is made, what is sealed under the old one is sealed anew, and the old one removed', {
+  timeout: 90_000,
+}, async () => {
+  await ui.world.client.call('createProjectSecret', {
+    params: { projectRef: ui.projectId },
+    body: { name: 'sealed', data: { key: 'value' } },
+  })
+  await ui.withPage(async (page) => {
+    await page.goto('/admin/keys')
+    const rows = page.getByRole('group', { name: 'Keys' }).locator('tbody tr')
+    const old = await rows.first().locator('code').innerText()
+    await page.getByRole('button', { name: 'New key' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Make it' }).click()
+    await page.getByText('under an older key').waitFor()
+    expect(await page.getByRole('button', { name: `Remove ${old}` }).count()).toBe(0)
+    expect(await axe(page)).toEqual([])
+    await page.getByRole('button', { name: 'Seal them under the newest' }).click()
+    await page.getByRole('button', { name: `Remove ${old}` }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove it' }).click()
+    await page.getByText(old).waitFor({ state: 'detached' })
+    expect(await rows.count()).toBe(1)
+  })
+  const { items } = await ui.world.client.call('getKeys')
+  expect(items).toMatchObject([{ isActive: true }])
 })
 
 test('an executor is drained and taken up again, and a run that waits for it is found in the queue and stopped', {

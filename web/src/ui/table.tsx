@@ -1,6 +1,9 @@
-import type { ReactNode } from 'react'
+import type { CSSProperties, ReactNode } from 'react'
 
-/** A table that scrolls in its own frame. A head without words is that of the actions. */
+/**
+ * A table that scrolls in its own frame; on a phone each row is folded into lines, one for each cell, beside its head. A head without
+ * words is that of the actions. `label` is read out.
+ */
 export function Table({
   label,
   heads,
@@ -15,7 +18,7 @@ export function Table({
 }) {
   return (
     <div className="table-scroll" tabIndex={0} role="group" aria-label={label}>
-      <table className="table">
+      <table className="table" style={headsAsStyle(heads)}>
         <thead>
           <tr>
             {heads.map((head) => (
@@ -28,5 +31,12 @@ export function Table({
         <tbody>{children}</tbody>
       </table>
     </div>
+  )
+}
+
+/** What stands before the cells of folded rows: styles know which column a cell is in, the cells themselves do not. */
+function headsAsStyle(heads: readonly string[]): CSSProperties {
+  return Object.fromEntries(
+    heads.flatMap((head, at) => (head === '' ? [] : [[`--head-${at + 1}`, JSON.stringify(head)]])),
   )
 }

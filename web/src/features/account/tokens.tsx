@@ -1,16 +1,18 @@
 // Tokens that the command line and scripts log in with.
 
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { call } from '../../api/client.ts'
-import { Button } from '../../ui/button.tsx'
+import type { Project } from '../../api/types.ts'
 import { RemoveButton } from '../../ui/dialogs.tsx'
-import { SelectField, TextField } from '../../ui/field.tsx'
-import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
+import { CheckField, SelectField, TextField } from '../../ui/field.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
+import { Empty, Loaded } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
 import { ShownOnce } from '../../ui/shown-once.tsx'
 import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
+import { myProjectsQuery } from '../projects/queries.ts'
 
 const dayMs = 24 * 60 * 60 * 1000
 
@@ -18,7 +20,10 @@ export function Tokens({ userName }: { readonly userName: string }) {
   const queryClient = useQueryClient()
   const params = { userRef: userName }
   const tokens = useQuery({ queryKey: ['tokens', userName], queryFn: () => call('listTokens', { params }) })
+  const projects = useQuery(myProjectsQuery(userName)).data ?? []
   const [made, setMade] = useState<string>()
+  /** Undefined: all of them. */
+  const [chosen, setChosen] = useState<readonly string[]>()
   const create = useMutation({
     mutationFn: (form: FormData) => {
       const days = Number(form.get('days'))
@@ -27,6 +32,7 @@ export function Tokens({ userName }: { readonly userName: string }) {
         body: {
           name: String(form.get('name')),
           scope: String(form.get('scope')) as 'read' | 'run' | 'admin',
+          ...(chosen === undefined ? {} : { projects: [...chosen] }),
           ...(days > 0 ? { expiresAt: new Date(Date.now() + days * dayMs).toISOString() } : {}),
         },
       })
@@ -36,14 +42,15 @@ export function Tokens({ userName }: { readonly userName: string }) {
       void queryClient.invalidateQueries({ queryKey: ['tokens', userName] })
     },
   })
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    create.mutate(new FormData(event.currentTarget))
-  }
   return (
     <>
       <Panel title="New token">
-        <form className="form" onSubmit={submit}>
+        <ActionForm
+          onSubmit={(form) => create.mutate(new FormData(form))}
+          state={create}
+          action="Make the token"
+          isReady={chosen?.length !== 0}
+        >
           <TextField
             label="Name"
             name="name"
@@ -62,6 +69,35 @@ export function Tokens({ userName }: { readonly userName: string }) {
               ['admin', 'do all that you may'],
             ]}
           />
+          {projects.length === 0 ? null : (
+            <SelectField
+              label="Of"
+              value={chosen === undefined ? 'all' : 'some'}
+              onChange={({ target }) => setChosen(target.value === 'some' ? [] : undefined)}
+              options={[
+                ['all', 'everything'],
+                ['some', 'some projects only'],
+              ]}
+            />
+          )}
+          {chosen === undefined ? null : (
+            <fieldset className="picker">
+              <legend>Projects</legend>
+              <div className="picker-list">
+                {projects.map(({ id, path }) => (
+                  <div key={id} className="picker-row">
+                    <CheckField
+                      label={path}
+                      checked={chosen.includes(id)}
+                      onChange={({ target }) =>
+                        setChosen(target.checked ? [...chosen, id] : chosen.filter((one) => one !== id))
+                      }
+                    />
+                  </div>
+                ))}
+              </div>
+            </fieldset>
+          )}
           <SelectField
             label="Valid for"
             name="days"
@@ -73,13 +109,7 @@ export function Tokens({ userName }: { readonly userName: string }) {
               ['0', 'ever'],
             ]}
           />
-          {create.error === null ? null : <Problem error={create.error} />}
-          <div className="form-actions">
-            <Button type="submit" kind="primary" isBusy={create.isPending}>
-              Make the token
-            </Button>
-          </div>
-        </form>
+        </ActionForm>
         {made === undefined ? null : <ShownOnce title="Copy it now: it is shown here and never again." secret={made} />}
       </Panel>
       <Panel title="Tokens" isPadded={false}>
@@ -94,7 +124,9 @@ export function Tokens({ userName }: { readonly userName: string }) {
                     <td>{token.name}</td>
                     <td>
                       {token.scope}
-                      {token.projectIds === undefined ? '' : `, ${token.projectIds.length} projects`}
+                      {token.projectIds === undefined ? null : (
+                        <div className="soft">only {namesOf(token.projectIds, projects)}</div>
+                      )}
                     </td>
                     <td className="soft">
                       <Ago time={token.createdAt} />
@@ -123,5 +155,14 @@ export function Tokens({ userName }: { readonly userName: string }) {
         </Loaded>
       </Panel>
     </>
+  )
+}
+
+/** Those that one does not see any more are counted. */
+function namesOf(projectIds: readonly string[], projects: readonly Project[]): string {
+  const paths = projects.filter(({ id }) => projectIds.includes(id)).map(({ path }) => path)
+  const others = projectIds.length - paths.length
+  return [...paths, ...(others === 0 ? [] : [`${others} ${others === 1 ? 'other project' : 'other projects'}`])].join(
+    ', ',
   )
 }

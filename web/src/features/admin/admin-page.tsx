@@ -5,6 +5,7 @@ import { Empty } from '../../ui/load-state.tsx'
 import { Page } from '../../ui/page.tsx'
 import { Databases } from './databases.tsx'
 import { Executors } from './executors.tsx'
+import { Keys } from './keys.tsx'
 import { useLiveInstallation } from './live-installation.ts'
 import { Maintenance } from './maintenance.tsx'
 import { Queue } from './queue.tsx'
@@ -17,6 +18,7 @@ const sections = [
   ['users', 'Users', Users],
   ['sources', 'Remote sources', RemoteSources],
   ['databases', 'Databases', Databases],
+  ['keys', 'Keys', Keys],
   ['maintenance', 'Maintenance', Maintenance],
 ] as const
 

@@ -3,7 +3,9 @@
 import { type RefObject, useId } from 'react'
 import { addressOf } from '../../../../src/contract/client.ts'
 import { routes } from '../../../../src/contract/routes.ts'
+import { call } from '../../api/client.ts'
 import { Button } from '../../ui/button.tsx'
+import { RemoveButton } from '../../ui/dialogs.tsx'
 import { Icon } from '../../ui/icon.tsx'
 import { bytesText } from '../../ui/time-text.ts'
 import type { TimeMode } from './line-time.ts'
@@ -36,6 +38,8 @@ type Props = {
   readonly isComplete: boolean
   readonly isAtEnd: boolean
   readonly onEnd: () => void
+  /** Undefined: it cannot be removed, or one may not. */
+  readonly onRemoved: (() => void) | undefined
 }
 
 const timeWords = { none: 'Times', relative: 'Times: elapsed', clock: 'Times: clock' } as const
@@ -124,6 +128,17 @@ export function LogTools(props: Props) {
       >
         <Icon name="download" /> Download
       </a>
+      {props.onRemoved === undefined ? null : (
+        <RemoveButton
+          name="this log"
+          onConfirm={async () => {
+            await call('deleteLog', { params: address })
+            props.onRemoved?.()
+          }}
+        >
+          <p>Nobody can read it again. The run and its other logs stay.</p>
+        </RemoveButton>
+      )}
     </div>
   )
 }

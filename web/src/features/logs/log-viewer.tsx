@@ -29,17 +29,30 @@ type Props = {
   readonly lines: string | undefined
   readonly onLines: (lines: string | undefined) => void
   readonly addressOfLines: (lines: string) => string
+  readonly mayRemove: boolean
 }
 
 export function LogViewer(props: Props) {
   const opened = useLog(props)
+  const [isRemoved, setRemoved] = useState(false)
+  if (isRemoved) return <div className="panel log-note">The log was removed.</div>
   if (isNoLog(opened.error))
     return <div className="panel log-note">There is no log: the step was never begun, or its log was removed.</div>
   if (opened.error !== undefined) return <Problem error={opened.error} title="Cannot show the log" />
-  return <OpenedLog {...props} opened={opened} />
+  return <OpenedLog {...props} opened={opened} onRemoved={() => setRemoved(true)} />
 }
 
-function OpenedLog({ opened, label, startedAt, lines: chosenText, onLines, addressOfLines, ...address }: OpenedProps) {
+function OpenedLog({
+  opened,
+  label,
+  startedAt,
+  lines: chosenText,
+  onLines,
+  addressOfLines,
+  mayRemove,
+  onRemoved,
+  ...address
+}: OpenedProps) {
   const { book, isOpen, isComplete, sizeBytes, connection, show } = opened
   const { lineCount } = book
   const growing = { isOpen, isComplete, lineCount }
@@ -161,6 +174,7 @@ function OpenedLog({ opened, label, startedAt, lines: chosenText, onLines, addre
         isComplete={isComplete}
         isAtEnd={rows.isAtEnd}
         onEnd={() => rows.setAtEnd(true)}
+        onRemoved={mayRemove && isComplete ? onRemoved : undefined}
       />
       {connection === 'lost' && !isComplete ? (
         <Stale>The connection is lost. The log goes on where it was, by itself.</Stale>
@@ -226,7 +240,7 @@ function OpenedLog({ opened, label, startedAt, lines: chosenText, onLines, addre
 /** Deeper ones stand there, too. */
 const deepestShown = 4
 
-type OpenedProps = Props & { readonly opened: OpenLog }
+type OpenedProps = Props & { readonly opened: OpenLog; readonly onRemoved: () => void }
 
 function Fold({
   head,

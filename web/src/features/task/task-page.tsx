@@ -160,6 +160,8 @@ function Steps({ run, task }: { readonly run: Run; readonly task: Task }) {
               })
             }
             addressOfLines={(to) => `?step=${log}#${to}`}
+            // Who owns the project may do both.
+            mayRemove={run.may.approve && task.status !== 'running'}
           />
         ) : (
           <div className="panel log-note">
