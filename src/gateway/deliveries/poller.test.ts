@@ -5,13 +5,14 @@ import { aProject, aUser } from '../../configstore/configstore-fixture.ts'
 import type { Project } from '../../configstore/types.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { silentLogger } from '../../lib/log.ts'
+import { until } from '../../lib/until-fixture.ts'
 import { openTestGateway, type TestGateway } from '../gateway-fixture.ts'
 import { FakeRepository, fakeSources } from '../repository-fixture.ts'
 import { withDefinition } from './deliveries-fixture.ts'
 import { forgetProjects } from './forget-projects.ts'
 import { Inbox } from './inbox.ts'
 import { lookAt } from './look.ts'
-import { type PollerComponents, pollOnce } from './poller.ts'
+import { type PollerComponents, Polling, pollOnce } from './poller.ts'
 
 const signal = new AbortController().signal
 const minute = 60_000
@@ -44,8 +45,8 @@ function poller(): () => Promise<void> {
     tryLock: async () => undefined,
     logger: silentLogger,
   }
-  const times: Parameters<typeof pollOnce>[1] = new Map()
-  return () => pollOnce(components, times, signal)
+  const polling = new Polling()
+  return async () => await (await pollOnce(components, polling, signal)).ended
 }
 
 /** Kept for the project, the oldest first, as `push refs/heads/main`. */
@@ -129,6 +130,54 @@ test('trouble is told once, and looked past more and more seldom', async () => {
   }
   expect(told(project)).toEqual(['the repository cannot be looked at: git ls-remote: not found'])
   expect(asked).toBeLessThan(6)
+})
+
+test('a server that hangs keeps only its own waiting, also those that come due later', async () => {
+  const { configstore, database, clock } = gateway
+  const never = Promise.withResolvers<never>()
+  const looked: string[] = []
+  const hanging: string[] = []
+  const open = async (url: string) => {
+    const source = { kind: 'git', url, auth: 'none', pollIntervalMs: minute } as const
+    const repository = new FakeRepository()
+    repositories.set(url, repository)
+    const { id } = await aProject(configstore, `user/ann/polled${++counter}`, { source })
+    return { id, repository }
+  }
+  for (let i = 0; i < 10; i++) {
+    const { id, repository } = await open(`https://hanging.example/${i}.git`)
+    repository.listRefs = () => {
+      hanging.push(id)
+      return never.promise
+    }
+  }
+  const well = await open('https://well.example/a.git')
+  well.repository.listRefs = async () => {
+    looked.push(well.id)
+    return []
+  }
+  const components: PollerComponents = {
+    configstore,
+    database,
+    clock,
+    inbox: new Inbox({ database, clock }),
+    sources: fakeSources(repositories),
+    tryLock: async () => undefined,
+    logger: silentLogger,
+  }
+  const polling = new Polling()
+  const over = new AbortController()
+  const rounds: Promise<void>[] = []
+  for (let round = 1; round <= 3; round++) {
+    rounds.push((await pollOnce(components, polling, over.signal)).ended)
+    await until(() => looked.length === round && !polling.looking.has(well.id))
+    clock.pass(minute)
+  }
+  expect(hanging).toHaveLength(4)
+  over.abort()
+  never.reject(new SlipwayError('git_failed', 'gone'))
+  await Promise.all(rounds)
+  expect(hanging).toHaveLength(4)
 })
 
 test('another URL is another repository: what is there starts nothing', async () => {

@@ -12,6 +12,7 @@ import type { GatewaySchema } from '../rows.ts'
 import type { ProjectSources } from '../runs/project-sources.ts'
 import { forgetProjects } from './forget-projects.ts'
 import { add, type Inbox } from './inbox.ts'
+import { laneOfProject } from './lane.ts'
 import { lookAt } from './look.ts'
 
 /** Disposing lets another instance look. */
@@ -31,7 +32,9 @@ export type PollerComponents = {
 const lockEveryMs = 10_000
 /** New projects, and those with another interval, are noticed after so long. */
 const roundMs = 5_000
-const atOnce = 4
+const atOnce = 12
+/** Of one server: one that hangs leaves places for the others. */
+const perLane = 4
 const lookMs = 2 * 60_000
 /** A repository that does not answer is looked at less and less. */
 const troubleMostMs = 15 * 60_000
@@ -52,32 +55,80 @@ export async function pollRepositories(components: PollerComponents, signal: Abo
 
 type Times = Map<string, { readonly dueAt: number; readonly failures: number }>
 
-async function pollWhile(components: PollerComponents, signal: AbortSignal): Promise<void> {
-  const times: Times = new Map()
-  let forgottenAt = Number.NEGATIVE_INFINITY
-  while (!signal.aborted) {
-    if (components.clock.now() - forgottenAt >= limits.cleaningMs.value) {
-      await forgetProjects(components)
-      forgottenAt = components.clock.now()
-    }
-    await pollOnce(components, times, signal)
-    await components.clock.sleep(roundMs, signal).catch(() => {})
+/** What goes on from round to round. */
+export class Polling {
+  /** By project. */
+  readonly times: Times = new Map()
+  /** Those that are due and have no place yet, the longest first. */
+  waiting: readonly Project[] = []
+  /** Lanes by project. */
+  readonly looking = new Map<string, string>()
+
+  /** The first that has a place. */
+  take(): Project | undefined {
+    if (this.looking.size >= atOnce) return undefined
+    const index = this.waiting.findIndex((project) => this.#lookingIn(laneOfPolled(project)) < perLane)
+    const project = this.waiting[index]
+    if (project === undefined) return undefined
+    this.waiting = this.waiting.toSpliced(index, 1)
+    this.looking.set(project.id, laneOfPolled(project))
+    return project
+  }
+
+  #lookingIn(lane: string): number {
+    return [...this.looking.values()].filter((other) => other === lane).length
   }
 }
 
-/** Looks at those that are due. */
-export async function pollOnce(components: PollerComponents, times: Times, signal: AbortSignal): Promise<void> {
-  const projects = await polledProjects(components)
-  for (const id of [...times.keys()]) if (!projects.some((project) => project.id === id)) times.delete(id)
-  const now = components.clock.now()
-  const due = projects.filter(({ id }) => (times.get(id)?.dueAt ?? 0) <= now).values()
-  const looks = Array.from({ length: atOnce }, async () => {
-    for (const project of due) {
-      if (signal.aborted) return
-      await pollProject(project, components, times, signal)
+const laneOfPolled = (project: Project) => laneOfProject(project) ?? project.id
+
+async function pollWhile(components: PollerComponents, signal: AbortSignal): Promise<void> {
+  const polling = new Polling()
+  const rounds = new Set<Promise<void>>()
+  const over = new AbortController()
+  const during = AbortSignal.any([signal, over.signal])
+  let forgottenAt = Number.NEGATIVE_INFINITY
+  try {
+    while (!signal.aborted) {
+      if (components.clock.now() - forgottenAt >= limits.cleaningMs.value) {
+        await forgetProjects(components)
+        forgottenAt = components.clock.now()
+      }
+      // Nobody waits for the slowest of a round.
+      const { ended } = await pollOnce(components, polling, during)
+      rounds.add(ended)
+      void ended.finally(() => rounds.delete(ended))
+      await components.clock.sleep(roundMs, signal).catch(() => {})
     }
-  })
-  await Promise.all(looks)
+  } finally {
+    // Whoever looks after this, here or in another instance, begins anew.
+    over.abort()
+    await Promise.all(rounds)
+  }
+}
+
+/** Begins to look at those that are due; `ended`: what was begun here, and what got a place by its end. Never rejects. */
+export async function pollOnce(
+  components: PollerComponents,
+  polling: Polling,
+  signal: AbortSignal,
+): Promise<{ readonly ended: Promise<void> }> {
+  const { times, looking } = polling
+  const projects = new Map((await polledProjects(components)).map((project) => [project.id, project]))
+  for (const id of [...times.keys()]) if (!projects.has(id)) times.delete(id)
+  const now = components.clock.now()
+  const isDue = ({ id }: Project) => !looking.has(id) && (times.get(id)?.dueAt ?? 0) <= now
+  // Those that wait since before are as they are set now.
+  const ids = new Set([...polling.waiting, ...[...projects.values()].filter(isDue)].map(({ id }) => id))
+  polling.waiting = [...ids].flatMap((id) => projects.get(id) ?? [])
+  const look = async () => {
+    for (let project = polling.take(); project !== undefined; project = polling.take()) {
+      if (!signal.aborted) await pollProject(project, components, times, signal)
+      looking.delete(project.id)
+    }
+  }
+  const looks = Array.from({ length: atOnce }, look)
+  return { ended: Promise.all(looks).then(() => {}) }
 }
 
 async function pollProject(
