@@ -16,9 +16,8 @@ import type { Json } from '../../lib/json.ts'
 import { type EncodedRecord, genesisHash, type RecordHash } from '../change-log.ts'
 import { type ColdFamily, Entries } from '../cold/entries.ts'
 import type { FamilyIndex, RowSpan } from '../cold/family-file.ts'
-import { isUuid } from '../cold/stored-entry.ts'
 import { ColdRows, ThawedFamilies } from '../cold/thawed.ts'
-import type { FamilyEntry, ListRowsOptions, Maintenance, Position, RowTypes, Schema, Transaction } from '../database.ts'
+import type { ListRowsOptions, Maintenance, Position, RowTypes, Schema, Transaction } from '../database.ts'
 import type { DecodedRecord, RecordedTransaction } from '../record.ts'
 import type { OnBranch } from '../recovery.ts'
 import {
@@ -28,28 +27,19 @@ import {
   type IndexEntries,
   keysOf,
   newState,
-  type PreparedEntry,
   type Remembered,
   type RowChange,
   type RowState,
 } from './batch.ts'
-import {
-  type Catalog,
-  type DeclaredFamily,
-  type DeclaredIndex,
-  type DeclaredType,
-  deleteEntries,
-  internType,
-  loadCatalog,
-} from './catalog.ts'
-import { ContentSum, emptyContentHash, encodeSum, hashNumber, moveSum, rowHash } from './content-hash.ts'
-import { checkIndexKey, encodeIndexKey } from './index-key.ts'
+import { type Catalog, type DeclaredType, internType, loadCatalog } from './catalog.ts'
+import { ContentSum, emptyContentHash, hashNumber, moveSum } from './content-hash.ts'
+import { checkIndexKey } from './index-key.ts'
+import { prepareEntry } from './prepare-entry.ts'
+import { rebuildEntries, rebuildIndexes } from './rebuild-indexes.ts'
 import { Rows, RowsReader, Statements } from './rows.ts'
 import { RowsWriter } from './rows-writer.ts'
 import { type Identity, openReadConnection, openWriteConnection, sqliteCode, sqliteError } from './sqlite.ts'
-
-/** Rows per index that are compared with the index function at open, to notice that something it calls has changed. */
-const indexSampleRows = 32
+import { compareRows, type RowsReport, type RowsToVerify, verifyRows } from './verify-rows.ts'
 
 /** Where the storage is told to do something lasting; the simulation crashes before and after each. */
 export type StorageCall = 'begin' | 'append' | 'commit' | 'apply' | 'apply deferred' | 'move'
@@ -149,11 +139,11 @@ export class ReadModel implements Disposable {
     this.#readStatements = new Statements(readConnection)
     this.#run('BEGIN IMMEDIATE')
     this.#catalog = loadCatalog(connection, { ...options.types, [maintenanceType]: {} })
-    for (const { type, index } of [...this.#catalog.changed, ...this.#staleIndexes()]) this.#rebuild(type, index)
+    rebuildIndexes(connection, this.#catalog)
     const knowledge = { mayBeCold: true }
     this.entries = new Entries(connection, knowledge)
     knowledge.mayBeCold = !this.entries.hasNoneCold
-    if (this.#catalog.isFamilyChanged) this.#rebuildEntries()
+    if (this.#catalog.isFamilyChanged) rebuildEntries(connection, this.#catalog, this.entries)
     this.#run('COMMIT')
     const { thawed } = this
     this.#rows = new Rows(connection, { catalog: this.#catalog, entries: this.entries, thawed })
@@ -567,73 +557,19 @@ export class ReadModel implements Disposable {
       .run(transactionId, position, at, result ?? null)
   }
 
-  /** The problems found in rows, indexes and content hash; empty when all is well. Reads everything. */
-  verify(): { readonly rows: number; readonly problems: string[] } {
-    const problems: string[] = []
-    for (const row of this.connection.prepare('PRAGMA integrity_check(10)').all())
-      if (row.integrity_check !== 'ok') problems.push(`SQLite: ${String(row.integrity_check)}`)
-    let rows = 0
-    let sum = 0n
-    let entries = 0
-    const select = `SELECT r.number, t.name AS type, r.id, r.body, r.hash, r.changed_at FROM stored_row r JOIN stored_type t ON t.number = r.type`
-    for (const stored of this.connection.prepare(select).iterate()) {
-      const row = stored as StoredRow & { type: string; id: string; changed_at: number }
-      const name = `row ${row.type} ${row.id}`
-      rows++
-      const hash = rowHash(row.type, row.id, row.body)
-      sum = moveSum(sum, hash, undefined)
-      if (Buffer.compare(hash, row.hash) !== 0) problems.push(`${name} does not fit its hash`)
-      if (row.changed_at > this.position)
-        problems.push(`${name} was changed at ${row.changed_at}, after the newest record`)
-      const type = this.#catalog.types.get(row.type)
-      for (const key of type ? entriesOf(type, row.id, newState(row.body)) : []) {
-        if (!key) continue
-        entries++
-        const entry = this.#statements.of('SELECT row FROM index_entry WHERE key = ?').get(key)
-        if (entry?.row !== row.number) problems.push(`${name} is not where an index should have it`)
-      }
-    }
-    for (const { sum: ofFamily, rows: count } of this.entries.coldFamilies()) {
-      sum = moveSum(sum, ofFamily, undefined)
-      rows += count
-    }
-    const meta = this.connection.prepare('SELECT content_hash FROM meta').get()
-    if (meta?.content_hash !== this.contentHash) problems.push('the stored content hash is not the one in use')
-    if (encodeSum(sum) !== this.contentHash)
-      problems.push(`the content hash is ${this.contentHash}, not ${encodeSum(sum)}`)
-    const stored = Number(this.connection.prepare('SELECT count(*) AS n FROM index_entry').get()?.n)
-    if (stored !== entries) problems.push(`there are ${stored} index entries, not ${entries}`)
-    return { rows, problems }
+  /** As verifyRows. */
+  verify(): RowsReport {
+    return verifyRows(this.#toVerify())
   }
 
-  /**
-   * The rows that differ from `expected`, which has the JSON text of each by its type and id with a zero byte between. Rows
-   * with which the generation began (those of an import) are in no record and not compared.
-   */
+  /** As compareRows. */
   compareRows(expected: ReadonlyMap<string, string>): string[] {
-    const problems: string[] = []
-    let rows = 0
-    const select =
-      'SELECT t.name AS type, r.id, r.body FROM stored_row r JOIN stored_type t ON t.number = r.type WHERE r.changed_at > 0'
-    for (const stored of this.connection.prepare(select).iterate()) {
-      const row = stored as { type: string; id: string; body: string }
-      rows++
-      if (expected.get(`${row.type}\0${row.id}`) !== row.body)
-        problems.push(`row ${row.type} ${row.id} is not what the log says`)
-    }
-    const sums = new Map<string, bigint>()
-    for (const [key, body] of expected) {
-      const [typeName = '', id = ''] = key.split('\0')
-      const type = this.#catalog.types.get(typeName)
-      const cold = type && this.#rows.coldFamilyOf(type, id)
-      if (cold) sums.set(cold.id, moveSum(sums.get(cold.id) ?? 0n, rowHash(typeName, id, body), undefined))
-    }
-    for (const { id, sum, rows: count } of this.entries.coldFamilies()) {
-      rows += count
-      if (sums.get(id) !== hashNumber(sum)) problems.push(`the rows of family ${id} are not what the log says`)
-    }
-    if (rows !== expected.size) problems.push(`there are ${rows} rows, the log says ${expected.size}`)
-    return problems
+    return compareRows(this.#toVerify(), expected)
+  }
+
+  #toVerify(): RowsToVerify {
+    const { connection, entries, contentHash, position } = this
+    return { connection, catalog: this.#catalog, rows: this.#rows, entries, contentHash, position }
   }
 
   [Symbol.dispose](): void {
@@ -855,47 +791,6 @@ export class ReadModel implements Disposable {
     statement.run(...values)
   }
 
-  /** Of the families that are here; those that are cold keep what the version before said of them. */
-  #rebuildEntries(): void {
-    const { head } = this.#catalog
-    if (!head?.family) return
-    const heads = this.connection.prepare('SELECT id, body FROM stored_row WHERE type = ?')
-    for (const { id, body } of heads.all(head.number)) {
-      const { entry, isFinal } = prepareEntry(head.family, String(id), String(body))
-      this.entries.put(String(id), entry, isFinal)
-    }
-  }
-
-  #rebuild(type: DeclaredType, index: DeclaredIndex): void {
-    deleteEntries(this.connection, index.number)
-    const insert = this.connection.prepare('INSERT INTO index_entry (key, row) VALUES (?, ?)')
-    const rows = this.connection.prepare('SELECT number, id, body FROM stored_row WHERE type = ?')
-    for (const row of rows.iterate(type.number) as Iterable<StoredRow & { id: string }>) {
-      const key = index.keyOf(JSON.parse(row.body))
-      if (key !== undefined) insert.run(encodeIndexKey(index.number, key, row.id), row.number)
-    }
-  }
-
-  /** Indexes whose function has the same text as before but gives other keys for the newest rows. */
-  #staleIndexes(): { type: DeclaredType; index: DeclaredIndex }[] {
-    const stale: { type: DeclaredType; index: DeclaredIndex }[] = []
-    const newest = this.connection.prepare(
-      'SELECT number, id, body FROM stored_row WHERE type = ? ORDER BY id DESC LIMIT +?',
-    )
-    const entry = this.connection.prepare('SELECT row FROM index_entry WHERE key = ?')
-    for (const type of this.#catalog.types.values()) {
-      const rows = newest.all(type.number, indexSampleRows) as (StoredRow & { id: string })[]
-      for (const index of type.indexes) {
-        const isStale = rows.some((row) => {
-          const key = index.keyOf(JSON.parse(row.body))
-          return key !== undefined && entry.get(encodeIndexKey(index.number, key, row.id))?.row !== row.number
-        })
-        if (isStale) stale.push({ type, index })
-      }
-    }
-    return stale
-  }
-
   #run(sql: string): void {
     this.#statements.of(sql).run()
   }
@@ -926,21 +821,6 @@ function numberOf(row: RowState): number {
  */
 function insertEntries(count: number): string {
   return `INSERT OR FAIL INTO index_entry (key, row) VALUES ${'(?, ?), '.repeat(count).slice(0, -2)}`
-}
-
-/** Of a head, checked so that writing it cannot fail. */
-function prepareEntry({ entry: entryOf, isFinal }: DeclaredFamily, id: string, body: string): PreparedEntry {
-  const head: unknown = JSON.parse(body)
-  const entry = entryOf(head)
-  checkEntry(entry, id)
-  return { entry, isFinal: isUuid(id) && isFinal(head) }
-}
-
-function checkEntry(entry: FamilyEntry, id: string): void {
-  const { order, path, state, number, label, createdAt, startedAt, endedAt, removableSince, repeats } = entry
-  const numbers = [order, state, number, createdAt, startedAt ?? 0, endedAt ?? 0, removableSince ?? 0]
-  const areTexts = typeof path === 'string' && typeof label === 'string' && typeof (repeats ?? '') === 'string'
-  invariant(areTexts && numbers.every(Number.isFinite), `the entry of family ${id} is not made of texts and numbers`)
 }
 
 function parseMaintenance(body: string | undefined): Maintenance | undefined {
