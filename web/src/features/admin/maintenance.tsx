@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { ApiError, addressOf } from '../../../../src/contract/client.ts'
 import { routes } from '../../../../src/contract/routes.ts'
@@ -20,21 +20,13 @@ function beginner(by: string, ownId: string | undefined): string {
   return by.startsWith('user:') ? 'another administrator' : by
 }
 
-const openingLookMs = 500
+/** An import is opened within so many looks: half a minute. */
 const openingLooksMax = 60
+const openingLookMs = 500
 
 /** After an import the server opens its databases anew first: it refuses until that is done, or cannot be reached for a moment. */
-async function endMaintenance(): Promise<void> {
-  for (let looks = 0; ; looks++) {
-    try {
-      await call('endMaintenance')
-      return
-    } catch (error) {
-      const isOpening = !(error instanceof ApiError) || error.status === 503 || error.code === 'import_refused'
-      if (!isOpening || looks === openingLooksMax) throw error
-    }
-    await new Promise((resolve) => setTimeout(resolve, openingLookMs))
-  }
+function isOpening(error: Error): boolean {
+  return !(error instanceof ApiError) || error.status === 503 || error.code === 'import_refused'
 }
 
 export function Maintenance() {
@@ -47,6 +39,12 @@ export function Maintenance() {
   const identity = useIdentity()
   const [why, setWhy] = useState('')
   const refresh = () => queryClient.invalidateQueries({ queryKey: ['maintenance'] })
+  const end = useMutation({
+    mutationFn: () => call('endMaintenance'),
+    retry: (failures, error) => failures < openingLooksMax && isOpening(error),
+    retryDelay: openingLookMs,
+    onSuccess: refresh,
+  })
   return (
     <Loaded query={maintenance} what="the state of the installation">
       {(state) => (
@@ -69,10 +67,7 @@ export function Maintenance() {
                     trigger={<Button kind="primary">End the maintenance</Button>}
                     title="End the maintenance?"
                     action="End it"
-                    onConfirm={async () => {
-                      await endMaintenance()
-                      await refresh()
-                    }}
+                    onConfirm={() => end.mutateAsync()}
                   >
                     <p>Everything is served again.</p>
                   </Confirm>
