@@ -1,11 +1,12 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import type { Executor } from '../../api/types.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm, RemoveButton } from '../../ui/dialogs.tsx'
 import { TextField } from '../../ui/field.tsx'
-import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
+import { Empty, Loaded } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
 import { ShownOnce } from '../../ui/shown-once.tsx'
 import { Table } from '../../ui/table.tsx'
@@ -151,22 +152,12 @@ function ExecutorTokens() {
       void refresh()
     },
   })
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    create.mutate(new FormData(event.currentTarget))
-  }
   return (
     <Panel title="Tokens of executors">
       <div className="stack">
-        <form className="form" onSubmit={submit}>
+        <ActionForm onSubmit={(form) => create.mutate(new FormData(form))} state={create} action="Make a token" isPlain>
           <TextField label="Name of a new executor" name="name" required maxLength={100} autoComplete="off" />
-          {create.error === null ? null : <Problem error={create.error} />}
-          <div className="form-actions">
-            <Button type="submit" isBusy={create.isPending}>
-              Make a token
-            </Button>
-          </div>
-        </form>
+        </ActionForm>
         {made === undefined ? null : <ShownOnce title="Copy it now: it is shown here and never again." secret={made} />}
         <Loaded query={tokens} what="the tokens" lines={2}>
           {({ items }) =>

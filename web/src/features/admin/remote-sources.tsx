@@ -1,14 +1,15 @@
 // Where repositories and accounts can come from: GitHub, GitLab, Gitea, Forgejo.
 
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import type { BodyOf, ResponseOf } from '../../../../src/contract/route.ts'
 import type { ApiRoutes } from '../../../../src/contract/routes.ts'
 import { call } from '../../api/client.ts'
 import { Button } from '../../ui/button.tsx'
 import { Dialog, RemoveButton } from '../../ui/dialogs.tsx'
 import { CheckField, SelectField, TextArea, TextField } from '../../ui/field.tsx'
-import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
+import { Empty, Loaded } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
@@ -139,17 +140,18 @@ function SourceForm({ source, onDone }: { readonly source?: Detail; readonly onD
       await onDone()
     },
   })
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    if (problem === undefined) save.mutate(new FormData(event.currentTarget))
-  }
   const chooseType = (to: NewSource['type']) => {
     setType(to)
     if (url === '' || Object.values(knownUrls).includes(url)) setUrl(knownUrls[to] ?? '')
     if (to === 'github' || to === 'gitlab') setAuth('oauth2')
   }
   return (
-    <form className="form" onSubmit={submit}>
+    <ActionForm
+      onSubmit={(form) => save.mutate(new FormData(form))}
+      state={save}
+      action={source === undefined ? 'Make it' : 'Save'}
+      isReady={name !== '' && problem === undefined}
+    >
       {source === undefined ? (
         <SelectField
           label="Type"
@@ -235,12 +237,6 @@ function SourceForm({ source, onDone }: { readonly source?: Detail; readonly onD
           />
         </div>
       </details>
-      {save.error === null ? null : <Problem error={save.error} />}
-      <div className="form-actions">
-        <Button type="submit" kind="primary" isBusy={save.isPending} disabled={name === '' || problem !== undefined}>
-          {source === undefined ? 'Make it' : 'Save'}
-        </Button>
-      </div>
-    </form>
+    </ActionForm>
   )
 }

@@ -1,11 +1,12 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import { useUserName } from '../../api/session.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm, Dialog } from '../../ui/dialogs.tsx'
 import { CheckField, TextField } from '../../ui/field.tsx'
-import { Loaded, Problem } from '../../ui/load-state.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
+import { Loaded } from '../../ui/load-state.tsx'
 import { Panel } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
 import { Ago } from '../../ui/time.tsx'
@@ -126,21 +127,11 @@ function NewPassword({ userName, onDone }: { readonly userName: string; readonly
       call('setPassword', { params: { userRef: userName }, body: { newPassword: String(form.get('password')) } }),
     onSuccess: onDone,
   })
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    if (!save.isPending) save.mutate(new FormData(event.currentTarget))
-  }
   return (
-    <form className="form" onSubmit={submit}>
+    <ActionForm onSubmit={(form) => save.mutate(new FormData(form))} state={save} action="Set it" isInDialog>
       <p className="soft">For somebody who forgot it. All sessions of {userName} end; tokens stay.</p>
       <NewPasswordField name="password" more="; they can change it." />
-      {save.error === null ? null : <Problem error={save.error} />}
-      <div className="dialog-actions">
-        <Button type="submit" kind="primary" isBusy={save.isPending}>
-          Set it
-        </Button>
-      </div>
-    </form>
+    </ActionForm>
   )
 }
 
@@ -159,23 +150,13 @@ function NewUser({ onDone }: { readonly onDone: () => Promise<unknown> }) {
     },
     onSuccess: onDone,
   })
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    create.mutate(event.currentTarget)
-  }
   return (
     <Panel title="New user">
-      <form className="form" onSubmit={submit}>
+      <ActionForm onSubmit={(form) => create.mutate(form)} state={create} action="Make the user" isPlain>
         <TextField label="Name" name="name" required autoComplete="off" help="Letters, digits and single hyphens." />
         <NewPasswordField name="password" more="; they can change it." />
         <CheckField label="Administrator" name="isAdmin" />
-        {create.error === null ? null : <Problem error={create.error} />}
-        <div className="form-actions">
-          <Button type="submit" isBusy={create.isPending}>
-            Make the user
-          </Button>
-        </div>
-      </form>
+      </ActionForm>
     </Panel>
   )
 }

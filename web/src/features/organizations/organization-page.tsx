@@ -1,6 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
-import type { FormEvent } from 'react'
 import { ApiError } from '../../../../src/contract/client.ts'
 import { call } from '../../api/client.ts'
 import type { Invitation } from '../../api/types.ts'
@@ -9,6 +8,7 @@ import { addressOfPath } from '../../app/project-address.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm, RemoveButton } from '../../ui/dialogs.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
 import { Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel, PathCrumbs } from '../../ui/page.tsx'
 import { Table } from '../../ui/table.tsx'
@@ -168,22 +168,12 @@ function AddMember({ orgRef, onDone }: { readonly orgRef: string; readonly onDon
     },
     onSuccess: onDone,
   })
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    add.mutate(event.currentTarget)
-  }
   return (
     <Panel title="Add somebody">
-      <form className="form" onSubmit={submit}>
+      <ActionForm onSubmit={(form) => add.mutate(form)} state={add} action="Add" isPlain>
         <TextField label="User" name="user" required autoComplete="off" help="The name they log in with." />
         <SelectField label="As" name="role" options={roles} defaultValue="member" />
-        {add.error === null ? null : <Problem error={add.error} />}
-        <div className="form-actions">
-          <Button type="submit" isBusy={add.isPending}>
-            Add
-          </Button>
-        </div>
-      </form>
+      </ActionForm>
     </Panel>
   )
 }

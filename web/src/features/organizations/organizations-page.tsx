@@ -1,11 +1,12 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link, useNavigate } from '@tanstack/react-router'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { Button } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialogs.tsx'
 import { CheckField } from '../../ui/field.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
 import { Empty, Loaded, Problem } from '../../ui/load-state.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { NameField } from '../projects/name-field.tsx'
@@ -71,12 +72,14 @@ function NewOrganization() {
       await navigate({ to: '/organizations/$organization', params: { organization: name } })
     },
   })
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
-    create.mutate()
-  }
   return (
-    <form className="form" onSubmit={submit}>
+    <ActionForm
+      onSubmit={() => create.mutate()}
+      state={create}
+      action="Make it"
+      isInDialog
+      isReady={name !== '' && problem === undefined}
+    >
       <NameField name={name} onName={setName} />
       <CheckField
         label="Private"
@@ -84,13 +87,7 @@ function NewOrganization() {
         onChange={({ target }) => setPrivate(target.checked)}
         help="Only members know of it."
       />
-      {create.error === null ? null : <Problem error={create.error} />}
-      <div className="dialog-actions">
-        <Button type="submit" kind="primary" isBusy={create.isPending} disabled={name === '' || problem !== undefined}>
-          Make it
-        </Button>
-      </div>
-    </form>
+    </ActionForm>
   )
 }
 

@@ -1,12 +1,11 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath } from '../../app/project-address.ts'
-import { Button } from '../../ui/button.tsx'
 import { CheckField, SelectField } from '../../ui/field.tsx'
-import { Problem } from '../../ui/load-state.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { NameField } from './name-field.tsx'
 import { nameProblem } from './name-rule.ts'
@@ -32,14 +31,15 @@ export function NewGroupPage() {
     },
   })
   const problem = nameProblem(name)
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
-    if (problem === undefined) create.mutate()
-  }
   return (
     <Page title="New group">
       <Panel>
-        <form className="form" onSubmit={submit}>
+        <ActionForm
+          onSubmit={() => create.mutate()}
+          state={create}
+          action="Make the group"
+          isReady={name !== '' && problem === undefined}
+        >
           <p className="soft">
             A group holds projects and other groups; its secrets and variables are there for all of them.
           </p>
@@ -56,18 +56,7 @@ export function NewGroupPage() {
             onChange={({ target }) => setPrivate(target.checked)}
             help="What is in it is private as well."
           />
-          {create.error === null ? null : <Problem error={create.error} />}
-          <div className="form-actions">
-            <Button
-              type="submit"
-              kind="primary"
-              isBusy={create.isPending}
-              disabled={name === '' || problem !== undefined}
-            >
-              Make the group
-            </Button>
-          </div>
-        </form>
+        </ActionForm>
       </Panel>
     </Page>
   )

@@ -1,12 +1,11 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { useNavigate, useSearch } from '@tanstack/react-router'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { call } from '../../api/client.ts'
 import { usePageTitle } from '../../app/page-head.ts'
 import { addressOfPath } from '../../app/project-address.ts'
-import { Button } from '../../ui/button.tsx'
 import { CheckField, SelectField, TextField } from '../../ui/field.tsx'
-import { Problem } from '../../ui/load-state.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
 import { Page, Panel } from '../../ui/page.tsx'
 import { useAccountSources } from '../session/remote-logins.tsx'
 import { NameField } from './name-field.tsx'
@@ -76,14 +75,15 @@ export function NewProjectPage() {
     },
   })
   const problem = name === '' ? undefined : nameProblem(name)
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    if (problem === undefined) create.mutate(new FormData(event.currentTarget))
-  }
   return (
     <Page title="New project">
       <Panel>
-        <form className="form" onSubmit={submit}>
+        <ActionForm
+          onSubmit={(form) => create.mutate(new FormData(form))}
+          state={create}
+          action={create.isPending ? 'Making…' : 'Make the project'}
+          isReady={name !== '' && problem === undefined && (remote === undefined || repository !== undefined)}
+        >
           {remotes.length === 0 ? null : (
             <SelectField
               label="Repository from"
@@ -158,18 +158,7 @@ export function NewProjectPage() {
             help="Only you, or members of the organization, see it, its runs and logs."
           />
           <RunFlags path={parentRef} />
-          {create.error === null ? null : <Problem error={create.error} />}
-          <div className="form-actions">
-            <Button
-              type="submit"
-              kind="primary"
-              isBusy={create.isPending}
-              disabled={name === '' || problem !== undefined || (remote !== undefined && repository === undefined)}
-            >
-              {create.isPending ? 'Making…' : 'Make the project'}
-            </Button>
-          </div>
-        </form>
+        </ActionForm>
       </Panel>
     </Page>
   )

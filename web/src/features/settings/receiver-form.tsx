@@ -1,14 +1,13 @@
 // Who is told, where, and of what.
 
 import { useMutation } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import type { BodyOf } from '../../../../src/contract/route.ts'
 import type { ApiRoutes } from '../../../../src/contract/routes.ts'
 import { call } from '../../api/client.ts'
 import type { Project } from '../../api/types.ts'
-import { Button } from '../../ui/button.tsx'
 import { CheckField, SelectField, TextArea, TextField } from '../../ui/field.tsx'
-import { Problem } from '../../ui/load-state.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
 import { kindWords, type Receiver } from './receivers.ts'
 
 type NewReceiver = BodyOf<ApiRoutes['createReceiver']>
@@ -66,12 +65,8 @@ export function ReceiverForm({
       await onDone(made.secret)
     },
   })
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    save.mutate(new FormData(event.currentTarget))
-  }
   return (
-    <form className="form" onSubmit={submit}>
+    <ActionForm onSubmit={(form) => save.mutate(new FormData(form))} state={save} action="Save">
       <TextField label="Name" name="name" defaultValue={receiver?.name ?? ''} required maxLength={100} autoFocus />
       {receiver === undefined ? (
         <SelectField
@@ -157,12 +152,6 @@ export function ReceiverForm({
           help="For a day webhooks are signed with the one before as well."
         />
       ) : null}
-      {save.error === null ? null : <Problem error={save.error} />}
-      <div className="form-actions">
-        <Button type="submit" kind="primary" isBusy={save.isPending}>
-          Save
-        </Button>
-      </div>
-    </form>
+    </ActionForm>
   )
 }

@@ -1,11 +1,11 @@
 // Secrets of a project or group: names and keys. Values go in and never come out, so changing one means typing all of it anew.
 
 import { useMutation } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import type { Secret } from '../../api/types.ts'
 import { Button } from '../../ui/button.tsx'
 import { TextArea, TextField } from '../../ui/field.tsx'
-import { Problem } from '../../ui/load-state.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
 import { Ago } from '../../ui/time.tsx'
 import { NameField } from '../projects/name-field.tsx'
 import { nameProblem } from '../projects/name-rule.ts'
@@ -69,12 +69,14 @@ function SecretForm({
     setPairs(pairs.map((pair) => (pair.id === id ? { ...pair, ...to } : pair)))
   const hasDouble = new Set(pairs.map(({ key }) => key)).size < pairs.length
   const problem = nameProblem(name)
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
-    save.mutate()
-  }
   return (
-    <form className="form" onSubmit={submit}>
+    <ActionForm
+      onSubmit={() => save.mutate()}
+      state={save}
+      action="Save"
+      isInDialog
+      isReady={name !== '' && problem === undefined && !hasDouble}
+    >
       <NameField name={name} onName={setName} />
       {pairs.map((pair) => (
         <fieldset key={pair.id} className="stack tight">
@@ -111,17 +113,6 @@ function SecretForm({
         </Button>
       </div>
       {hasDouble ? <p className="problem">Two keys have the same name.</p> : null}
-      {save.error === null ? null : <Problem error={save.error} />}
-      <div className="dialog-actions">
-        <Button
-          type="submit"
-          kind="primary"
-          isBusy={save.isPending}
-          disabled={name === '' || problem !== undefined || hasDouble}
-        >
-          Save
-        </Button>
-      </div>
-    </form>
+    </ActionForm>
   )
 }

@@ -1,11 +1,11 @@
 // Variables: what tasks see in their environment, as a text or out of a secret, by branch, tag or ref.
 
 import { useMutation } from '@tanstack/react-query'
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import type { Variable } from '../../api/types.ts'
 import { Button } from '../../ui/button.tsx'
 import { SelectField, TextArea, TextField } from '../../ui/field.tsx'
-import { Problem } from '../../ui/load-state.tsx'
+import { ActionForm } from '../../ui/form-parts.tsx'
 import { NameField } from '../projects/name-field.tsx'
 import { parseWhen, whenText } from './conditions.ts'
 import { InheritedSection } from './inherited-section.tsx'
@@ -117,12 +117,8 @@ function VariableForm({
   const save = useMutation({ mutationFn: async () => onSave(name, drafts.map(valueOfDraft)) })
   const change = (id: number, to: Partial<Draft>) =>
     setDrafts(drafts.map((draft) => (draft.id === id ? { ...draft, ...to } : draft)))
-  const submit = (event: FormEvent) => {
-    event.preventDefault()
-    save.mutate()
-  }
   return (
-    <form className="form" onSubmit={submit}>
+    <ActionForm onSubmit={() => save.mutate()} state={save} action="Save" isInDialog isReady={name !== ''}>
       <NameField name={name} onName={setName} />
       {drafts.map((draft, index) => (
         <fieldset key={draft.id} className="stack tight">
@@ -187,12 +183,6 @@ function VariableForm({
           Another value
         </Button>
       </div>
-      {save.error === null ? null : <Problem error={save.error} />}
-      <div className="dialog-actions">
-        <Button type="submit" kind="primary" isBusy={save.isPending} disabled={name === ''}>
-          Save
-        </Button>
-      </div>
-    </form>
+    </ActionForm>
   )
 }
