@@ -45,7 +45,15 @@ export function TaskList({ run, owner, onApprove }: Props) {
               ) : null}
             </div>
             <div className="after">
-              {task.reason === undefined ? stateWords[state] : <span className="reason">{task.reason.message}</span>}
+              {task.reason === undefined ? (
+                stateWords[state]
+              ) : (
+                <span className="reason">
+                  {/* Why it was left out is about another task: it needs the word before it. */}
+                  {state === 'skipped' || state === 'cancelled' ? `${stateWords[state]}: ` : ''}
+                  {task.reason.message}
+                </span>
+              )}
               {task.depends.length === 0 ? null : ` · after ${dependencies(task, names)}`}
             </div>
           </li>
