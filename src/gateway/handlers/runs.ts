@@ -318,7 +318,7 @@ function isRemoved(
 }
 
 function logRemoved(log: LogName): SlipwayError {
-  return new SlipwayError('log_not_found', `there is no log ${log}: it was removed`)
+  return new SlipwayError('log_not_found', `there is no log ${log}: it was removed, or nothing of it was ever stored`)
 }
 
 /** Errors: `log_not_found`. */
