@@ -232,9 +232,7 @@ class HostDriver implements Driver {
     for (const line of ignoredSettings(spec)) log(line)
     const main = spec.containers[0]
     invariant(main !== undefined, 'a pod has at least one container')
-    const pod = await this.#create(spec.id, main.volumes, main.environment, signal)
-    if (this.#host.bubblewrap !== undefined) this.#spares.prepareSoon()
-    return pod
+    return await this.#create(spec.id, main.volumes, main.environment, signal)
   }
 
   async attachPod(id: PodId, signal: AbortSignal): Promise<Pod | undefined> {
@@ -286,7 +284,7 @@ class HostDriver implements Driver {
       // Volumes are mounted when a sandbox is made.
       const spare = volumes.length === 0 ? await this.#spares.take() : undefined
       if (spare !== undefined) return this.#adopt(id, directory, spare, environment)
-      makePodDirectory(directory)
+      await makePodDirectory(directory)
       return this.#podOf(id, await this.#start(id, directory, volumes, environment, signal))
     } catch (error) {
       await this.removePod(id, this.#options.clock.timeout(limits.podRemoveMs.value))
@@ -299,7 +297,7 @@ class HostDriver implements Driver {
   async #makeSpare(id: PodId, disposed: AbortSignal): Promise<SparePod> {
     const directory = podDirectory(this.#host.dirs.pods, id)
     const shown = identityOfView(this.#host.view)
-    makePodDirectory(directory)
+    await makePodDirectory(directory)
     const signal = AbortSignal.any([disposed, this.#options.clock.timeout(probeMs)])
     return { id, shown, ...(await this.#start(id, directory, [], {}, signal)) }
   }
@@ -337,7 +335,7 @@ class HostDriver implements Driver {
     environment: PlainEnvironment,
     signal: AbortSignal,
   ): Promise<StartedPod> {
-    makePodFolders(directory)
+    await makePodFolders(directory)
     const { bubblewrap, dirs, uids, view } = this.#host
     const uid = bubblewrap === undefined ? undefined : uids?.claim(directory.path)
     const base = bubblewrap === undefined ? unsandboxedEnvironment(directory) : sandboxEnvironment
@@ -425,7 +423,8 @@ class HostDriver implements Driver {
       const isFailed = exit.kind === 'signaled' || exit.kind === 'lost' || (exit.kind === 'exited' && exit.code !== 0)
       return isFailed && memoryKills > before ? { kind: 'out_of_memory' } : exit
     }
-    return new HostPod({ inner, enterCommand, explain, remove })
+    const onUsed = () => (this.#host.bubblewrap === undefined ? undefined : this.#spares.prepareSoon())
+    return new HostPod({ inner, enterCommand, explain, onUsed, remove })
   }
 
   #memoryKills(group: string): number {

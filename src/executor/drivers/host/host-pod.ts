@@ -17,6 +17,8 @@ export type HostPodOptions = {
   readonly enterCommand: string
   /** Says what really happened when a step has ended with `exit`. */
   readonly explain: (exit: StepExit) => StepExit
+  /** Called once: its first step was started, or it is being removed without one. */
+  readonly onUsed: () => void
   readonly remove: (signal: AbortSignal) => Promise<void>
 }
 
@@ -24,6 +26,7 @@ export class HostPod implements Pod {
   readonly id: PodId
   readonly enterCommand: string
   readonly #options: HostPodOptions
+  #isUsed = false
 
   constructor(options: HostPodOptions) {
     this.id = options.inner.id
@@ -32,7 +35,9 @@ export class HostPod implements Pod {
   }
 
   async start(command: StepCommand, signal: AbortSignal): Promise<StepProcess> {
-    return new HostStep(await this.#options.inner.start(command, signal), this.#options.explain)
+    const step = new HostStep(await this.#options.inner.start(command, signal), this.#options.explain)
+    this.#use()
+    return step
   }
 
   async attach(stepId: string, offset: number, signal: AbortSignal): Promise<StepProcess> {
@@ -52,7 +57,14 @@ export class HostPod implements Pod {
   }
 
   remove(signal: AbortSignal): Promise<void> {
+    this.#use()
     return this.#options.remove(signal)
+  }
+
+  #use(): void {
+    if (this.#isUsed) return
+    this.#isUsed = true
+    this.#options.onUsed()
   }
 }
 
