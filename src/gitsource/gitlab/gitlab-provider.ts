@@ -126,7 +126,7 @@ export class GitlabProvider implements Provider {
   async ensureHook(repository: RemoteRepository, hook: RepositoryHook, signal: AbortSignal): Promise<string> {
     const path = `${projectPath(repository.id)}/hooks`
     const known = await this.#hooksOf(path, ({ url }) => url === hook.url, signal)
-    // GitLab stops calling a hook that failed often, and tells no way to let it work again but a new one.
+    // GitLab stops calling a hook that failed often, for some time or for good; a new one works at once.
     const kept = known.find(({ isStopped }) => !isStopped)
     // What it has for a token cannot be read, so it is said again.
     const body = {

@@ -20,7 +20,7 @@ const states: Readonly<Record<CommitStatusState, string>> = {
   cancelled: 'canceled',
 }
 
-/** Of name, description and address each; a longer one is refused. */
+/** Of description and address each: a longer one is refused. A longer name nobody could read. */
 const charactersMax = 255
 
 /** Errors: those of provider.ts. */

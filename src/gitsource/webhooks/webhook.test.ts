@@ -86,6 +86,7 @@ test.each([
   ['a deleted branch', 'Push Hook', gitlabDeletion],
   ['an approval', 'Merge Request Hook', gitlabMergeRequestWith({ action: 'approved' })],
   ['a new title', 'Merge Request Hook', gitlabMergeRequestWith({ action: 'update' }, { title: {} })],
+  ['a merge request without commits', 'Merge Request Hook', gitlabMergeRequestWith({ last_commit: null })],
   ['a pipeline', 'Pipeline Hook', {}],
 ])('GitLab, %s starts nothing', (_, event, payload) => {
   expect(parseGitlab(event, payload)).toMatchObject({ kind: 'ignored' })
