@@ -63,6 +63,8 @@ export type ProviderFlavour = {
   /** Of a hook that somebody has delivered again; without it they are the same. */
   readonly redeliveredHeaders?: (before: Readonly<Record<string, string>>) => Readonly<Record<string, string>>
   readonly pullRequestRef: (number: number) => string
+  /** Of a push with more branches than that, or more tags, no hook tells; undefined: of each. */
+  readonly hookedRefsMost?: number
   /** Pull requests end with the branch that they are of, and with the fork that has it. */
   readonly closesWithBranch?: boolean
   readonly oauth2: {
@@ -70,8 +72,10 @@ export type ProviderFlavour = {
     readonly tokenPath: string
     /** Undefined: tokens do not expire and there is nothing to refresh. */
     readonly expiresInSeconds: number | undefined
-    /** Status of an answer with an error. */
-    readonly errorStatus: number
+    /** What is answered when one of these is not right. */
+    readonly refusals: Readonly<
+      Record<'application' | 'code' | 'refreshToken', { readonly status: number; readonly error: string }>
+    >
     /** Whether `response_type=code` has to be there. */
     readonly needsResponseType: boolean
     /** What Slipway asks for; other scopes are a violation. */

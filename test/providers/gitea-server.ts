@@ -49,7 +49,11 @@ function flavourOf(type: 'gitea' | 'forgejo', name: string, described: object): 
       authorizePath: '/login/oauth/authorize',
       tokenPath: '/login/oauth/access_token',
       expiresInSeconds: 3600,
-      errorStatus: 400,
+      refusals: {
+        application: { status: 400, error: 'invalid_client' },
+        code: { status: 400, error: 'unauthorized_client' },
+        refreshToken: { status: 400, error: 'unauthorized_client' },
+      },
       needsResponseType: true,
       scope: '',
     },

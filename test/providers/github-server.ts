@@ -37,7 +37,11 @@ export const githubFlavour: ProviderFlavour = {
     authorizePath: '/login/oauth/authorize',
     tokenPath: '/login/oauth/access_token',
     expiresInSeconds: undefined,
-    errorStatus: 200,
+    refusals: {
+      application: { status: 200, error: 'incorrect_client_credentials' },
+      code: { status: 200, error: 'bad_verification_code' },
+      refreshToken: { status: 200, error: 'bad_refresh_token' },
+    },
     needsResponseType: false,
     scope: 'repo',
   },

@@ -30,7 +30,8 @@ export function projectJson(repository: ServerRepository, user?: ServerUser): ob
     path: name,
     path_with_namespace: path,
     description: null,
-    default_branch: isEmpty ? null : defaultBranch,
+    // Of an empty one, too: the branch that its first push is expected to make.
+    default_branch: defaultBranch,
     visibility: isPrivate ? 'private' : 'public',
     ssh_url_to_repo: repository.sshUrl,
     http_url_to_repo: repository.cloneUrl,

@@ -41,11 +41,16 @@ export const gitlabFlavour: ProviderFlavour = {
     typeof personal === 'string' ? personal : /^Bearer (.+)$/i.exec(authorization ?? '')?.[1],
   hookRequest: hookRequestOf,
   pullRequestRef: (number) => `refs/merge-requests/${number}/head`,
+  hookedRefsMost: 3,
   oauth2: {
     authorizePath: '/oauth/authorize',
     tokenPath: '/oauth/token',
     expiresInSeconds: 7200,
-    errorStatus: 401,
+    refusals: {
+      application: { status: 401, error: 'invalid_client' },
+      code: { status: 400, error: 'invalid_grant' },
+      refreshToken: { status: 400, error: 'invalid_grant' },
+    },
     needsResponseType: true,
     scope: 'api',
   },
@@ -98,6 +103,7 @@ function administrable(all: readonly ProjectRoute[]): readonly ApiRoute[] {
     ...route,
     handle: (call) =>
       inProject(call, {
+        ...route,
         handle: (given, repository) => {
           if (!repository.canAdminister(given.user)) return refused(403, '403 Forbidden')
           return route.handle(given, repository)
@@ -107,13 +113,14 @@ function administrable(all: readonly ProjectRoute[]): readonly ApiRoute[] {
 }
 
 /** By its id, or by its path as one part of the address. */
-function inProject(call: ApiCall, { handle }: Pick<ProjectRoute, 'handle'>): ApiAnswer | undefined {
+function inProject(call: ApiCall, { method, handle }: Pick<ProjectRoute, 'method' | 'handle'>): ApiAnswer | undefined {
   const { server, params, url, user } = call
   const { id = '' } = params
   const byId = server.repositories.find((repository) => String(repository.id) === id)
   const found = byId === undefined ? server.findRepository(id) : { repository: byId, isFormer: false }
   if (found === undefined || !found.repository.canRead(user)) return refused(404, '404 Project Not Found')
   if (!found.isFormer) return handle(call, found.repository) ?? refused(404, '404 Not Found')
+  if (method !== 'GET') return refused(405, 'Non GET methods are not allowed for moved projects')
   const rest = url.pathname.slice(`${apiPath}/projects/`.length).replace(/^[^/]+/, '')
   return {
     status: 301,
@@ -258,7 +265,7 @@ const hookEvents = ['push_events', 'tag_push_events', 'merge_requests_events'] a
 /** Pushes are heard of unless it says no. */
 function createHook({ server, body }: ApiCall, repository: ServerRepository): ApiAnswer {
   const given = { push_events: true, ...(body as HookBody) }
-  if (!/^https?:\/\//.test(given.url ?? '')) return refused(422, { error: ['Invalid url given'] })
+  if (!/^https?:\/\//.test(given.url ?? '')) return { status: 422, body: { error: 'Invalid url given' } }
   const hook: ServerHook = {
     id: server.nextId(),
     url: given.url ?? '',
@@ -307,7 +314,7 @@ function createStatus({ server, params, user, body }: ApiCall, repository: Serve
   if (objectType(repository, sha) !== 'commit') return refused(404, '404 Commit Not Found')
   const given = body as Readonly<Record<string, string>>
   const { state = '', context, name = context ?? 'default', description: words = '', target_url = '' } = given
-  for (const [member, text] of Object.entries({ name, description: words, target_url }))
+  for (const [member, text] of Object.entries({ ref: given.ref ?? '', description: words, target_url }))
     if ([...text].length > 255) return refused(400, { [member]: ['is too long (maximum is 255 characters)'] })
   const [branch] = repository
     .git('for-each-ref', '--format=%(refname:short)', `--contains=${sha}`, 'refs/heads')

@@ -102,16 +102,17 @@ function page(status: number, content: string): PageAnswer {
 }
 
 function answerToken(server: ProviderServer, request: IncomingMessage, parameters: URLSearchParams): PageAnswer {
-  const { expiresInSeconds, errorStatus } = server.flavour.oauth2
+  const { expiresInSeconds, refusals } = server.flavour.oauth2
   const answer = (status: number, body: object): PageAnswer => ({
     status,
     headers: { 'content-type': 'application/json; charset=utf-8' },
     body: JSON.stringify(body),
   })
-  const refuse = (error: string, error_description: string) => answer(errorStatus, { error, error_description })
+  const refuse = (what: keyof typeof refusals, error_description: string, error = refusals[what].error) =>
+    answer(refusals[what].status, { error, error_description })
 
   const application = applicationOf(server, request, parameters)
-  if (application === undefined) return refuse('incorrect_client_credentials', 'The client id or secret is not right.')
+  if (application === undefined) return refuse('application', 'The client id or secret is not right.')
   const give = (user: ServerUser, scope: string): PageAnswer => {
     const refreshToken = expiresInSeconds === undefined ? undefined : randomText('refresh')
     const token = server.createToken(user, {
@@ -128,7 +129,7 @@ function answerToken(server: ProviderServer, request: IncomingMessage, parameter
   }
   if (parameters.get('grant_type') === 'refresh_token') {
     const old = server.tokens.find((token) => token.refreshToken === parameters.get('refresh_token'))
-    if (old === undefined || old.isRevoked) return refuse('bad_refresh_token', 'The refresh token is not valid.')
+    if (old === undefined || old.isRevoked) return refuse('refreshToken', 'The refresh token is not valid.')
     // Rotation: the old pair is worth nothing any more.
     old.isRevoked = true
     return give(old.user, old.scope)
@@ -137,11 +138,11 @@ function answerToken(server: ProviderServer, request: IncomingMessage, parameter
   const verifier = parameters.get('code_verifier') ?? ''
   const challenge = createHash('sha256').update(verifier).digest('base64url')
   if (grant === undefined || grant.isUsed || grant.application !== application)
-    return refuse('bad_verification_code', 'The code passed is incorrect or expired.')
+    return refuse('code', 'The code passed is incorrect or expired.')
   grant.isUsed = true
   if (grant.redirectUri !== parameters.get('redirect_uri'))
-    return refuse('redirect_uri_mismatch', 'Not where it began.')
-  if (grant.codeChallenge !== challenge) return refuse('bad_verification_code', 'The code verifier is not right.')
+    return refuse('code', 'Not where it began.', 'redirect_uri_mismatch')
+  if (grant.codeChallenge !== challenge) return refuse('code', 'The code verifier is not right.')
   return give(grant.user, grant.scope)
 }
 

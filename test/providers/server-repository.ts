@@ -264,7 +264,11 @@ export class ServerRepository {
 
   /** What happens after refs have changed: hooks, and pull requests that follow their branch. */
   async pushed(pushes: readonly ServerPush[]): Promise<void> {
-    for (const push of pushes) await this.#server.sendHooks(this, { kind: 'push', push })
+    for (const push of pushes) {
+      const ofKind = pushes.filter(({ ref }) => ref.startsWith('refs/tags/') === push.ref.startsWith('refs/tags/'))
+      if (ofKind.length <= (this.#server.flavour.hookedRefsMost ?? ofKind.length))
+        await this.#server.sendHooks(this, { kind: 'push', push })
+    }
     for (const base of this.#server.repositories) {
       for (const pullRequest of base.pullRequests) {
         const { head } = pullRequest
