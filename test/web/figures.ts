@@ -1,7 +1,10 @@
 // How fast the UI is, in a real browser on a real server. `npm run figures:web` measures; other test runs leave it out, for figures of
 // a machine that does something else tell nothing.
 
-import { test } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Page } from 'playwright-core'
+import { expect, test } from 'vitest'
+import { until } from '../../src/lib/until-fixture.ts'
 import { expectHeading } from './browser.ts'
 import { openUi, type TestTask } from './ui-world.ts'
 
@@ -34,52 +37,137 @@ test('the largest paint of Home', { timeout: 120_000 }, async () => {
   })
 })
 
-test.each([1, 2, 3, 4, 5])(
+const series = [1, 2, 3, 4, 5]
+
+test.each(series)(
   'frames of a run with 200 tasks while they are executed, series %i',
-  {
-    timeout: 180_000,
-  },
+  { timeout: 180_000 },
   async () => {
-    const names = Array.from({ length: 99 }, (_, index) => String(index))
-    const tasks: Record<string, TestTask> = {
-      prepare: { run: 'true', approval: true },
-      ...Object.fromEntries(names.map((name) => [`test-${name}`, { run: 'true', depends: ['prepare'] }])),
-      ...Object.fromEntries(names.map((name) => [`report-${name}`, { run: 'true', depends: [`test-${name}`] }])),
-      end: { run: 'true', depends: names.map((name) => `report-${name}`) },
-    }
-    const { id, number } = await ui.world.createRun(ui.projectId, tasks)
+    const { id, number, begin } = await aLargeRun()
     await ui.withPage(async (page) => {
-      // As most people see it; other tests ask for less motion.
-      await page.emulateMedia({ reducedMotion: 'no-preference' })
-      await page.goto(`/projects/user.ann.web/runs/${number}`)
-      await page.locator('.node').first().waitFor()
-      const run = await ui.world.client.call('getRun', { params: { runId: id } })
-      const taskId = run.tasks.find(({ name }) => name === 'prepare')!.id
-      await ui.world.client.call('approveTask', { params: { runId: id, taskId } })
-      const { frames, longTasks } = await page.evaluate<{
-        frames: number[]
-        longTasks: number[]
-      }>(`new Promise((resolve) => {
-      const frames = [], longTasks = []
-      new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((entry) => entry.duration)))
-        .observe({ type: 'longtask' })
-      let last = performance.now()
-      const end = last + 8000
-      const look = (now) => {
-        frames.push(now - last)
-        last = now
-        now < end ? requestAnimationFrame(look) : resolve({ frames, longTasks })
-      }
-      requestAnimationFrame(look)
-    })`)
-      tell('time between frames, 200 tasks', 'ms', frames)
-      console.log(`frames a second, 200 tasks: ${(frames.length / 8).toFixed(0)}`)
-      console.log(`long tasks in 8 s: ${longTasks.length}, the longest ${Math.max(0, ...longTasks)} ms`)
+      await openRun(page, number)
+      await begin()
+      await tellFrames(page, '200 tasks, executed on the same machine')
     })
-    await ui.world.client.call('stopRun', { params: { runId: id } }).catch(() => undefined)
-    await ui.world.untilFinished(id)
+    await end(id)
   },
 )
+
+test.each(series)(
+  'frames of a run with 200 tasks that are executed elsewhere, series %i',
+  { timeout: 180_000 },
+  async () => {
+    const { id, number, begin } = await aLargeRun()
+    const recorded: Recorded[] = []
+    const recording = record(id, recorded)
+    await begin()
+    await sleep(framesMs)
+    await end(id)
+    await recording
+    await ui.withPage(async (page) => {
+      await replay(page, id, recorded)
+      await openRun(page, number)
+      expect(await unfinished(page)).toBeGreaterThan(100)
+      await tellFrames(page, `200 tasks, ${recorded.length} changes from elsewhere`, recorded.at(-1)?.afterMs)
+      // The last of them comes a moment after the frames, as the page was there a moment after the first.
+      await until(async () => (await unfinished(page)) === 0)
+    })
+  },
+)
+
+/** With 200 tasks, none of which is executed before `begin`. */
+async function aLargeRun(): Promise<{ readonly id: string; readonly number: number; begin(): Promise<void> }> {
+  const names = Array.from({ length: 99 }, (_, index) => String(index))
+  const tasks: Record<string, TestTask> = {
+    prepare: { run: 'true', approval: true },
+    ...Object.fromEntries(names.map((name) => [`test-${name}`, { run: 'true', depends: ['prepare'] }])),
+    ...Object.fromEntries(names.map((name) => [`report-${name}`, { run: 'true', depends: [`test-${name}`] }])),
+    end: { run: 'true', depends: names.map((name) => `report-${name}`) },
+  }
+  const { id, number } = await ui.world.createRun(ui.projectId, tasks)
+  const begin = async () => {
+    const run = await ui.world.client.call('getRun', { params: { runId: id } })
+    const taskId = run.tasks.find(({ name }) => name === 'prepare')!.id
+    await ui.world.client.call('approveTask', { params: { runId: id, taskId } })
+  }
+  return { id, number, begin }
+}
+
+async function end(runId: string): Promise<void> {
+  await ui.world.client.call('stopRun', { params: { runId } }).catch(() => undefined)
+  await ui.world.untilFinished(runId)
+}
+
+async function openRun(page: Page, number: number): Promise<void> {
+  // As most people see it; other tests ask for less motion.
+  await page.emulateMedia({ reducedMotion: 'no-preference' })
+  await page.goto(`/projects/user.ann.web/runs/${number}`)
+  await page.locator('.node').first().waitFor()
+}
+
+function unfinished(page: Page): Promise<number> {
+  return page.locator('.node:not([data-state="success"])').count()
+}
+
+const framesMs = 8000
+
+async function tellFrames(page: Page, what: string, ms = framesMs): Promise<void> {
+  const { frames, longTasks } = await page.evaluate<{
+    frames: number[]
+    longTasks: number[]
+  }>(`new Promise((resolve) => {
+    const frames = [], longTasks = []
+    new PerformanceObserver((list) => longTasks.push(...list.getEntries().map((entry) => entry.duration)))
+      .observe({ type: 'longtask' })
+    let last = performance.now()
+    const end = last + ${ms}
+    const look = (now) => {
+      frames.push(now - last)
+      last = now
+      now < end ? requestAnimationFrame(look) : resolve({ frames, longTasks })
+    }
+    requestAnimationFrame(look)
+  })`)
+  tell(`time between frames, ${what}`, 'ms', frames)
+  console.log(`frames a second, ${what}: ${((frames.length * 1000) / ms).toFixed(1)}`)
+  console.log(
+    `long tasks in ${(ms / 1000).toFixed(1)} s: ${longTasks.length}, the longest ${Math.max(0, ...longTasks)} ms`,
+  )
+}
+
+/** What a page was told of a run, and when. */
+type Recorded = { readonly afterMs: number; readonly run: unknown }
+
+/** Until the run has ended. */
+async function record(runId: string, recorded: Recorded[]): Promise<void> {
+  const start = performance.now()
+  for await (const { event, data } of ui.world.client.events('watchRun', { params: { runId } }))
+    if (event === 'run') recorded.push({ afterMs: performance.now() - start, run: data })
+}
+
+/** The page gets the run as it was at first, and its changes when they came, whatever it has become since. */
+async function replay(page: Page, runId: string, recorded: readonly Recorded[]): Promise<void> {
+  const changes = recorded.map(({ afterMs, run }) => [afterMs, `event: run\ndata: ${JSON.stringify(run)}\n\n`])
+  await page.addInitScript(`{
+    const changes = ${JSON.stringify(changes)}
+    const plain = window.fetch
+    window.fetch = (...input) => {
+      const url = String(input[0]?.url ?? input[0])
+      if (!url.includes('/runs/${runId}/changes')) return plain(...input)
+      const encoder = new TextEncoder()
+      const start = (stream) => {
+        for (const [afterMs, text] of changes) setTimeout(() => stream.enqueue(encoder.encode(text)), afterMs)
+      }
+      const headers = { 'content-type': 'text/event-stream' }
+      return Promise.resolve(new Response(new ReadableStream({ start }), { headers }))
+    }
+  }`)
+  const first = { status: 200, contentType: 'application/json', body: JSON.stringify(recorded[0]?.run) }
+  await page.route(new RegExp(`/runs/${runId}$`), (route) => route.fulfill(first))
+  await page.route(/\/projects\/[^/]+\/runs\/\d+$/, (route) =>
+    route.request().resourceType() === 'document' ? route.continue() : route.fulfill(first),
+  )
+}
 
 test('a log of 100,000 lines', { timeout: 180_000 }, async () => {
   const { id, number } = await ui.world.createRun(ui.projectId, {
