@@ -135,6 +135,20 @@ test('those that ask one server have their places, and leave the others to the r
   expect(await claim('x', 23)).toHaveLength(1)
 })
 
+test('however many lanes wait, each has its turn', async () => {
+  const lanes = Array.from({ length: 1100 }, (_, i) => `host/${String(i).padStart(4, '0')}`)
+  for (const lane of lanes) await inbox.accept({ ...delivery('main', lane), lane })
+  const looks: string[][] = []
+  for (let look = 0; look < 3; look++) {
+    expect(inbox.nextDueAt('x')).toBe(clock.now())
+    looks.push((await inbox.claim('x', { most: 1100, leaseMs })).map(({ body }) => body.lane!))
+  }
+  expect(looks.map(({ length }) => length)).toEqual([500, 500, 100])
+  expect(looks.flat().sort()).toEqual(lanes)
+  // There may be more in lanes that were not looked at.
+  expect(inbox.nextDueAt('x')).toBe(clock.now() + 1000)
+})
+
 test('lanes have places in turn', async () => {
   for (const lane of ['source/a', 'source/b'])
     for (let i = 0; i < 4; i++) await inbox.accept({ ...delivery(`b${i}`, lane), lane })

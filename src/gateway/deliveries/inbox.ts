@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import type { Database, IndexKey, ReadTransaction, Row, Transaction } from '../../datamanager/database.ts'
 import type { Clock } from '../../lib/clock.ts'
+import { compareUtf8 } from '../../lib/compare-utf8.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
 import { newUuid } from '../../lib/uuid.ts'
@@ -32,8 +33,10 @@ type Tx = Transaction<GatewaySchema>
 const cleanedAtOnce = 20
 /** Looked through in a lane for one that can be taken. */
 const lookedThrough = 100
-/** Of one look for work. */
+/** Of one look for work; the next one goes on behind them. */
 const lanesMost = 500
+/** Until that one, when nothing of them can be taken. */
+const nextLanesMs = 1000
 /** With each holder; fewer than it works on at once, so that a server that hangs leaves places for the others. */
 const perLane = 8
 /** One that is behind another is called when that has ended; it looks by itself only so often. */
@@ -56,6 +59,8 @@ export class Inbox {
   readonly #clock: Clock
   #wake = Promise.withResolvers<void>()
   #newestMs = 0
+  /** The last lane that was looked at when there were too many for one look. */
+  #start = ''
 
   constructor({ database, clock, onOutcome = () => {} }: InboxComponents) {
     this.#onOutcome = onOutcome
@@ -162,10 +167,13 @@ export class Inbox {
     { most, leaseMs }: { readonly most: number; readonly leaseMs: number },
   ): Promise<readonly DeliveryRow[]> {
     const now = this.#clock.now()
-    if (this.nextDueAt(holder) > now) return []
+    const { dueAt, isAll, last } = this.#look(holder)
+    const start = this.#start
+    if (!isAll) this.#start = last
+    if (dueAt > now) return []
     const { result } = await this.#database.do((tx) => {
       // The places of this look are shared by all lanes: each gets one in turn.
-      let open = openLanes(tx, holder, now)
+      let open = openLanes(tx, { holder, now, start })
       const claimed: DeliveryRow[] = []
       while (open.length > 0 && claimed.length < most) {
         const further: OpenLane[] = []
@@ -241,10 +249,21 @@ export class Inbox {
 
   /** When this holder can take something next; infinity when nothing waits that it has a place for. */
   nextDueAt(holder: string): number {
+    const { dueAt, isAll } = this.#look(holder)
+    return isAll ? dueAt : Math.min(dueAt, this.#clock.now() + nextLanesMs)
+  }
+
+  /** Of the lanes whose turn it is. */
+  #look(holder: string): { readonly dueAt: number; readonly isAll: boolean; readonly last: string } {
     return this.#database.view((tx) => {
       let next = Number.POSITIVE_INFINITY
-      for (const { lane, dueAt } of eachLane(tx)) if (dueAt < next && roomOf(tx, holder, lane) > 0) next = dueAt
-      return next
+      let [count, last] = [0, '']
+      for (const { lane, dueAt } of eachLane(tx, this.#start)) {
+        if (dueAt < next && roomOf(tx, holder, lane) > 0) next = dueAt
+        count++
+        last = lane
+      }
+      return { dueAt: next, isAll: count < lanesMost, last }
     })
   }
 
@@ -319,24 +338,40 @@ function bare(delivery: NewDelivery, now: number): Delivery {
 
 type Reading = Pick<ReadTransaction<GatewaySchema>, 'list' | 'count'>
 
-/** The first of each lane: one look-up each, however many wait in it. */
-function* eachLane(tx: Reading): Generator<{ readonly lane: string; readonly dueAt: number }> {
-  let after: IndexKey | undefined
-  for (let found = 0; found < lanesMost; found++) {
+/** The first of each lane: one look-up each, however many wait in it. Those behind `start` come first, then the others. */
+function* eachLane(tx: Reading, start: string): Generator<{ readonly lane: string; readonly dueAt: number }> {
+  let hasTurned = start === ''
+  let after = hasTurned ? undefined : pastLane(start)
+  for (let found = 0; found < lanesMost; ) {
     const [row] = tx.list('delivery', { index: 'byLane', limit: 1, ...(after === undefined ? {} : { after }) })
-    if (row?.body.queued === undefined) return
-    const lane = laneOf(row.body)
+    const lane = row && laneOf(row.body)
+    if (
+      row?.body.queued === undefined ||
+      lane === undefined ||
+      (hasTurned && start !== '' && compareUtf8(lane, start) > 0)
+    ) {
+      if (hasTurned) return
+      hasTurned = true
+      after = undefined
+      continue
+    }
     yield { lane, dueAt: row.body.queued.dueAt }
-    after = [lane, Number.MAX_SAFE_INTEGER, '']
+    found++
+    after = pastLane(lane)
   }
 }
+
+const pastLane = (lane: string): IndexKey => [lane, Number.MAX_SAFE_INTEGER, '']
 
 /** `rows`: those that were not looked at yet. */
 type OpenLane = { readonly rows: Generator<DeliveryRow, undefined>; readonly room: number }
 
 /** Those in which something is due, the longest first. */
-function openLanes(tx: Reading, holder: string, now: number): readonly OpenLane[] {
-  return Array.from(eachLane(tx))
+function openLanes(
+  tx: Reading,
+  { holder, now, start }: { readonly holder: string; readonly now: number; readonly start: string },
+): readonly OpenLane[] {
+  return Array.from(eachLane(tx, start))
     .filter(({ dueAt }) => dueAt <= now)
     .sort((a, b) => a.dueAt - b.dueAt)
     .map(({ lane }) => ({ rows: rowsOf(tx, lane), room: roomOf(tx, holder, lane) }))
