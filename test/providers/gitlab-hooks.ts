@@ -71,7 +71,9 @@ function pushPayload(
     user_avatar: null,
     project_id: repository.id,
     project: projectPayload(repository),
-    commits: shas.slice(-20).map((sha) => commitPayload(repository, sha)),
+    commits: shas
+      .slice(-20)
+      .map((sha) => ({ ...commitPayload(repository, sha), added: [], modified: [], removed: [] })),
     total_commits_count: shas.length,
     push_options: {},
     repository: { name: repository.name, url: repository.sshUrl, homepage: repository.webUrl },
@@ -108,9 +110,6 @@ function commitPayload(repository: ServerRepository, name: string): object {
     timestamp: date,
     url: `${repository.webUrl}/-/commit/${sha}`,
     author: { name: author, email },
-    added: [],
-    modified: [],
-    removed: [],
   }
 }
 

@@ -1,6 +1,5 @@
 // The provider server itself: that it is as real as those who test with it believe.
 
-import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
 import { openGitAccess } from '../../src/lib/git-access.ts'
 import { runProcess } from '../../src/lib/process.ts'
@@ -139,56 +138,3 @@ test('of Forgejo nothing is asked or told that its own description does not have
     'GET /user: answer 200: the member .shoe_size is not in the description',
   ])
 })
-
-type Examples = readonly { readonly name: string; readonly examples: readonly object[] }[]
-
-test.each(['push', 'pull_request', 'ping'])(
-  'members of a %s hook are those of the published examples, of the same types',
-  async (name) => {
-    await using world = await openWorld()
-    const { server, alice, web } = world
-    await web.commit({ files: { a: 'c' }, branch: 'change' })
-    await web.tag('v1')
-    const pullRequest = await web.openPullRequest({ branch: 'change' })
-    await web.labelPullRequest(pullRequest, 'ready')
-    await web.commit({ files: { a: 'd' }, branch: 'change' })
-    await web.closePullRequest(pullRequest)
-    await web.removeRef('refs/heads/change')
-    await fetch(`${server.url}/api/v3/repos/acme/web/hooks`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${server.createToken(alice).text}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ name: 'web', config: { url: 'http://127.0.0.1:1/other' } }),
-    })
-    await server.settled()
-    const examples = createRequire(import.meta.url)('@octokit/webhooks-examples/api.github.com/index.json') as Examples
-    const known = new Map<string, Set<string>>()
-    for (const each of examples.find((one) => one.name === name)!.examples) collect(each, '', known)
-    const ours = server.deliveries.filter(({ headers }) => headers['x-github-event'] === name)
-    expect(ours.length).toBeGreaterThan(0)
-    const found = new Map<string, Set<string>>()
-    for (const { body } of ours) collect(JSON.parse(bodyOf(body)) as object, '', found)
-    const strange = [...found].filter(([path, types]) => {
-      const described = known.get(path)
-      // A repository without code has no language.
-      if (path.endsWith('.language')) types.delete('null')
-      return described === undefined ? !others.test(path) : !types.isSubsetOf(described)
-    })
-    expect(strange.map(([path, types]) => `${path}: ${[...types]}`)).toEqual([])
-  },
-)
-
-/** Came after the examples were taken, or is empty in all of them. */
-const others =
-  /\b(visibility|topics|has_discussions|is_template|deliveries_url|network_count|subscribers_count|permissions)\b|\.modified\[\]$/
-
-const bodyOf = (body: string) => (body.startsWith('payload=') ? (new URLSearchParams(body).get('payload') ?? '') : body)
-
-/** Types of all members, by path. */
-function collect(value: unknown, path: string, into: Map<string, Set<string>>): void {
-  const type = value === null ? 'null' : Array.isArray(value) ? 'list' : typeof value
-  const types = into.get(path) ?? new Set()
-  into.set(path, types.add(type))
-  if (Array.isArray(value)) for (const item of value) collect(item, `${path}[]`, into)
-  else if (value !== null && typeof value === 'object')
-    for (const [name, member] of Object.entries(value)) collect(member, `${path}.${name}`, into)
-}
