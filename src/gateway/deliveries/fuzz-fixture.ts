@@ -5,8 +5,14 @@ import { createHmac } from 'node:crypto'
 import { createRequire } from 'node:module'
 import type { Project } from '../../configstore/types.ts'
 import { isCommitSha, isRefName, type RepositoryEvent } from '../../gitsource/repository-event.ts'
-import * as payloads from '../../gitsource/webhooks/payloads-fixture.ts'
-import type { WebhookProvider } from '../../gitsource/webhooks/webhook.ts'
+import * as gitlabPayloads from '../../gitsource/webhooks/gitlab-payloads-fixture.ts'
+import {
+  recorded,
+  recordedNames,
+  recordedPayload,
+  recordedProviders,
+} from '../../gitsource/webhooks/recorded-fixture.ts'
+import { eventNameOf, type WebhookProvider } from '../../gitsource/webhooks/webhook.ts'
 import { createHttpApp } from '../../http/http-server.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { Logger } from '../../lib/log.ts'
@@ -124,20 +130,20 @@ function allSamples(): readonly Sample[] {
   )
   const eventOf = (name: string) =>
     name.includes('MergeRequest') ? 'Merge Request Hook' : name.includes('Tag') ? 'Tag Push Hook' : 'Push Hook'
-  const others = Object.entries(payloads).flatMap(([name, payload]): Sample[] => {
-    if (typeof payload !== 'object') return []
-    if (name.startsWith('gitlab')) return [{ provider: 'gitlab', event: eventOf(name), payload }]
-    const event = name.includes('PullRequest') ? 'pull_request' : 'push'
-    return [
-      { provider: 'gitea', event, payload },
-      { provider: 'forgejo', event, payload },
-    ]
-  })
+  const ofGitlab = Object.entries(gitlabPayloads).flatMap(([name, payload]): Sample[] =>
+    typeof payload === 'object' ? [{ provider: 'gitlab', event: eventOf(name), payload }] : [],
+  )
+  const ofOthers = recordedProviders.flatMap((provider) =>
+    recordedNames(provider).map((name): Sample => {
+      const event = eventNameOf(recorded(provider, name).headers, provider)
+      return { provider, event, payload: recordedPayload(provider, name) }
+    }),
+  )
   const ofGithub = named.flatMap(({ name, examples }) =>
     examples.map((payload): Sample => ({ provider: 'github', event: name, payload })),
   )
-  // As often as those of GitHub, of which there are many.
-  return [...ofGithub, ...Array.from({ length: 5 }, () => others).flat()]
+  // About as often as those of GitHub, of which there are many.
+  return [...ofGithub, ...ofOthers, ...Array.from({ length: 5 }, () => ofGitlab).flat()]
 }
 
 const odd: readonly unknown[] = [

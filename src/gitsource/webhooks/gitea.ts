@@ -35,12 +35,12 @@ function parsePush(payload: unknown): ParsedWebhook {
   if (named === undefined) return { kind: 'ignored', ref, why: `${ref} is neither a branch nor a tag` }
   if (isZero(textAt(payload, 'after'))) return { kind: 'ignored', ref, why: `${ref} was deleted` }
   const web = textAt(payload, 'repository', 'html_url')
-  // An annotated tag is no commit: it is looked up.
-  const commitSha = named.kind === 'tag' ? undefined : commitAt(payload, 'after')
+  // `after` of an annotated tag is the tag itself. Where its commit is not told, it is looked up.
+  const commitSha = named.kind === 'tag' ? commitAt(payload, 'head_commit', 'id') : commitAt(payload, 'after')
   const commit = [...itemsAt(payload, 'commits'), at(payload, 'head_commit')].find(
     (one) => commitSha !== undefined && textAt(one, 'id') === commitSha,
   )
-  const message = textAt(commit, 'message')?.trim()
+  const message = named.kind === 'tag' ? undefined : textAt(commit, 'message')?.trim()
   return {
     kind: 'event',
     event: {

@@ -1,4 +1,4 @@
-// Payloads of GitLab, Gitea and Forgejo, written from their documentation, with the members that are read and some that mislead.
+// Payloads of GitLab, written from its documentation, with the members that are read and some that mislead.
 
 const sha = 'da1560886d4f094c3e6c9ef40349f7d38b5d27d7'
 const before = '95790bf891e76fee5e1747ab589903a6a1f80f22'
@@ -79,53 +79,6 @@ export const gitlabMergeRequestWith = (attributes: object, changes: object = {})
   ...gitlabMergeRequest,
   object_attributes: { ...gitlabMergeRequest.object_attributes, ...attributes },
   changes,
-})
-
-/** docs.gitea.com and forgejo.org/docs, "Webhooks": the same members in both. */
-const giteaRepository = {
-  id: 140,
-  owner: { id: 1, login: 'gitea', username: 'gitea' },
-  name: 'webhooks',
-  full_name: 'gitea/webhooks',
-  html_url: 'http://localhost:3000/gitea/webhooks',
-  ssh_url: 'ssh://gitea@localhost:2222/gitea/webhooks.git',
-  clone_url: 'http://localhost:3000/gitea/webhooks.git',
-  default_branch: 'master',
-}
-export const giteaPush = {
-  ref: 'refs/heads/develop',
-  before: '28e1879d029cb852e4844d9c718537df08844e03',
-  after: sha,
-  compare_url: 'http://localhost:3000/gitea/webhooks/compare/28e1879d...bffeb741',
-  commits: [{ id: sha, message: 'Webhooks Yay!', url: 'http://localhost:3000/gitea/webhooks/commit/x' }],
-  repository: giteaRepository,
-  pusher: { id: 1, login: 'gitea', username: 'gitea' },
-  sender: { id: 1, login: 'gitea', username: 'gitea' },
-}
-export const giteaNewBranch = { ...giteaPush, before: zero, ref: 'refs/heads/new', commits: [] }
-export const giteaDeletion = { ...giteaPush, after: zero, commits: null }
-export const giteaTag = { ...giteaPush, before: zero, after: tagObject, ref: 'refs/tags/v1', commits: [] }
-export const giteaPullRequest = {
-  action: 'opened',
-  number: 2,
-  pull_request: {
-    id: 4711,
-    number: 2,
-    state: 'open',
-    title: 'A change',
-    html_url: 'http://localhost:3000/gitea/webhooks/pulls/2',
-    base: { ref: 'master', sha: before, repo_id: 140, repo: giteaRepository },
-    head: { ref: 'change', sha, repo_id: 140, repo: giteaRepository },
-  },
-  repository: giteaRepository,
-  sender: { id: 1, login: 'gitea', username: 'gitea' },
-}
-
-/** A pull request as it is after these changes. */
-export const giteaPullRequestWith = (action: string, changes: object = {}): object => ({
-  ...giteaPullRequest,
-  action,
-  pull_request: { ...giteaPullRequest.pull_request, ...changes },
 })
 
 export const payloadSha = sha
