@@ -10,6 +10,7 @@
 // is left out of the log, and may leave the spool at once.
 
 import { createHash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Clock, systemClock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { limits } from '../../lib/limits.ts'
@@ -178,6 +179,9 @@ class FramingLogWriter implements LogWriter {
     for (let at = 0; at < raw.length; at += this.#pieceBytes) {
       await this.#untilRoom()
       this.#take(this.#options.masker.push(raw.subarray(at, at + this.#pieceBytes)))
+      // Storing a frame takes several turns of this thread. Without one between pieces, a fast writer would leave them no time
+      // until it has to wait itself: frames would be stored and made in turn, not at the same time.
+      if (this.#framesInFlight > 0) await nextTurn()
     }
   }
 
