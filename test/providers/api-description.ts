@@ -25,13 +25,15 @@ export class ApiDescription {
   readonly #ajv = new Ajv({ strict: false, allErrors: true, validateFormats: true, logger: false, coerceTypes: false })
   readonly #validators = new Map<string, ValidateFunction>()
   readonly #isComplete: boolean
+  readonly #tellsNull: boolean
 
   /**
-   * `isComplete`: it has every member there is, so that an answer with others is wrong too; and is one that does not tell what may be
-   * null, so that null counts as nothing.
+   * `isComplete`: it has every member there is, so that an answer with others is wrong too. Where it does not tell what may be null, null
+   * counts as nothing.
    */
-  constructor(document: unknown, { isComplete = false } = {}) {
+  constructor(document: unknown, { isComplete = false, tellsNull = true } = {}) {
     this.#isComplete = isComplete
+    this.#tellsNull = tellsNull
     this.#document = withNull(document) as Fields
     addFormats(this.#ajv)
     // Go's servers tell what is not set as an empty text; and the package's own knows no addresses with a port.
@@ -101,7 +103,7 @@ export class ApiDescription {
     const response = this.#resolved(given)
     const schema = (at(response, 'content', 'application/json', 'schema') ?? response.schema) as Fields | undefined
     if (schema === undefined || answer === undefined) return []
-    const told = this.#isComplete ? withoutNull(answer) : answer
+    const told = this.#tellsNull ? answer : withoutNull(answer)
     return [
       ...this.#wrong(schema, told, `${place} ${status}`).map((text) => `answer ${status}${text}`),
       ...(this.#isComplete ? this.#unknown(schema, told, '') : []).map(

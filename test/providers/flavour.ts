@@ -45,6 +45,8 @@ export type ProviderFlavour = {
   readonly apiPath: string
   /** OpenAPI or Swagger, reduced to the operations of `routes`: what is read must be there. */
   readonly description: object
+  /** Nothing else may be told than `description` has. */
+  readonly isComplete?: boolean
   /** The provider's own, where that one calls nothing required: nothing else may be asked or told. Answers in `wrong` are not as it says. */
   readonly published?: { readonly description: object; readonly wrong: RegExp }
   readonly routes: readonly ApiRoute[]

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import forgejoDifferences from './descriptions/forgejo.json' with { type: 'json' }
 import forgejoPublished from './descriptions/forgejo-published.json' with { type: 'json' }
 import description from './descriptions/gitea.json' with { type: 'json' }
+import giteaPublished from './descriptions/gitea-published.json' with { type: 'json' }
 import type { ApiAnswer, ApiCall, ApiRoute, ProviderFlavour } from './flavour.ts'
 import { blobOf, commitOf, listTree, objectType, type TreeEntry } from './git-objects.ts'
 import { hookRequestOf, redeliveredHeaders } from './gitea-hooks.ts'
@@ -12,18 +13,26 @@ import type { ServerHook, ServerKey, ServerRepository } from './server-repositor
 
 const apiPath = '/api/v1'
 
-export const giteaFlavour: ProviderFlavour = flavourOf('gitea', 'Gitea', description)
+/** A folder is a list, and users have a member for those who know Gitea's first versions. */
+const misdescribed =
+  /^GET \/repos\/\{owner\}\/\{repo\}\/contents\/.*answer 200 must be object$|: the member \S*\.username is not in the description$/
+
+export const giteaFlavour: ProviderFlavour = {
+  ...flavourOf('gitea', 'Gitea', description),
+  // It is of 1.20: some of what is asked and told came later.
+  published: {
+    description: giteaPublished,
+    wrong: new RegExp(
+      `${misdescribed.source}|: the member (\\[\\])?\\.(url|branch_filter) is not|: the query parameter (stat|verification|files) is not`,
+    ),
+  },
+}
 export const forgejoFlavour: ProviderFlavour = {
   ...flavourOf('forgejo', 'Forgejo', {
     ...description,
     definitions: { ...description.definitions, ...forgejoDifferences.definitions },
   }),
-  published: {
-    description: forgejoPublished,
-    // A folder is a list, and users have a member for those who know Gitea's first versions.
-    wrong:
-      /^GET \/repos\/\{owner\}\/\{repo\}\/contents\/.*answer 200 must be object$|: the member \S*\.username is not in the description$/,
-  },
+  published: { description: forgejoPublished, wrong: misdescribed },
 }
 
 function flavourOf(type: 'gitea' | 'forgejo', name: string, described: object): ProviderFlavour {

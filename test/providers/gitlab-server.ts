@@ -24,6 +24,7 @@ export const gitlabFlavour: ProviderFlavour = {
   name: 'GitLab',
   apiPath,
   description,
+  isComplete: true,
   routes: routes(),
   errorBody: (status, message) => ({ message: `${status} ${message}` }),
   rateLimited: (now, seconds) => ({

@@ -6,8 +6,9 @@ import { runProcess } from '../../src/lib/process.ts'
 import { newSshKey } from '../../src/lib/ssh-key.ts'
 import { temporaryDirectory, testRepository } from '../support/git-repository.ts'
 import { ApiDescription } from './api-description.ts'
-import { forgejoFlavour } from './gitea-server.ts'
+import { forgejoFlavour, giteaFlavour } from './gitea-server.ts'
 import { githubFlavour } from './github-server.ts'
+import { gitlabFlavour } from './gitlab-server.ts'
 import { ProviderServer } from './provider-server.ts'
 
 const hook = {
@@ -129,12 +130,25 @@ test('what is not as the provider describes it is told when the server ends', as
   await expect(server[Symbol.asyncDispose]()).rejects.toThrow('not as GitHub describes its API')
 })
 
-test('of Forgejo nothing is asked or told that its own description does not have', async () => {
-  const call = { method: 'GET', path: '/user', query: new URLSearchParams(), body: undefined, status: 200 }
-  const published = new ApiDescription(forgejoFlavour.published?.description, { isComplete: true })
-  expect(published.violations({ ...call, answer: { id: 1, login: 'ann', location: null } })).toEqual([])
-  expect(published.violations({ ...call, answer: { id: '1', login: 'ann', shoe_size: 42 } })).toEqual([
-    'GET /user: answer 200/id must be integer',
+const askUser = { method: 'GET', path: '/user', query: new URLSearchParams(), body: undefined, status: 200 }
+
+test.each([giteaFlavour, forgejoFlavour])(
+  'of $name nothing is asked or told that its own description does not have',
+  async (flavour) => {
+    const published = new ApiDescription(flavour.published?.description, { isComplete: true, tellsNull: false })
+    expect(published.violations({ ...askUser, answer: { id: 1, login: 'ann', location: null } })).toEqual([])
+    expect(published.violations({ ...askUser, answer: { id: '1', login: 'ann', shoe_size: 42 } })).toEqual([
+      'GET /user: answer 200/id must be integer',
+      'GET /user: answer 200: the member .shoe_size is not in the description',
+    ])
+  },
+)
+
+test('of GitLab nothing is told that its description does not have, and all that is read', () => {
+  const described = new ApiDescription(gitlabFlavour.description, { isComplete: gitlabFlavour.isComplete === true })
+  const user = { username: 'ann', name: 'Ann', state: 'active', web_url: 'https://gitlab.example.com/ann' }
+  expect(described.violations({ ...askUser, answer: { ...user, shoe_size: 42 } })).toEqual([
+    "GET /user: answer 200 must have required property 'id'",
     'GET /user: answer 200: the member .shoe_size is not in the description',
   ])
 })

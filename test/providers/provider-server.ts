@@ -139,8 +139,9 @@ export class ProviderServer implements AsyncDisposable {
     this.flavour = flavour
     this.now = options.now ?? Date.now
     this.root = this.#owned.use(temporaryDirectory('provider')).path
-    this.#description = descriptionOf(flavour.description)
-    this.#published = flavour.published && descriptionOf(flavour.published.description, { isComplete: true })
+    this.#description = descriptionOf(flavour.description, { isComplete: flavour.isComplete === true })
+    this.#published =
+      flavour.published && descriptionOf(flavour.published.description, { isComplete: true, tellsNull: false })
     this.#server = createServer((request, response) => {
       this.#answer(request, response).catch((error: unknown) => {
         this.violations.push(`${request.method} ${request.url}: the server failed: ${String(error)}`)
@@ -560,7 +561,10 @@ export class ProviderServer implements AsyncDisposable {
 const descriptions = new WeakMap<object, ApiDescription>()
 
 /** Made once for each: it takes a while. */
-function descriptionOf(document: object, options: { readonly isComplete?: boolean } = {}): ApiDescription {
+function descriptionOf(
+  document: object,
+  options: { readonly isComplete?: boolean; readonly tellsNull?: boolean } = {},
+): ApiDescription {
   const known = descriptions.get(document)
   if (known !== undefined) return known
   const made = new ApiDescription(document, options)
