@@ -255,6 +255,11 @@ export class LogDatabase<S extends Schema> implements Database<S> {
     await close()
   }
 
+  /** Nothing may be written any more. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
+  }
+
   #checkUsable(): void {
     if (this.#failure) throw this.#failure
     if (!this.#closing.signal.aborted && !this.#closed) return

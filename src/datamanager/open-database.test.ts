@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -545,7 +545,7 @@ test.each([
   ['a lost index entry', 'DELETE FROM index_entry'],
   ['a lost record', 'DELETE FROM log WHERE position = 2'],
   ['a changed record', 'UPDATE log SET bytes = replace(bytes, 1, 2) WHERE position = 2'],
-  ['another content hash', `UPDATE meta SET content_hash = '${'1'.repeat(64)}'`],
+  ['another content hash', `UPDATE log SET content_hash = '${'1'.repeat(64)}' WHERE position = 3`],
 ])('verify finds %s', async (_name, sql) => {
   using folder = temporaryFolder()
   await using db = await open(folder.path)
@@ -555,6 +555,31 @@ test.each([
   expect(db.verify().problems).toEqual([])
   change(folder.path, sql)
   expect(db.verify().problems).not.toEqual([])
+})
+
+test('a file of the format before, in which a commit moved another row than that of its record, is read on', async () => {
+  using folder = temporaryFolder()
+  {
+    await using db = await open(folder.path)
+    await db.do((tx) => tx.put('box', 'a', { size: 1 }))
+  }
+  change(folder.path, 'DROP VIEW state; ALTER TABLE log DROP COLUMN content_hash; PRAGMA user_version = 2')
+  await using db = await open(folder.path)
+  expect(db.position).toBe(1)
+  await db.do((tx) => tx.put('box', 'b', { size: 2 }))
+  expect(db.verify().problems).toEqual([])
+})
+
+test('where the rows are is found again after a crash, however many records ago it was written beside them', async () => {
+  using folder = temporaryFolder()
+  await using db = await open(folder.path)
+  for (let size = 1; size <= 70; size++) await db.do((tx) => tx.put('box', 'a', { size }))
+  const copy = join(dirname(folder.path), 'copy.db')
+  for (const end of ['', '-wal']) copyFileSync(`${folder.path}${end}`, `${copy}${end}`)
+  await using crashed = await open(copy)
+  expect(crashed.position).toBe(70)
+  expect(crashed.view((tx) => tx.get('box', 'a'))).toEqual({ size: 70 })
+  expect(crashed.verify().problems).toEqual([])
 })
 
 test('a file whose log and rows end at different records is refused', async () => {

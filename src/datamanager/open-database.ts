@@ -133,6 +133,7 @@ export async function openDatabase<S extends Schema>(options: OpenDatabaseOption
   const owned = undo.move()
   const close = async () => {
     await checkpoints?.[Symbol.asyncDispose]()
+    if (!opened.hasFailed) model.settle()
     owned.dispose()
   }
   const endUpkeep = upkeep && (() => upkeep.close())

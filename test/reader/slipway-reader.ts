@@ -322,6 +322,9 @@ export function readDatabaseFile(path: string): {
   const db = new DatabaseSync(path, { readOnly: true })
   try {
     const meta = db.prepare('SELECT * FROM meta').get()!
+    const newest = db.prepare('SELECT * FROM log ORDER BY position DESC LIMIT 1').get()
+    const isNewer = newest !== undefined && Number(newest.position) > Number(meta.position)
+    const state = isNewer ? newest : meta
     expectTrue(db.prepare('PRAGMA application_id').get()!.application_id === 0x536c6970, 'the application')
     const records = db
       .prepare('SELECT * FROM log ORDER BY position')
@@ -343,9 +346,9 @@ export function readDatabaseFile(path: string): {
     }
     for (const { sum } of db.prepare('SELECT sum FROM family WHERE file IS NOT NULL').all())
       hashes.push(Buffer.from(sum as Uint8Array).toString('hex'))
-    expectTrue(sumOf(hashes) === meta.content_hash, 'the content hash')
-    expectTrue(records.length === 0 || records.at(-1)!.hash === meta.hash, 'the newest record')
-    return { position: Number(meta.position), records, rows, contentHash: String(meta.content_hash) }
+    expectTrue(sumOf(hashes) === state.content_hash, 'the content hash')
+    expectTrue(records.length === 0 || records.at(-1)!.hash === state.hash, 'the newest record')
+    return { position: Number(state.position), records, rows, contentHash: String(state.content_hash) }
   } finally {
     db.close()
   }

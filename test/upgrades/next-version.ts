@@ -44,13 +44,13 @@ const changes: readonly Change[] = [
   },
   {
     file: 'src/datamanager/read-model/sqlite.ts',
-    line: 'export const fileFormat = 2',
-    becomes: 'export const fileFormat = 3',
+    line: 'export const fileFormat = 3',
+    becomes: 'export const fileFormat = 4',
   },
   {
     file: 'src/datamanager/read-model/sqlite.ts',
     line: "      const format = pragma(db, 'user_version')",
-    becomes: `      if (pragma(db, 'user_version') === 2) db.exec('BEGIN IMMEDIATE; CREATE TABLE since_next (one INTEGER); PRAGMA user_version = 3; COMMIT')
+    becomes: `      if (pragma(db, 'user_version') === 3) db.exec('BEGIN IMMEDIATE; CREATE TABLE since_next (one INTEGER); PRAGMA user_version = 4; COMMIT')
       const format = pragma(db, 'user_version')`,
   },
   { file: 'src/datamanager/formats.ts', line: '  record: recordFormat,', becomes: '  record: recordFormat, trace: 1,' },

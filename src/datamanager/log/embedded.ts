@@ -30,13 +30,16 @@ export class EmbeddedChangeLog implements ChangeLog {
 
   /**
    * Adds a record inside the transaction that is open on the writing connection; it exists once that is committed.
-   * False when the newest record is not the one before it with hash `prev`.
+   * False when the newest record is not the one before it with hash `prev`. `contentHash`: of the rows that are committed
+   * together with it.
    */
-  appendWithin(record: EncodedRecord, prev: RecordHash): boolean {
+  appendWithin(record: EncodedRecord, prev: RecordHash, contentHash?: string): boolean {
     this.#newest ??= this.#lookUpNewest()
     if (record.position !== this.#newest.position + 1 || prev !== this.#newest.hash) return false
     const { position, hash, bytes } = record
-    this.#write.of('INSERT INTO log (position, hash, bytes) VALUES (?, ?, ?)').run(position, hash, bytes)
+    this.#write
+      .of('INSERT INTO log (position, hash, bytes, content_hash) VALUES (?, ?, ?, ?)')
+      .run(position, hash, bytes, contentHash ?? null)
     this.#appended = { position, hash }
     return true
   }

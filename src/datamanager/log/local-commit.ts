@@ -8,8 +8,8 @@ import { sqliteCode, sqliteError } from '../read-model/sqlite.ts'
 import type { CommitOutcome, CommitStrategy, EvaluatedBatch } from '../writer.ts'
 import type { EmbeddedChangeLog } from './embedded.ts'
 
-/** Old records go in passing, every so many records, so no commit deletes many. */
-const collectEveryRecords = 64
+/** In passing, every so many records, old ones go, so no commit deletes many, and `meta` says where the rows are. */
+const tidyEveryRecords = 64
 
 export type LocalCommitOptions = {
   readonly model: ReadModel
@@ -36,22 +36,23 @@ export class LocalCommit implements CommitStrategy {
       model.rollback()
       return { kind: 'committed' }
     }
+    const isTidied = record.position % tidyEveryRecords === 0
     try {
       model.write(batch)
-      const isNext = model.storageCalls('append', () => log.appendWithin(record, prev))
+      const isNext = model.storageCalls('append', () => log.appendWithin(record, prev, model.seal()))
       if (!isNext)
         throw new SlipwayError(
           'database_corrupt',
           `the newest record of the log is not ${record.position - 1}, ${prev}`,
         )
-      if (record.position % collectEveryRecords === 0)
-        log.collectWithin(collectable(record.position, consumed?.(), recordsKept))
+      if (isTidied) log.collectWithin(collectable(record.position, consumed?.(), recordsKept))
     } catch (error) {
       model.rollback()
       return { kind: 'failed', error: sqliteError(error, `append record ${record.position}`) }
     }
     try {
-      model.commit(record.position, record.hash)
+      if (isTidied) model.commit(record.position, record.hash)
+      else model.commitRecorded(record.position, record.hash)
     } catch (cause) {
       if (isDiskFull(cause) && model.isAsCommitted()) {
         return { kind: 'failed', error: sqliteError(cause, `commit record ${record.position}`) }

@@ -152,17 +152,17 @@ export class ReadModel implements Disposable {
       entries: new Entries(readConnection, knowledge),
       thawed,
     })
-    const meta = connection.prepare('SELECT * FROM meta').get() as Identity & {
+    const stored = connection.prepare('SELECT * FROM state').get() as Identity & {
       position: number
       hash: string
       content_hash: string
     }
-    this.identity = { store: meta.store, generation: meta.generation }
+    this.identity = { store: stored.store, generation: stored.generation }
     const maintenance = this.#find(this.#rows.type(maintenanceType), maintenanceId)
     this.#state = {
-      position: meta.position,
-      hash: meta.hash,
-      sum: meta.content_hash,
+      position: stored.position,
+      hash: stored.hash,
+      sum: stored.content_hash,
       maintenance: parseMaintenance(maintenance?.body),
     }
     this.#sum = new ContentSum(this.#state.sum)
@@ -245,11 +245,34 @@ export class ReadModel implements Disposable {
 
   /** Makes everything since begin durable, as the state after the record `hash` at `position`. */
   commit(position: Position, hash: RecordHash): void {
+    this.#writeMeta({ position, hash, sum: this.seal() })
+    this.commitRecorded(position, hash)
+  }
+
+  /** Before the file is closed, if nothing failed: `meta` says where the rows are, so that a log which is lost then shows. */
+  settle(): void {
+    try {
+      this.#writeMeta(this.#state)
+    } catch {
+      // A full disk: the newest record says it.
+    }
+  }
+
+  #writeMeta({ position, hash, sum }: Pick<State, 'position' | 'hash' | 'sum'>): void {
+    this.#statements.of('UPDATE meta SET position = ?, hash = ?, content_hash = ?').run(position, hash, sum)
+  }
+
+  /** In the open transaction, after its last change: the content hash of its rows. */
+  seal(): string {
+    this.#state.sum = this.#sum.hex()
+    return this.#state.sum
+  }
+
+  /** As commit, when that record is in the log of this file, with the content hash of `seal`: then it says where the rows are. */
+  commitRecorded(position: Position, hash: RecordHash): void {
     invariant(this.#committed, 'no transaction is open')
     this.#state.position = position
     this.#state.hash = hash
-    this.#state.sum = this.#sum.hex()
-    this.#statements.of('UPDATE meta SET position = ?, hash = ?, content_hash = ?').run(position, hash, this.#state.sum)
     this.storageCalls('commit', () => this.#run('COMMIT'))
     this.#committed = undefined
     this.#batch = undefined
@@ -271,8 +294,8 @@ export class ReadModel implements Disposable {
   /** After a failed commit: rolls back, and tells whether the file is still at the state that was committed before. */
   isAsCommitted(): boolean {
     this.rollback()
-    const meta = this.#statements.of('SELECT position, hash FROM meta').get()
-    return meta?.position === this.position && meta.hash === this.hash
+    const state = this.#statements.of('SELECT position, hash FROM state').get()
+    return state?.position === this.position && state.hash === this.hash
   }
 
   /** Begins a transaction in which closures are evaluated, as the next record. */

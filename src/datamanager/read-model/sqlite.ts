@@ -6,7 +6,7 @@ import { familyTables } from '../cold/family-tables.ts'
 
 /** "Slip": marks the file as one of ours. */
 const applicationId = 0x536c6970
-export const fileFormat = 2
+export const fileFormat = 3
 
 /** How long a statement waits for a lock another connection of this process holds: only a checkpoint ever does. */
 const busyTimeoutMs = 5000
@@ -18,6 +18,18 @@ const busyTimeoutMs = 5000
 export const checkpointPages = 4000
 /** A WAL that one large transaction made larger is cut to this when SQLite starts it anew. */
 const walBytesKept = 32 * 1024 * 1024
+
+/** What `meta` says, or a record of the log after it that was committed with the rows: a commit writes one page less. */
+const stateView = `
+  CREATE VIEW state AS
+    SELECT store, generation, coalesce(newest.position, meta.position) AS position, coalesce(newest.hash, meta.hash) AS hash,
+      coalesce(newest.content_hash, meta.content_hash) AS content_hash
+    FROM meta LEFT JOIN (SELECT * FROM log ORDER BY position DESC LIMIT 1) AS newest
+      ON newest.position > meta.position AND newest.content_hash IS NOT NULL;
+`
+
+/** From each format to the next, the first from 1 to 2. */
+const upgrades: readonly string[] = [familyTables, `ALTER TABLE log ADD COLUMN content_hash TEXT; ${stateView}`]
 
 const tables = `
   CREATE TABLE meta (
@@ -48,8 +60,9 @@ const tables = `
   CREATE TABLE index_entry (key BLOB PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE transaction_id (id TEXT PRIMARY KEY, position INTEGER NOT NULL, at INTEGER NOT NULL, result TEXT) WITHOUT ROWID;
   CREATE INDEX transaction_id_at ON transaction_id (at);
-  CREATE TABLE log (position INTEGER PRIMARY KEY, hash TEXT NOT NULL, bytes BLOB NOT NULL);
+  CREATE TABLE log (position INTEGER PRIMARY KEY, hash TEXT NOT NULL, bytes BLOB NOT NULL, content_hash TEXT);
   ${familyTables}
+  ${stateView}
 `
 
 export type Identity = { readonly store: string; readonly generation: string }
@@ -73,7 +86,11 @@ export function openWriteConnection(path: string, identity: Identity, contentHas
           'database_too_new',
           `${path} has format ${format}, this version reads ${fileFormat}: upgrade`,
         )
-      if (format === 1) db.exec(`BEGIN IMMEDIATE; ${familyTables}; PRAGMA user_version = ${fileFormat}; COMMIT`)
+      // Without any format it was just made.
+      if (format > 0 && format < fileFormat) {
+        const missing = upgrades.slice(format - 1).join(';')
+        db.exec(`BEGIN IMMEDIATE; ${missing}; PRAGMA user_version = ${fileFormat}; COMMIT`)
+      }
       return db
     })
   } catch (error) {

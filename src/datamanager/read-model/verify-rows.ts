@@ -58,8 +58,8 @@ export function verifyRows({ connection, catalog, entries, contentHash, position
     sum = moveSum(sum, ofFamily, undefined)
     rows += count
   }
-  const meta = connection.prepare('SELECT content_hash FROM meta').get()
-  if (meta?.content_hash !== contentHash) problems.push('the stored content hash is not the one in use')
+  const state = connection.prepare('SELECT content_hash FROM state').get()
+  if (state?.content_hash !== contentHash) problems.push('the stored content hash is not the one in use')
   if (encodeSum(sum) !== contentHash) problems.push(`the content hash is ${contentHash}, not ${encodeSum(sum)}`)
   const stored = Number(connection.prepare('SELECT count(*) AS n FROM index_entry').get()?.n)
   if (stored !== indexed) problems.push(`there are ${stored} index entries, not ${indexed}`)

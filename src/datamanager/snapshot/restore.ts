@@ -191,15 +191,16 @@ export function describeFile(
   const connection = openReadConnection(path)
   try {
     // A file that is no database shows itself only when it is read.
-    const hasMeta = connection.prepare("SELECT 1 FROM sqlite_master WHERE name = 'meta'").get()
-    if (!hasMeta) return undefined
-    const meta = connection.prepare('SELECT store, generation, position, hash FROM meta').get()
-    if (!meta) return undefined
+    const isThere = connection.prepare('SELECT 1 FROM sqlite_master WHERE name = ?')
+    // Files of formats 1 and 2 have no `state`.
+    const source = ['state', 'meta'].find((name) => isThere.get(name) !== undefined)
+    const state = source && connection.prepare(`SELECT store, generation, position, hash FROM ${source}`).get()
+    if (!state) return undefined
     return {
-      store: String(meta.store),
-      generation: String(meta.generation),
-      position: Number(meta.position),
-      hash: String(meta.hash),
+      store: String(state.store),
+      generation: String(state.generation),
+      position: Number(state.position),
+      hash: String(state.hash),
     }
   } catch (error) {
     throw sqliteError(error, `open database ${path}`)

@@ -254,9 +254,9 @@ export class LocalRowSource implements RowSource {
 
   async openCut(): Promise<Cut> {
     this.#connection.exec('BEGIN')
-    const meta = this.#statements.of('SELECT position, hash, content_hash FROM meta').get()
-    invariant(meta, 'the database has no meta row')
-    return { position: Number(meta.position), hash: String(meta.hash), contentHash: String(meta.content_hash) }
+    const state = this.#statements.of('SELECT position, hash, content_hash FROM state').get()
+    invariant(state, 'the database has no meta row')
+    return { position: Number(state.position), hash: String(state.hash), contentHash: String(state.content_hash) }
   }
 
   async readOverlay(keys: readonly string[]): Promise<void> {
