@@ -86,25 +86,8 @@ export async function aHookedProject(
     repository,
     secret,
     hookPath: hookUrl,
-    webhook: async (event, payload, options = {}) => {
-      const body = JSON.stringify(payload)
-      const signature = createHmac('sha256', options.secret ?? secret)
-        .update(body)
-        .digest('hex')
-      const answer = await fetch(`${gateway.url}/webhooks/${id}`, {
-        method: 'POST',
-        body,
-        headers: {
-          'content-type': 'application/json',
-          'x-github-event': event,
-          'x-github-delivery': options.id ?? `d${++counter}`,
-          'x-hub-signature-256': `sha256=${signature}`,
-          ...options.headers,
-        },
-      })
-      await answer.arrayBuffer()
-      return answer.status
-    },
+    webhook: async (event, payload, options = {}) =>
+      await sendAsGithub(`${gateway.url}/webhooks/${id}`, event, payload, { secret, ...options }),
     list,
     deliveries: settled,
     runs: async () => {
@@ -113,6 +96,30 @@ export async function aHookedProject(
       return (body as { items: RunSummary[] }).items
     },
   }
+}
+
+/** The status of the answer. */
+export async function sendAsGithub(
+  url: string,
+  event: string,
+  payload: unknown,
+  { id = `d${++counter}`, secret, headers }: WebhookOptions & { readonly secret: string },
+): Promise<number> {
+  const body = JSON.stringify(payload)
+  const signature = createHmac('sha256', secret).update(body).digest('hex')
+  const answer = await fetch(url, {
+    method: 'POST',
+    body,
+    headers: {
+      'content-type': 'application/json',
+      'x-github-event': event,
+      'x-github-delivery': id,
+      'x-hub-signature-256': `sha256=${signature}`,
+      ...headers,
+    },
+  })
+  await answer.arrayBuffer()
+  return answer.status
 }
 
 /** A push as GitHub tells it, of what was pushed to the repository. */

@@ -15,9 +15,10 @@ import { planRunsOf, type RunTrigger } from '../runs/run-creation.ts'
 import { forPeople } from './after-failure.ts'
 import type { DeliveryOutcome, DeliveryWork } from './delivery.ts'
 import type { DeliveryRow } from './inbox.ts'
+import { noteDefaultBranch } from './note-default-branch.ts'
 
 export type PerformComponents = {
-  readonly configstore: Pick<Configstore, 'getProject' | 'resolveVariables'>
+  readonly configstore: Pick<Configstore, 'getProject' | 'resolveVariables' | 'updateProject'>
   readonly runservice: Pick<Runservice, 'createRuns' | 'findRuns' | 'runRows' | 'cancelRun' | 'stopRun'>
   readonly sources: ProjectSources
   /** Looks at the repository: how many branches and tags have changed. */
@@ -109,6 +110,7 @@ async function performEvent(
   async function startRuns({ source }: ProjectRepository): Promise<DeliveryOutcome> {
     const commitSha = event.commitSha ?? (await source.findRef(event.ref, signal))?.commitSha
     if (commitSha === undefined) return ignored(`${event.ref} is not there any more`)
+    await noteDefaultBranch(project, event, source, components.configstore, signal)
     const message =
       event.message ??
       (event.kind === 'tag' ? `Tag ${event.tag}` : (await source.getCommit(commitSha, event.ref, signal)).message)

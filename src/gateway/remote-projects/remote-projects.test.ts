@@ -4,7 +4,10 @@ import { describe, expect, test } from 'vitest'
 import { createProviderAccess } from '../../configstore/provider-access.ts'
 import type { FakeRepository } from '../../gitsource/fake-provider-fixture.ts'
 import { SlipwayError } from '../../lib/errors.ts'
+import { until } from '../../lib/until-fixture.ts'
+import { pushOf, sendAsGithub, withDefinition } from '../deliveries/deliveries-fixture.ts'
 import { openTestGateway, replaced, type TestGateway, type TestGatewayOptions } from '../gateway-fixture.ts'
+import { FakeRepository as GitRepository } from '../repository-fixture.ts'
 import { cleanRemote, notSetUp } from './remote-set-up.ts'
 
 const publicUrl = 'https://ci.example'
@@ -92,6 +95,63 @@ test('a project of a repository has its default branch, a key of its own and a h
   await gateway.configstore.deleteProject({ project: id })
   await clean(scene)
   expect([hooksOf(scene), titlesOf(scene)]).toEqual([[], []])
+})
+
+/** An empty repository at the provider. */
+function anEmptyRepository({ gateway }: Scene): FakeRepository {
+  const found = gateway.host.addRepository('acme/new', 'ann', { id: 'new' })
+  const { defaultBranch: _, ...repository } = found.repository
+  found.repository = repository
+  return found
+}
+
+const sourceOf = (repositoryPath: string) => ({ kind: 'remotesource', remoteSourceRef: 'hub', repositoryPath })
+
+test('what is pushed to an empty repository while its project is made is the default branch', async () => {
+  await using scene = await open()
+  const { host } = scene.gateway
+  const found = anEmptyRepository(scene)
+  host.before = (asked) => {
+    if (asked === 'ensureHook') found.repository = { ...found.repository, defaultBranch: 'trunk' }
+  }
+  const made = await scene.create({ source: sourceOf('acme/new') })
+  expect(made).toMatchObject({ status: 201, body: { defaultBranch: 'trunk' } })
+})
+
+test('the project of an empty repository learns its default branch from a push, once the provider says it', async () => {
+  let said: string | undefined
+  const repository = Object.assign(new GitRepository(), { findDefaultBranch: async () => said })
+  const opened = { source: repository, cloneUrl: 'https://hub.example/acme/new.git', skipSshHostKeyCheck: false }
+  await using scene = await open({ sources: { open: async () => opened } })
+  const { gateway, token } = scene
+  anEmptyRepository(scene)
+  const made = await scene.create({ source: sourceOf('acme/new') })
+  expect(made.body).not.toHaveProperty('defaultBranch')
+  const id = idOf(made)
+  const { webhookSecret } = await gateway.configstore.projectCredentials({ project: id })
+  const push = async () => {
+    const sha = repository.push('refs/heads/trunk', 'work', withDefinition())
+    const payload = { ...pushOf('refs/heads/trunk', sha), repository: { id: 'new' } }
+    expect(await sendAsGithub(`${gateway.url}/webhooks/${id}`, 'push', payload, { secret: webhookSecret! })).toBe(202)
+  }
+  const runs = async () => {
+    const { body } = await gateway.ask(`GET /projects/${id}/runs`, { token })
+    return (body as { items: readonly object[] }).items.length
+  }
+  const branch = async () => (await gateway.configstore.getProject({ project: id })).defaultBranch
+  await push()
+  await until(async () => (await runs()) === 1)
+  expect(await branch()).toBeUndefined()
+  said = 'trunk'
+  await push()
+  await until(async () => (await runs()) === 2)
+  expect(await branch()).toBe('trunk')
+  // It is that of the project from now on, whatever is chosen there.
+  said = 'other'
+  await gateway.configstore.updateProject({ project: id, defaultBranch: 'chosen' })
+  await push()
+  await until(async () => (await runs()) === 3)
+  expect(await branch()).toBe('chosen')
 })
 
 test.each([

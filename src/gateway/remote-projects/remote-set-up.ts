@@ -64,16 +64,14 @@ export async function setUpRemote(
     const remoteDeployKeyId = await provider.ensureDeployKey(repository, { title, publicKey }, signal)
     const remoteHookId = await provider.ensureHook(repository, { url, secret }, signal)
     const defaultBranch =
-      project.defaultBranch === undefined && repository.defaultBranch !== undefined
-        ? { defaultBranch: repository.defaultBranch }
-        : {}
+      project.defaultBranch === undefined ? await defaultBranchOf(provider, repository, signal) : undefined
     return await configstore.updateProject({
       ...guard,
       remoteHookUrl: url,
       remoteHookId,
       remoteDeployKeyId,
       sourceTrouble: '',
-      ...defaultBranch,
+      ...(defaultBranch === undefined ? {} : { defaultBranch }),
     })
   } catch (error) {
     if ((project.sourceTrouble === undefined || project.sourceTrouble === notSetUp) && isOfProvider(error))
@@ -82,6 +80,15 @@ export async function setUpRemote(
       })
     throw error
   }
+}
+
+/** Of one that was empty it is asked for once more: what is pushed after that is told by the hook, which is there by now. */
+async function defaultBranchOf(
+  provider: Provider,
+  { id, defaultBranch }: OpenedProvider['repository'],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  return defaultBranch ?? (await provider.getRepository({ id }, signal)).defaultBranch
 }
 
 /** Errors: `provider_refused`. */
