@@ -35,7 +35,7 @@ export async function commit(db: Database<Rows>, rows: readonly FloorRow[], call
   await Promise.all(Array.from({ length: callers }, call))
 }
 
-async function commitOne(db: Database<Rows>, row: FloorRow): Promise<void> {
+export async function commitOne(db: Database<Rows>, row: FloorRow): Promise<void> {
   await db.do((tx) => {
     if (tx.get('run', row.id)) throw new Error('the row exists')
     tx.put('run', row.id, row)
@@ -49,11 +49,18 @@ export async function rateOf(count: number, act: () => Promise<void> | void): Pr
   return (count * 1000) / (performance.now() - start)
 }
 
+/** Milliseconds. */
+export type Latencies = { readonly median: number; readonly p99: number }
+
 /**
- * Milliseconds that each commit takes while so many per second are asked for, evenly, for `ms`; in order of their size. Rows
- * are made when they are due, and of a commit its time is all that is kept, so that the collector has little to do for this.
+ * What `act` takes of a row while so many per second are asked for, evenly, for `ms`. Rows are made when they are due, and of
+ * each its time is all that is kept, so that the collector has little to do for this.
  */
-export async function latencies(db: Database<Rows>, perSecond: number, ms: number): Promise<Float64Array> {
+export async function latencies(
+  act: (row: FloorRow) => Promise<void>,
+  perSecond: number,
+  ms: number,
+): Promise<Latencies> {
   const taken = new Float64Array(Math.ceil((perSecond * ms) / 1000))
   const ended = Promise.withResolvers<void>()
   let done = 0
@@ -61,7 +68,7 @@ export async function latencies(db: Database<Rows>, perSecond: number, ms: numbe
   const call = async (at: number) => {
     // From when it was due: a process that is late makes its callers wait.
     const dueAt = start + (at * 1000) / perSecond
-    await commitOne(db, someRows(1)[0]!)
+    await act(someRows(1)[0]!)
     taken[at] = performance.now() - dueAt
     if (++done === taken.length) ended.resolve()
   }
@@ -71,5 +78,6 @@ export async function latencies(db: Database<Rows>, perSecond: number, ms: numbe
     await new Promise((resolve) => setImmediate(resolve))
   }
   await ended.promise
-  return taken.sort()
+  taken.sort()
+  return { median: taken[Math.floor(taken.length / 2)]!, p99: taken[Math.floor(taken.length * 0.99)]! }
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type EmbeddedDatabase, openDatabase } from '../src/datamanager/open-database.ts'
 import { systemClock } from '../src/lib/clock.ts'
-import { commit, latencies, type Rows, rateOf, someRows, types } from './commits.ts'
+import { commit, commitOne, latencies, type Rows, rateOf, someRows, types } from './commits.ts'
 import { type Figure, figure } from './figure.ts'
 import { type FloorRow, SqliteCommits } from './floors/sqlite-commits.ts'
 
@@ -32,6 +32,7 @@ async function measure(db: EmbeddedDatabase<Rows>, floor: SqliteCommits): Promis
   const together = { samples: [] as number[], floor: [] as number[] }
   const perSync = { samples: [] as number[], floor: [] as number[] }
   const late = { samples: [] as number[], floor: [] as number[] }
+  const tail = { samples: [] as number[], floor: [] as number[] }
   for (let round = -2; round < sampleCount; round++) {
     const ours = await rate(commitsAlone, (rows) => commit(db, rows, 1))
     const bare = await rate(commitsAlone, (rows) => commitBare(floor, rows, 1))
@@ -39,7 +40,8 @@ async function measure(db: EmbeddedDatabase<Rows>, floor: SqliteCommits): Promis
     const oursTogether = await rate(commitsTogether, (rows) => commit(db, rows, callersTogether))
     const records = db.position - before
     const bareTogether = await rate(commitsTogether, (rows) => commitBare(floor, rows, callersTogether))
-    const half = await latencies(db, oursTogether / 2, latencyMs)
+    const half = await latencies((row) => commitOne(db, row), oursTogether / 2, latencyMs)
+    const bareHalf = await latencies((row) => floor.commitSoon(row), bareTogether / 2, latencyMs)
     if (round < 0) continue // Warms up.
     alone.samples.push(ours)
     alone.floor.push(bare)
@@ -47,8 +49,10 @@ async function measure(db: EmbeddedDatabase<Rows>, floor: SqliteCommits): Promis
     together.floor.push(bareTogether)
     perSync.samples.push(commitsTogether / records)
     perSync.floor.push(callersTogether)
-    late.samples.push(half[Math.floor(half.length * 0.99)]!)
-    late.floor.push(half[Math.floor(half.length / 2)]!)
+    late.samples.push(half.p99)
+    late.floor.push(half.median)
+    tail.samples.push(half.p99 / half.median)
+    tail.floor.push(bareHalf.p99 / bareHalf.median)
   }
   const unit = 'commits/s'
   return [
@@ -56,6 +60,7 @@ async function measure(db: EmbeddedDatabase<Rows>, floor: SqliteCommits): Promis
     figure({ name: 'commits, 64 callers', unit, ...together }, { of: 'ratio', least: 0.6 }),
     figure({ name: 'commits per fsync, 64 callers', unit: 'commits', ...perSync }, { of: 'value', least: 40 }),
     figure({ name: 'p99 of a commit at half load, against the median', unit: 'ms', ...late }, { of: 'ratio', most: 5 }),
+    figure({ name: 'p99 over median at half load, against the loop', unit: '', ...tail }, { of: 'ratio', most: 1 }),
   ]
 }
 

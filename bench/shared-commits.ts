@@ -11,10 +11,11 @@ import { EtcdClient } from '../src/lib/etcd/client.ts'
 import { PostgresClient } from '../src/lib/postgres.ts'
 import { startEtcd } from '../test/support/etcd.ts'
 import { startPostgres } from '../test/support/postgres.ts'
-import { commit, latencies, type Rows, rateOf, someRows, types } from './commits.ts'
+import { commit, commitOne, latencies, type Rows, rateOf, someRows, types } from './commits.ts'
 import { type Figure, figure } from './figure.ts'
 import { EtcdPuts } from './floors/etcd-puts.ts'
 import { PostgresInserts } from './floors/postgres-inserts.ts'
+import type { FloorRow } from './floors/sqlite-commits.ts'
 
 const sampleCount = 15
 const commitsOfOurs = 1920
@@ -24,7 +25,10 @@ const latencyMs = 1000
 const identity = { store: 'bench-store', generation: 'bench-generation' }
 
 type Shared = Awaited<ReturnType<typeof openLogDatabase<Rows>>>
-type Bare = (values: readonly Uint8Array[], prefix: string) => Promise<void>
+type Bare = {
+  all(values: readonly Uint8Array[], prefix: string): Promise<void>
+  one(value: Uint8Array, name: string): Promise<void>
+}
 
 export async function run(): Promise<Figure[]> {
   const folder = mkdtempSync(join(tmpdir(), 'slipway-bench-'))
@@ -38,7 +42,10 @@ export async function run(): Promise<Figure[]> {
     await using client = await EtcdClient.open({ endpoints: [etcd.endpoint] }, systemClock)
     await using overEtcd = await open('etcd', new EtcdChangeLog({ client, prefix: 'bench/', clock: systemClock }))
     using puts = new EtcdPuts(new URL(etcd.endpoint).host)
-    const figures = await measure('etcd', overEtcd, (values, prefix) => puts.put(values, prefix, callers))
+    const figures = await measure('etcd', overEtcd, {
+      all: (values, prefix) => puts.put(values, prefix, callers),
+      one: (value, name) => puts.putOne(name, value),
+    })
 
     await using postgres = await startPostgres()
     await using connection = await PostgresClient.open({ url: postgres.url })
@@ -47,7 +54,10 @@ export async function run(): Promise<Figure[]> {
     await using inserts = await PostgresInserts.open(postgres.url, callers)
     return [
       ...figures,
-      ...(await measure('PostgreSQL', overPostgres, (values, prefix) => inserts.insert(values, prefix))),
+      ...(await measure('PostgreSQL', overPostgres, {
+        all: (values, prefix) => inserts.insert(values, prefix),
+        one: (value, name) => inserts.insertOne(name, value),
+      })),
     ]
   } finally {
     rmSync(folder, { recursive: true })
@@ -57,17 +67,21 @@ export async function run(): Promise<Figure[]> {
 async function measure(name: string, db: Shared, bare: Bare): Promise<Figure[]> {
   const together = { samples: [] as number[], floor: [] as number[] }
   const late = { samples: [] as number[], floor: [] as number[] }
+  const tail = { samples: [] as number[], floor: [] as number[] }
   for (let round = -2; round < sampleCount; round++) {
     const rows = someRows(commitsOfOurs)
     const ours = await rateOf(rows.length, () => commit(db, rows, callers))
-    const values = someRows(commitsOfFloor).map((row) => Buffer.from(JSON.stringify(row)))
-    const floor = await rateOf(values.length, () => bare(values, `floor ${round} `))
-    const half = await latencies(db, ours / 2, latencyMs)
+    const values = someRows(commitsOfFloor).map(encoded)
+    const floor = await rateOf(values.length, () => bare.all(values, `floor ${round} `))
+    const half = await latencies((row) => commitOne(db, row), ours / 2, latencyMs)
+    const bareHalf = await latencies((row) => bare.one(encoded(row), `one ${row.id}`), floor / 2, latencyMs)
     if (round < 0) continue // Warms up.
     together.samples.push(ours)
     together.floor.push(floor)
-    late.samples.push(half[Math.floor(half.length * 0.99)]!)
-    late.floor.push(half[Math.floor(half.length / 2)]!)
+    late.samples.push(half.p99)
+    late.floor.push(half.median)
+    tail.samples.push(half.p99 / half.median)
+    tail.floor.push(bareHalf.p99 / bareHalf.median)
   }
   return [
     figure({ name: `${name}: commits, 64 callers`, unit: 'commits/s', ...together }, { of: 'ratio', least: 4 }),
@@ -75,5 +89,13 @@ async function measure(name: string, db: Shared, bare: Bare): Promise<Figure[]> 
       { name: `${name}: p99 of a commit at half load, against the median`, unit: 'ms', ...late },
       { of: 'ratio', most: 5 },
     ),
+    figure(
+      { name: `${name}: p99 over median at half load, against single writes`, unit: '', ...tail },
+      { of: 'ratio', most: 1 },
+    ),
   ]
+}
+
+function encoded(row: FloorRow): Buffer {
+  return Buffer.from(JSON.stringify(row))
 }

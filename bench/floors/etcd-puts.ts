@@ -15,12 +15,12 @@ export class EtcdPuts implements Disposable {
   async put(values: readonly Uint8Array[], prefix: string, atOnce: number): Promise<void> {
     let next = 0
     const work = async () => {
-      for (let at = next++; at < values.length; at = next++) await this.#put(`${prefix}${at}`, values[at]!)
+      for (let at = next++; at < values.length; at = next++) await this.putOne(`${prefix}${at}`, values[at]!)
     }
     await Promise.all(Array.from({ length: atOnce }, work))
   }
 
-  #put(key: string, value: Uint8Array): Promise<void> {
+  putOne(key: string, value: Uint8Array): Promise<void> {
     const request = Buffer.concat([field(1, Buffer.from(key)), field(2, value)])
     const same = (bytes: Buffer) => bytes
     return new Promise((resolve, reject) => {

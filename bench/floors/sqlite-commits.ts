@@ -14,6 +14,7 @@ export class SqliteCommits implements Disposable {
   readonly #commit
   #position = 0
   #prev = ''
+  readonly #waiting: { readonly row: FloorRow; readonly resolve: () => void }[] = []
 
   constructor(path: string) {
     this.#db = new DatabaseSync(path)
@@ -43,6 +44,18 @@ export class SqliteCommits implements Disposable {
     this.#prev = createHash('sha256').update(bytes).digest('hex')
     this.#append.run(++this.#position, bytes, this.#prev)
     this.#commit.run()
+  }
+
+  /** The same of one row, together with all that come until the end of this turn of the event loop. */
+  commitSoon(row: FloorRow): Promise<void> {
+    if (this.#waiting.length === 0) setImmediate(() => this.#commitWaiting())
+    return new Promise((resolve) => this.#waiting.push({ row, resolve }))
+  }
+
+  #commitWaiting(): void {
+    const waiting = this.#waiting.splice(0)
+    this.commit(waiting.map(({ row }) => row))
+    for (const { resolve } of waiting) resolve()
   }
 
   [Symbol.dispose](): void {
