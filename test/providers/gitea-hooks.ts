@@ -143,7 +143,7 @@ function pullRequestPayload(
 function pullRequestJson(
   server: ProviderServer,
   repository: ServerRepository,
-  { id, number, title, user, head, base, isOpen, labels }: ServerPullRequest,
+  { id, number, title, user, head, base, isOpen, mergedAs, labels }: ServerPullRequest,
 ): object {
   const url = `${repository.webUrl}/pulls/${number}`
   const at = server.nowText()
@@ -161,9 +161,9 @@ function pullRequestJson(
     diff_url: `${url}.diff`,
     patch_url: `${url}.patch`,
     mergeable: true,
-    merged: false,
-    merged_at: null,
-    merge_commit_sha: null,
+    merged: mergedAs !== undefined,
+    merged_at: mergedAs === undefined ? null : at,
+    merge_commit_sha: mergedAs ?? null,
     base: {
       label: base.branch,
       ref: base.branch,

@@ -18,7 +18,6 @@ export function userJson({ id, login, name, email }: ServerUser): object {
 
 export function repositoryJson(repository: ServerRepository, user?: ServerUser): object {
   const { id, path, name, webUrl, owner } = repository
-  const isOwn = repository.canAdminister(user)
   return {
     id,
     owner: {
@@ -42,7 +41,7 @@ export function repositoryJson(repository: ServerRepository, user?: ServerUser):
     default_branch: repository.defaultBranch,
     archived: repository.isArchived,
     internal: false,
-    permissions: { admin: isOwn, push: isOwn, pull: true },
+    permissions: { admin: repository.canAdminister(user), push: repository.canPush(user), pull: true },
   }
 }
 

@@ -107,8 +107,8 @@ function routesOf(type: 'gitea' | 'forgejo'): readonly ApiRoute[] {
       { method: 'POST', path: `${repository}/hooks`, handle: (call, found) => createHook(type, call, found) },
       { method: 'PATCH', path: `${repository}/hooks/{id}`, handle: (call, found) => editHook(type, call, found) },
       { method: 'DELETE', path: `${repository}/hooks/{id}`, handle: deleteHook },
-      { method: 'POST', path: `${repository}/statuses/{sha}`, handle: createStatus },
     ]),
+    ...writable([{ method: 'POST', path: `${repository}/statuses/{sha}`, handle: createStatus }]),
   ]
 }
 
@@ -125,13 +125,28 @@ function readable(routes: readonly RepositoryRoute[]): readonly ApiRoute[] {
 }
 
 function administrable(routes: readonly RepositoryRoute[]): readonly ApiRoute[] {
+  const words = 'user should be an owner or a collaborator with admin write of a repository'
+  return allowed(routes, (repository, user) => repository.canAdminister(user), words)
+}
+
+function writable(routes: readonly RepositoryRoute[]): readonly ApiRoute[] {
+  return allowed(
+    routes,
+    (repository, user) => repository.canPush(user),
+    'user should have a permission to write to a repo',
+  )
+}
+
+function allowed(
+  routes: readonly RepositoryRoute[],
+  may: (repository: ServerRepository, user: ApiCall['user']) => boolean,
+  words: string,
+): readonly ApiRoute[] {
   return routes.map((route) => ({
     ...route,
     handle: (call) =>
       inRepository(call, (repository) =>
-        repository.canAdminister(call.user)
-          ? route.handle(call, repository)
-          : refused(403, 'user should be an owner or a collaborator with admin write of a repository'),
+        may(repository, call.user) ? route.handle(call, repository) : refused(403, words),
       ),
   }))
 }
@@ -150,9 +165,7 @@ function inRepository(
 
 function listRepositories(call: ApiCall): ApiAnswer {
   const { server, user } = call
-  const own = server.repositories.filter(
-    (repository) => repository.canAdminister(user) || repository.readers.has(user!),
-  )
+  const own = server.repositories.filter((repository) => repository.isMember(user))
   const sorted = own.toSorted((a, b) => (a.path < b.path ? -1 : 1))
   return page(
     call,

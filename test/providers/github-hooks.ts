@@ -168,7 +168,7 @@ function pullRequestPayload(
 function pullRequestJson(
   server: ProviderServer,
   repository: ServerRepository,
-  { id, number, title, user, head, base, isOpen, labels }: ServerPullRequest,
+  { id, number, title, user, head, base, isOpen, mergedAs, labels }: ServerPullRequest,
   published: Fields,
 ): Fields {
   const url = `${server.url}/api/v3/repos/${repository.path}/pulls/${number}`
@@ -190,6 +190,9 @@ function pullRequestJson(
     patch_url: `${htmlUrl}.patch`,
     number,
     state: isOpen ? 'open' : 'closed',
+    merged: mergedAs !== undefined,
+    merged_at: mergedAs === undefined ? null : closedAt,
+    merge_commit_sha: mergedAs ?? null,
     title,
     user: simpleUserJson(server, user),
     body: null,

@@ -57,7 +57,7 @@ type Handle = (call: ApiCall, repository: ServerRepository) => ApiAnswer | undef
 
 /** Each below the path of a repository, and below its id, where redirects lead to. */
 function inRepository(base: string): readonly ApiRoute[] {
-  const routes: readonly (readonly [ApiRoute['method'], path: string, 'read' | 'administer', Handle])[] = [
+  const routes: readonly (readonly [ApiRoute['method'], path: string, 'read' | 'push' | 'administer', Handle])[] = [
     ['GET', '', 'read', ({ server, user }, found) => ok(repositoryJson(server, found, user))],
     [
       'GET',
@@ -84,7 +84,7 @@ function inRepository(base: string): readonly ApiRoute[] {
     ['POST', '/hooks', 'administer', createHook],
     ['PATCH', '/hooks/{hook_id}', 'administer', editHook],
     ['DELETE', '/hooks/{hook_id}', 'administer', deleteHook],
-    ['POST', '/statuses/{sha}', 'administer', createStatus],
+    ['POST', '/statuses/{sha}', 'push', createStatus],
     ['GET', '/git/ref/{ref+}', 'read', findRef],
     ['GET', '/git/matching-refs/{ref+}', 'read', matchingRefs],
     ['GET', '/git/tags/{tag_sha}', 'read', findTagObject],
@@ -101,6 +101,7 @@ function inRepository(base: string): readonly ApiRoute[] {
       if (found === undefined || !found.canRead(call.user)) return undefined
       // Who may not see settings does not hear of them.
       if (right === 'administer' && !found.canAdminister(call.user)) return undefined
+      if (right === 'push' && !found.canPush(call.user)) return undefined
       if (method !== 'GET' && found.isArchived) return refused(403, 'Repository was archived so is read-only.')
       return handle(call, found)
     }
@@ -140,7 +141,7 @@ function inRepository(base: string): readonly ApiRoute[] {
 function listRepositories(call: ApiCall): ApiAnswer {
   const { server, user } = call
   const seen = server.repositories
-    .filter((repository) => repository.canAdminister(user) || repository.readers.has(user!))
+    .filter((repository) => repository.isMember(user))
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
   return page(
     call,

@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { commitOf } from './git-objects.ts'
+import { stateOf } from './gitlab-json.ts'
 import type { ProviderServer, ServerEvent } from './provider-server.ts'
 import { noSha, type ServerHook, type ServerRepository } from './server-repository.ts'
 
@@ -127,7 +128,7 @@ function mergeRequestPayload(
   event: Extract<ServerEvent, { readonly kind: 'pull_request' }>,
 ): object {
   const { pullRequest, user, action, before, label } = event
-  const { id, number, title, head, base, isOpen, labels } = pullRequest
+  const { id, number, title, head, base, mergedAs, labels } = pullRequest
   const at = server.nowText()
   const labelsNow = labels.map((name, index) => ({ id: index + 1, title: name, color: '#aabbcc' }))
   return {
@@ -141,8 +142,9 @@ function mergeRequestPayload(
       iid: number,
       title,
       description: '',
-      state: isOpen ? 'opened' : 'closed',
-      action: actions[action],
+      state: stateOf(pullRequest),
+      action: mergedAs === undefined ? actions[action] : 'merge',
+      merge_commit_sha: mergedAs ?? null,
       // Only of an update that brings commits.
       ...(action === 'synchronised' ? { oldrev: before } : {}),
       source_branch: head.branch,

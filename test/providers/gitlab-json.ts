@@ -24,6 +24,8 @@ export function userJson({ id, login, name, email }: ServerUser): object {
 
 export function projectJson(repository: ServerRepository, user?: ServerUser): object {
   const { id, name, path, isEmpty, defaultBranch, isPrivate, isArchived, webUrl } = repository
+  // Maintainers and developers.
+  const level = repository.canAdminister(user) ? 40 : repository.canPush(user) ? 30 : undefined
   return {
     id,
     name,
@@ -40,7 +42,7 @@ export function projectJson(repository: ServerRepository, user?: ServerUser): ob
     empty_repo: isEmpty,
     permissions: {
       // Of a project that was shared with a group of the user neither says anything.
-      project_access: repository.canAdminister(user) && path.split('/').length < 3 ? { access_level: 40 } : null,
+      project_access: level !== undefined && path.split('/').length < 3 ? { access_level: level } : null,
       group_access: null,
     },
   }
@@ -94,16 +96,20 @@ export function hookJson(repository: ServerRepository) {
   })
 }
 
-export function mergeRequestJson(
-  repository: ServerRepository,
-  { id, number, title, head, base, isOpen }: ServerPullRequest,
-): object {
+/** As GitLab calls it. */
+export function stateOf({ isOpen, mergedAs }: ServerPullRequest): 'opened' | 'merged' | 'closed' {
+  if (isOpen) return 'opened'
+  return mergedAs === undefined ? 'closed' : 'merged'
+}
+
+export function mergeRequestJson(repository: ServerRepository, request: ServerPullRequest): object {
+  const { id, number, title, head, base } = request
   return {
     id,
     iid: number,
     project_id: repository.id,
     title,
-    state: isOpen ? 'opened' : 'closed',
+    state: stateOf(request),
     source_branch: head.branch,
     source_project_id: head.repository?.id ?? null,
     target_branch: base.branch,

@@ -86,8 +86,9 @@ function routes(): readonly ApiRoute[] {
       { method: 'POST', path: `${project}/hooks`, handle: createHook },
       { method: 'PUT', path: `${project}/hooks/{hook_id}`, handle: editHook },
       { method: 'DELETE', path: `${project}/hooks/{hook_id}`, handle: deleteHook },
-      { method: 'POST', path: `${project}/statuses/{sha}`, handle: createStatus },
     ]),
+    // Developers may.
+    ...writable([{ method: 'POST', path: `${project}/statuses/{sha}`, handle: createStatus }]),
   ]
 }
 
@@ -100,15 +101,24 @@ function readable(all: readonly ProjectRoute[]): readonly ApiRoute[] {
 }
 
 function administrable(all: readonly ProjectRoute[]): readonly ApiRoute[] {
+  return allowed(all, (repository, user) => repository.canAdminister(user))
+}
+
+function writable(all: readonly ProjectRoute[]): readonly ApiRoute[] {
+  return allowed(all, (repository, user) => repository.canPush(user))
+}
+
+function allowed(
+  all: readonly ProjectRoute[],
+  may: (repository: ServerRepository, user: ApiCall['user']) => boolean,
+): readonly ApiRoute[] {
   return all.map((route) => ({
     ...route,
     handle: (call) =>
       inProject(call, {
         ...route,
-        handle: (given, repository) => {
-          if (!repository.canAdminister(given.user)) return refused(403, '403 Forbidden')
-          return route.handle(given, repository)
-        },
+        handle: (given, repository) =>
+          may(repository, given.user) ? route.handle(given, repository) : refused(403, '403 Forbidden'),
       }),
   }))
 }
@@ -136,7 +146,9 @@ function listProjects(call: ApiCall): ApiAnswer {
   const inPaths = query.get('search_namespaces') === 'true'
   const before = Number(query.get('id_before') ?? Number.MAX_SAFE_INTEGER)
   const found = server.repositories
-    .filter((one) => one.canAdminister(user) || (atLeast < 40 && one.canRead(user)))
+    .filter(
+      (one) => one.canAdminister(user) || (atLeast <= 30 && one.canPush(user)) || (atLeast < 30 && one.canRead(user)),
+    )
     .filter((one) => one.id < before)
     .filter(({ path, name }) => (inPaths ? path : name).toLowerCase().includes(words))
     .toSorted((a, b) => (query.get('sort') === 'asc' ? a.id - b.id : b.id - a.id))
@@ -224,8 +236,11 @@ function readBlob({ params }: ApiCall, repository: ServerRepository): ApiAnswer 
   return { status: 200, body: blobOf(repository, sha) }
 }
 
-/** A key there is only once; asked for again it is answered as it is, whatever its title. */
-function createKey({ server, body }: ApiCall, repository: ServerRepository): ApiAnswer {
+/**
+ * A key there is only once, and projects have it together: asked for again it is answered as it is, whatever its title, and a project gets
+ * what another one has, if the user may administer that.
+ */
+function createKey({ server, body, user }: ApiCall, repository: ServerRepository): ApiAnswer {
   const {
     title,
     key,
@@ -239,7 +254,11 @@ function createKey({ server, body }: ApiCall, repository: ServerRepository): Api
   if (!/^ssh-(?:rsa|ed25519) AAAA/.test(text)) return refused(400, { key: ['is invalid'] })
   const same = repository.keys.find((known) => known.key === text)
   if (same !== undefined) return { status: 201, body: keyJson(same) }
-  const made: ServerKey = { id: server.nextId(), title, key: text, isReadOnly: !can_push }
+  const having = server.repositories.filter(({ keys }) => keys.some((known) => known.key === text))
+  const from = having.find((one) => one.canAdminister(user))
+  if (having.length > 0 && from === undefined) return refused(400, { fingerprint_sha256: ['has already been taken'] })
+  const shared = from?.keys.find((known) => known.key === text)
+  const made: ServerKey = { ...(shared ?? { id: server.nextId(), title, key: text }), isReadOnly: !can_push }
   repository.keys.push(made)
   server.keysChanged()
   return { status: 201, body: keyJson(made) }
@@ -307,8 +326,9 @@ const transitions: Readonly<Record<string, { readonly event: string; readonly fr
   canceled: { event: 'cancel', from: ['created', 'pending', 'running'] },
 }
 
-/** Of the statuses, which belong to a branch. */
+/** Of the statuses, which belong to a branch and to whoever said them: of one name each user has one of their own. */
 const refsOfStatuses = new WeakMap<ServerStatus, string>()
+const authorsOfStatuses = new WeakMap<ServerStatus, ApiCall['user']>()
 
 function createStatus({ server, params, user, body }: ApiCall, repository: ServerRepository): ApiAnswer {
   const { sha = '' } = params
@@ -320,8 +340,10 @@ function createStatus({ server, params, user, body }: ApiCall, repository: Serve
   const [branch] = repository
     .git('for-each-ref', '--format=%(refname:short)', `--contains=${sha}`, 'refs/heads')
     .split('\n')
-  const known = repository.statuses.findLast((status) => status.sha === sha && status.context === name)
-  const ref = given.ref ?? (known && refsOfStatuses.get(known)) ?? branch
+  const same = repository.statuses.filter((status) => status.sha === sha && status.context === name)
+  const known = same.findLast((status) => authorsOfStatuses.get(status) === user)
+  const newest = same.at(-1)
+  const ref = given.ref ?? (newest && refsOfStatuses.get(newest)) ?? branch
   if (ref === undefined || ref === '') return refused(404, '404 References for commit Not Found')
   const transition = transitions[state]
   if (transition === undefined) return refused(400, { error: 'state does not have a valid value' })
@@ -344,6 +366,7 @@ function createStatus({ server, params, user, body }: ApiCall, repository: Serve
   }
   repository.statuses.push(status)
   refsOfStatuses.set(status, ref)
+  authorsOfStatuses.set(status, user)
   const json = { id: status.id, sha, ref, status: state, name, target_url, description: words, author: userJson(user!) }
   return { status: 201, body: json }
 }

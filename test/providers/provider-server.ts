@@ -392,7 +392,7 @@ export class ProviderServer implements AsyncDisposable {
       response.writeHead(301, { location: `${repository.cloneUrl}${rest}${search}` }).end()
       return
     }
-    const mayPush = repository.canAdminister(user) && !repository.isArchived
+    const mayPush = repository.canPush(user) && !repository.isArchived
     const before = repository.refs()
     await answerGit(request, response, { root: this.root, pathname: `/${repository.id}.git${rest}`, mayPush })
     if (rest !== '/git-receive-pack' || user === undefined) return

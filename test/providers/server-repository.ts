@@ -42,6 +42,8 @@ export type ServerPullRequest = {
   readonly head: { repository: ServerRepository | undefined; readonly branch: string; sha: string }
   readonly base: { readonly branch: string }
   isOpen: boolean
+  /** The commit that brought it into its base; undefined: none did. */
+  mergedAs: string | undefined
   readonly labels: string[]
 }
 
@@ -82,6 +84,8 @@ export class ServerRepository {
   /** Who may change settings, and who may only read (when it is private). */
   readonly administrators = new Set<ServerUser>()
   readonly readers = new Set<ServerUser>()
+  /** Who may push, too, and say statuses. */
+  readonly writers = new Set<ServerUser>()
   readonly keys: ServerKey[] = []
   readonly hooks: ServerHook[] = []
   readonly statuses: ServerStatus[] = []
@@ -224,6 +228,7 @@ export class ServerRepository {
       head: { repository: from, branch, sha: from.git('rev-parse', `refs/heads/${branch}`) },
       base: { branch: base },
       isOpen: true,
+      mergedAs: undefined,
       labels: [],
     }
     this.pullRequests.push(pullRequest)
@@ -235,6 +240,21 @@ export class ServerRepository {
   async closePullRequest(pullRequest: ServerPullRequest): Promise<void> {
     pullRequest.isOpen = false
     await this.#server.sendHooks(this, { kind: 'pull_request', action: 'closed', pullRequest, user: pullRequest.user })
+  }
+
+  /** With a commit of its own, which its base has from then on. */
+  async mergePullRequest(pullRequest: ServerPullRequest): Promise<string> {
+    const { head, base, title } = pullRequest
+    const user = this.anAdministrator()
+    const ref = `refs/heads/${base.branch}`
+    const before = this.git('rev-parse', ref)
+    const after = this.git('commit-tree', `${head.sha}^{tree}`, '-p', before, '-p', head.sha, '-m', `Merge ${title}`)
+    this.git('update-ref', ref, after)
+    pullRequest.isOpen = false
+    pullRequest.mergedAs = after
+    await this.#server.sendHooks(this, { kind: 'pull_request', action: 'closed', pullRequest, user })
+    await this.pushed([{ ref, before, after, user }])
+    return after
   }
 
   /** Those that are open and whose commits come from there. */
@@ -295,7 +315,16 @@ export class ServerRepository {
   }
 
   canRead(user: ServerUser | undefined): boolean {
-    return !this.isPrivate || (user !== undefined && (this.administrators.has(user) || this.readers.has(user)))
+    return !this.isPrivate || this.isMember(user)
+  }
+
+  /** Whoever it was given to, for whatever. */
+  isMember(user: ServerUser | undefined): boolean {
+    return this.canPush(user) || (user !== undefined && this.readers.has(user))
+  }
+
+  canPush(user: ServerUser | undefined): boolean {
+    return this.canAdminister(user) || (user !== undefined && this.writers.has(user))
   }
 
   canAdminister(user: ServerUser | undefined): boolean {

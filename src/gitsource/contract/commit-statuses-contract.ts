@@ -68,6 +68,28 @@ export function commitStatusesContract(
       expect(made.statuses.at(-1)).toMatchObject({ sha: commitSha, state: states.success })
     })
 
+    test('whoever may push may say one, whoever may only read is refused', async () => {
+      await using world = await open()
+      const [made, repository] = await world.repository()
+      const status = {
+        commitSha: made.git('rev-parse', 'main'),
+        state: 'success',
+        context: 'c',
+        description: '',
+      } as const
+      const dave = world.server.createUser('dave')
+      made.writers.add(dave)
+      await world.openAs(dave).setCommitStatus(repository, status, signal)
+      expect(made.statuses).toHaveLength(1)
+      made.writers.delete(dave)
+      made.readers.add(dave)
+      const setting = world.openAs(dave).setCommitStatus(repository, status, signal)
+      await expect(setting).rejects.toMatchObject({
+        code: expect.stringMatching(/provider_refused|remote_repository_not_found/),
+      })
+      expect(made.statuses).toHaveLength(1)
+    })
+
     test('a commit that is not there gets none', async () => {
       await using world = await open()
       const [, repository] = await world.repository()

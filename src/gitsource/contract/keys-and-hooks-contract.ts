@@ -66,6 +66,8 @@ export function keysAndHooksContract(
       const pullRequest = await made.openPullRequest({ head: fork, branch: 'change', title: 'From a fork' })
       const newer = await fork.commit({ files: { c: 'e' }, branch: 'change' })
       await made.closePullRequest(pullRequest)
+      const merging = await made.openPullRequest({ branch: 'feature/é#1' })
+      const merged = await made.mergePullRequest(merging)
       const { type } = world.server.flavour
       const events = world.server.deliveries.flatMap(({ headers, body }) => {
         const webhook = { headers, body: Buffer.from(body) }
@@ -90,6 +92,9 @@ export function keysAndHooksContract(
         { ...ofFork, action: 'changed' },
         { ...ofFork, action: 'changed', commitSha: newer, targetBranch: 'main' },
         { ...ofFork, action: 'closed' },
+        { kind: 'pull_request', action: 'changed', pullRequestId: String(merging.number), isFork: false },
+        { kind: 'pull_request', action: 'closed', pullRequestId: String(merging.number) },
+        { kind: 'branch', branch: 'main', commitSha: merged, message: 'Merge A change' },
       ])
     })
 

@@ -110,6 +110,36 @@ describe('GitLab', () => {
     expect(made.keys).toMatchObject([{ id: Number(id), title: 'ours', isReadOnly: true }])
   })
 
+  test('a key that another project has, too, is taken with the title it has, and stays there when it goes here', async () => {
+    await using world = await open()
+    const [made, repository] = await world.repository('acme/web')
+    const [other] = await world.repository('acme/other')
+    const { publicKey } = newSshKey('slipway')
+    other.keys.push({ id: 7, title: 'of both', key: publicKey, isReadOnly: false })
+    const key = { title: 'ours', publicKey }
+    for (let round = 0; round < 2; round++) {
+      expect(await world.provider.ensureDeployKey(repository, key, signal)).toBe('7')
+      expect(made.keys).toMatchObject([{ id: 7, isReadOnly: true }])
+    }
+    await world.provider.removeDeployKey(repository, { id: '7', title: 'ours' }, signal)
+    expect(made.keys).toEqual([])
+    expect(other.keys).toMatchObject([{ id: 7, title: 'of both', isReadOnly: false }])
+  })
+
+  test('a key that a project of others has is refused, in words', async () => {
+    await using world = await open()
+    const [, repository] = await world.repository('acme/web')
+    const bob = world.server.createUser('bob')
+    const others = await world.server.createRepository('bob/web', { administrator: bob })
+    const { publicKey } = newSshKey('slipway')
+    others.keys.push({ id: 7, title: 'theirs', key: publicKey, isReadOnly: true })
+    const adding = world.provider.ensureDeployKey(repository, { title: 'ours', publicKey }, signal)
+    await expect(adding).rejects.toMatchObject({
+      code: 'provider_refused',
+      message: expect.stringContaining('has already been taken'),
+    })
+  })
+
   describe('statuses', () => {
     const say = async (states: readonly CommitStatusState[]): Promise<string | undefined> => {
       await using world = await open()
@@ -157,6 +187,34 @@ describe('GitLab', () => {
       await world.provider.setCommitStatus(repository, status, signal)
       expect(fork.statuses).toMatchObject([{ sha: commitSha, state: 'success' }])
       expect(made.statuses).toEqual([])
+    })
+
+    test.each([
+      ['a developer of the fork sets it there', 'writers', [0, 1]],
+      ['who may only read the fork sets it in the project', 'readers', [1, 0]],
+    ] as const)('%s', async (_, role, counts) => {
+      await using world = await open()
+      const [made, repository] = await world.repository('acme/web')
+      const fork = world.server.fork(made, world.server.createUser('carol'))
+      fork[role].add(world.alice)
+      const commitSha = await fork.commit({ files: { c: 'd' }, branch: 'change' })
+      await made.openPullRequest({ head: fork, branch: 'change' })
+      const status = { commitSha, state: 'success', context: 'c', description: '' } as const
+      await world.provider.setCommitStatus(repository, status, signal)
+      expect([made.statuses.length, fork.statuses.length]).toEqual(counts)
+    })
+
+    test('one that another user began stays that one, and does not keep this from being said', async () => {
+      await using world = await open()
+      const [made, repository] = await world.repository('acme/web')
+      const bob = world.server.createUser('bob')
+      made.writers.add(bob)
+      const status = { commitSha: made.git('rev-parse', 'main'), context: 'c', description: '' } as const
+      await world.openAs(bob).setCommitStatus(repository, { ...status, state: 'running' }, signal)
+      for (const state of ['queued', 'running', 'failed'] as const)
+        await world.provider.setCommitStatus(repository, { ...status, state }, signal)
+      // GitLab shows the newest of a name.
+      expect(made.statuses.map(({ state }) => state)).toEqual(['running', 'failed'])
     })
 
     test('that of a merge request whose fork is gone stays with the project', async () => {
