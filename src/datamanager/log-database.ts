@@ -149,8 +149,9 @@ export class LogDatabase<S extends Schema> implements Database<S> {
   }
 
   view<T>(read: (tx: ViewTransaction<S>) => T): T {
+    const isBehind = this.#components.isBehind?.()
     this.#checkUsable()
-    if (this.#components.isBehind?.())
+    if (isBehind)
       throw new SlipwayError('database_behind', 'a committed record could not be applied yet: try again later')
     try {
       return this.#components.model.view<S, T>(read)

@@ -318,6 +318,25 @@ test('a list for which the rows before it cannot be written fails, and nothing o
   expect(world.store.head).toBe(1)
 })
 
+test('an instance that cannot write what was answered, and never will, stops and says so; opened again it has all', async () => {
+  using world = new World()
+  let isBroken = false
+  const storageCalls: NonNullable<Seams['storageCalls']> = (name, call) => {
+    if (name === 'apply deferred' && isBroken)
+      throw Object.assign(new Error('UNIQUE constraint failed'), { code: 'ERR_SQLITE_ERROR', errcode: 19 })
+    return call()
+  }
+  {
+    await using db = await world.open(new MemoryChangeLog(world.store), { storageCalls })
+    isBroken = true
+    await world.finish(db.do((tx) => tx.put('box', 'a', { size: 1 })))
+    expect(() => db.view((tx) => tx.get('box', 'a'))).toThrow('could not be applied here: open the database again')
+    await expect(db.do((tx) => tx.put('box', 'b', { size: 1 }))).rejects.toMatchObject({ code: 'database_failed' })
+  }
+  await using again = await world.open()
+  expect(again.view((tx) => tx.list('box').map(({ id }) => id))).toEqual(['a'])
+})
+
 test('an instance that is alone asks its log for nothing beside its appends', async () => {
   using world = new World()
   const calls: string[] = []

@@ -59,6 +59,8 @@ export type SharedDatabase<S extends Schema> = LogDatabase<S> & {
   readonly upkeep: Upkeep | undefined
 }
 
+const stuck = 'a record that is in the log could not be applied here: open the database again'
+
 /** Opens the read model and applies all the log has. Errors: as openDatabase, and those of reading the log. */
 export async function openLogDatabase<S extends Schema>(options: OpenLogDatabaseOptions): Promise<SharedDatabase<S>> {
   const { path, types, clock, instanceId, identity, storage, shipsLog = true, consumed, seams = {} } = options
@@ -90,6 +92,7 @@ export async function openLogDatabase<S extends Schema>(options: OpenLogDatabase
     closing.abort(error)
     database?.fail(error)
   }
+  model.onStuck = (cause) => onFailure(new SlipwayError('database_failed', stuck, { cause }))
   const health = new LogHealth(unreachable, logger, clock)
   const writing = new LogHealth(unwritable, logger, clock)
   const follower = new Follower({ model, log, clock, onBranch, health, loadFamilies: families.load, onFailure })

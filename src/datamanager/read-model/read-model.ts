@@ -38,7 +38,7 @@ import { prepareEntry } from './prepare-entry.ts'
 import { rebuildEntries, rebuildIndexes } from './rebuild-indexes.ts'
 import { Rows, RowsReader, Statements } from './rows.ts'
 import { RowsWriter } from './rows-writer.ts'
-import { type Identity, openReadConnection, openWriteConnection, sqliteCode, sqliteError } from './sqlite.ts'
+import { type Identity, mayPass, openReadConnection, openWriteConnection, sqliteCode, sqliteError } from './sqlite.ts'
 import { compareRows, type RowsReport, type RowsToVerify, verifyRows } from './verify-rows.ts'
 
 /** Where the storage is told to do something lasting; the simulation crashes before and after each. */
@@ -94,6 +94,8 @@ export class ReadModel implements Disposable {
   readonly storageCalls: StorageCalls
   /** Called after the position has moved. */
   onApplied: () => void = () => {}
+  /** Called when the deferred record cannot be written, and trying again cannot help: only the log has it then. */
+  onStuck: (cause: unknown) => void = () => {}
   /** While set, gets type and id, with a zero byte between, of every row that changes, also when that is rolled back. */
   touched: Set<string> | undefined
   /** Rows of cold families that were read. */
@@ -322,7 +324,7 @@ export class ReadModel implements Disposable {
 
   /**
    * Writes the record that is deferred, if there is one; while closures are evaluated before the first of them is. When it
-   * throws, the record stays deferred. Errors: of SQLite.
+   * throws, the record stays deferred, for `onStuck` perhaps for ever. Errors: of SQLite.
    */
   writeDeferred(): void {
     const deferred = this.#deferred
@@ -340,6 +342,7 @@ export class ReadModel implements Disposable {
       deferred.batch.written = 0
       this.#deferred = deferred
       this.#onBranch('deferred: it cannot be written yet')
+      if (!mayPass(error)) this.onStuck(error)
       throw error
     } finally {
       if (evaluated) {

@@ -151,6 +151,15 @@ export function sqliteError(error: unknown, attempted: string): unknown {
   }
 }
 
+/** Whether what failed as `error`, of SQLite or of sqliteError, may succeed when nothing but the disk, memory or locks have changed. */
+export function mayPass(error: unknown): boolean {
+  const code = sqliteCode(error) ?? sqliteCode(error instanceof Error ? error.cause : undefined)
+  return code !== undefined && passing.includes(code & 0xff)
+}
+
+/** BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN. */
+const passing: readonly number[] = [5, 6, 7, 8, 10, 13, 14]
+
 /** SQLite's extended result code, when `error` came from it (https://sqlite.org/rescode.html). */
 export function sqliteCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined
