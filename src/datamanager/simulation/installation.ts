@@ -224,7 +224,7 @@ export class Installation {
         )
         this.observed.set(position, contentHash)
       })
-      if (!stopped) continue
+      if (!stopped || member.isDead) continue // It may have died while it was looked at.
       if (isSlipwayError(stopped, 'history_collected')) this.coverage.reached(overtaken)
       else {
         // Only what it was told can make an instance stop: there is nothing wrong with the stores.
