@@ -121,7 +121,7 @@ describe.each([giteaFlavour, forgejoFlavour])('hooks of $name and what one reall
     const ours = world.server.deliveries.filter(({ headers }) => headers[header] === name)
     expect(ours.length).toBeGreaterThan(1)
     const found = membersOf(ours.map(({ body }) => JSON.parse(body) as object))
-    // Came to Forgejo after the version that was recorded; it is not read.
+    // Came to Forgejo after the one that was recorded; it is not read.
     if (provider === 'forgejo') found.delete('.pull_request.draft')
     expect(strangersTo(known, found)).toEqual([])
   })
