@@ -160,7 +160,8 @@ export class Follower {
   async #awaitOwn(signal: AbortSignal): Promise<void> {
     if (!this.#own) return
     const done = new AbortController()
-    const settled = () => done.abort()
+    // Without a reason one is made, with the stack of its place, for each record.
+    const settled = () => done.abort('settled')
     this.#own.then(settled, settled)
     await this.#components.clock.sleep(ownNewsMs, AbortSignal.any([signal, done.signal])).catch(() => undefined) // settled
   }
