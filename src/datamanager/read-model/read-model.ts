@@ -9,7 +9,7 @@
 // transaction of this class is open when a method returns to an `await`: callers pair begin with commit or rollback
 // without waiting in between.
 
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { isDeepStrictEqual } from 'node:util'
 import { invariant, SlipwayError } from '../../lib/errors.ts'
 import type { Json } from '../../lib/json.ts'
@@ -20,17 +20,7 @@ import { ColdRows, ThawedFamilies } from '../cold/thawed.ts'
 import type { ListRowsOptions, Maintenance, Position, RowTypes, Schema, Transaction } from '../database.ts'
 import type { DecodedRecord, RecordedTransaction } from '../record.ts'
 import type { OnBranch } from '../recovery.ts'
-import {
-  Batch,
-  entriesOf,
-  hashOf,
-  type IndexEntries,
-  keysOf,
-  newState,
-  type Remembered,
-  type RowChange,
-  type RowState,
-} from './batch.ts'
+import { Batch, hashOf, keysOf, newState, type Remembered, type RowChange, type RowState } from './batch.ts'
 import { type Catalog, type DeclaredType, internType, loadCatalog } from './catalog.ts'
 import { ContentSum, emptyContentHash, hashNumber, moveSum } from './content-hash.ts'
 import { checkIndexKey } from './index-key.ts'
@@ -39,6 +29,7 @@ import { rebuildEntries, rebuildIndexes } from './rebuild-indexes.ts'
 import { Rows, RowsReader, Statements } from './rows.ts'
 import { RowsWriter } from './rows-writer.ts'
 import { type Identity, mayPass, openReadConnection, openWriteConnection, sqliteCode, sqliteError } from './sqlite.ts'
+import { type StoredRow, StoredRows } from './stored-rows.ts'
 import { compareRows, type RowsReport, type RowsToVerify, verifyRows } from './verify-rows.ts'
 
 /** Where the storage is told to do something lasting; the simulation crashes before and after each. */
@@ -68,13 +59,9 @@ export const maintenanceId = 'state'
 type State = { position: Position; hash: RecordHash; sum: string; maintenance: Maintenance | undefined }
 /** A record of this instance that is certain, and what it was made of. */
 type Deferred = { readonly position: Position; readonly hash: RecordHash; readonly batch: Batch }
-type StoredRow = { number: number; body: string; hash: Uint8Array }
 /** A row where it is just now. */
 type Found = { readonly state: RowState | undefined; readonly isCold: boolean }
-type FamilyStoredRow = StoredRow & { readonly id: string; readonly changed_at: number }
-const deleteEntry = 'DELETE FROM index_entry WHERE key = ?'
 const forgetTransactions = 'DELETE FROM transaction_id WHERE at < ?'
-const insertRow = 'INSERT INTO stored_row (type, id, body, changed_at, hash) VALUES (?, ?, ?, ?, ?)'
 
 /** What one closure did. */
 export type Evaluation<T> =
@@ -106,9 +93,8 @@ export class ReadModel implements Disposable {
   readonly #rows: Rows
   readonly #readRows: Rows
   readonly #statements: Statements
+  readonly #stored: StoredRows
   readonly #readStatements: Statements
-  /** By the number of their values. */
-  readonly #entryInserts: StatementSync[] = []
   /** Its sum is that of `#sum` when no transaction is open. */
   #state: State
   readonly #sum: ContentSum
@@ -138,6 +124,7 @@ export class ReadModel implements Disposable {
     this.#isDerived = options.isDerived ?? false
     this.#onBranch = options.onBranch ?? (() => {})
     this.#statements = new Statements(connection)
+    this.#stored = new StoredRows(connection)
     this.#readStatements = new Statements(readConnection)
     this.#run('BEGIN IMMEDIATE')
     this.#catalog = loadCatalog(connection, { ...options.types, [maintenanceType]: {} })
@@ -469,7 +456,7 @@ export class ReadModel implements Disposable {
       return
     }
     if (!this.entries.get(span.id)) return
-    const rows = this.#familyRows(span.id)
+    const rows = this.#stored.ofFamily(span.id, this.#catalog.familyTypes)
     let sum = 0n
     for (const { row } of rows) sum = moveSum(sum, row.hash, undefined)
     const isSame =
@@ -479,22 +466,12 @@ export class ReadModel implements Disposable {
       this.entries.keepWarm(span.id)
       return
     }
-    for (const { type, row } of rows) this.#removeRow(type, row.id, newState(row.body, row.hash, row.number))
+    for (const { type, row } of rows) this.#stored.remove(type, row.id, newState(row.body, row.hash, row.number))
     this.entries.makeCold(span.id, file, span)
   }
 
-  /** The rows of a family that are here. */
-  #familyRows(id: string): { readonly type: DeclaredType; readonly row: FamilyStoredRow }[] {
-    const select = this.#statements.of(
-      'SELECT number, id, body, hash, changed_at FROM stored_row WHERE type = ? AND (id = ? OR (id > ? AND id < ?))',
-    )
-    return this.#catalog.familyTypes.flatMap((type) =>
-      (select.all(type.number, id, `${id}/`, `${id}0`) as FamilyStoredRow[]).map((row) => ({ type, row })),
-    )
-  }
-
   /** An index that says nothing of cold rows would lose this one. */
-  #keepsWarm(type: DeclaredType, { body }: FamilyStoredRow): boolean {
+  #keepsWarm(type: DeclaredType, { body }: StoredRow): boolean {
     const strict = type.indexes.filter(({ ofCold }) => ofCold === 'none')
     if (strict.length === 0) return false
     const parsed: unknown = JSON.parse(body)
@@ -507,7 +484,7 @@ export class ReadModel implements Disposable {
     const { rows } = this.thawed.get(cold)
     this.entries.makeWarm(cold)
     for (const { type: name, id, body, changedAt, hash } of rows) {
-      this.#insertRow(this.#typeOf(name), id, newState(body, hash), changedAt)
+      this.#stored.insert(this.#typeOf(name), id, newState(body, hash), changedAt)
     }
   }
 
@@ -745,9 +722,9 @@ export class ReadModel implements Disposable {
     if (after) this.#sum.add(hashOf(type, id, after))
     if (before) this.#sum.remove(hashOf(type, id, before))
     if (type.name === maintenanceType) this.#state.maintenance = parseMaintenance(after?.body)
-    if (before && after) this.#updateRow(type, id, { before, after }, position)
-    else if (after) this.#insertRow(type, id, after, position)
-    else if (before) this.#removeRow(type, id, before)
+    if (before && after) this.#stored.update(type, id, { before, after }, position)
+    else if (after) this.#stored.insert(type, id, after, position)
+    else if (before) this.#stored.remove(type, id, before)
     if (entry) this.entries.put(id, entry.entry, entry.isFinal)
     else if (type.family) this.entries.remove(id)
   }
@@ -761,60 +738,9 @@ export class ReadModel implements Disposable {
   #find(type: DeclaredType, id: string): RowState | undefined {
     const last = this.#lookedUp
     if (last?.type === type.number && last.id === id) return last.row
-    const sql = 'SELECT number, body, hash FROM stored_row WHERE type = ? AND id = ?'
-    const found = this.#statements.of(sql).get(type.number, id) as StoredRow | undefined
-    const row = found && newState(found.body, found.hash, found.number)
+    const row = this.#stored.find(type, id)
     if (this.#committed) this.#lookedUp = { type: type.number, id, row }
     return row
-  }
-
-  #insertRow(type: DeclaredType, id: string, row: RowState, position: Position): void {
-    const { lastInsertRowid } = this.#statements
-      .of(insertRow)
-      .run(type.number, id, row.body, position, hashOf(type, id, row))
-    row.number = Number(lastInsertRowid)
-    this.#insertEntries(row.number, entriesOf(type, id, row))
-  }
-
-  #updateRow(
-    type: DeclaredType,
-    id: string,
-    { before, after }: { readonly before: RowState; readonly after: RowState },
-    position: Position,
-  ): void {
-    const number = numberOf(before)
-    after.number = number
-    this.#statements
-      .of('UPDATE stored_row SET body = ?, changed_at = ?, hash = ? WHERE number = ?')
-      .run(after.body, position, hashOf(type, id, after), number)
-    const next = entriesOf(type, id, after)
-    const isSame = entriesOf(type, id, before).map((key, at) => {
-      const same = next[at]
-      if (key && same && Buffer.compare(same, key) === 0) return true
-      if (key) this.#statements.of(deleteEntry).run(key)
-      return false
-    })
-    this.#insertEntries(
-      number,
-      next.filter((_key, at) => !isSame[at]),
-    )
-  }
-
-  #removeRow(type: DeclaredType, id: string, row: RowState): void {
-    this.#statements.of('DELETE FROM stored_row WHERE number = ?').run(numberOf(row))
-    for (const key of entriesOf(type, id, row)) if (key) this.#statements.of(deleteEntry).run(key)
-  }
-
-  #insertEntries(row: number, entries: IndexEntries): void {
-    const values: (Buffer | number)[] = []
-    for (const key of entries) if (key) values.push(key, row)
-    if (values.length === 0) return
-    let statement = this.#entryInserts[values.length]
-    if (!statement) {
-      statement = this.connection.prepare(insertEntries(values.length / 2))
-      this.#entryInserts[values.length] = statement
-    }
-    statement.run(...values)
   }
 
   #run(sql: string): void {
@@ -833,20 +759,6 @@ export class ReadModel implements Disposable {
 
 function changeToNothing(type: DeclaredType, id: string, { state: before, isCold }: Found): RowChange | undefined {
   return before && { type, id, before, after: undefined, entry: undefined, isCold }
-}
-
-/** Of a row that is in SQLite. */
-function numberOf(row: RowState): number {
-  invariant(row.number !== undefined, 'a row is changed that is not there')
-  return row.number
-}
-
-/**
- * `OR FAIL`, as SQLite otherwise copies pages for the case that the second entry fails, which takes as long as inserting them;
- * a failure here ends the transaction anyway.
- */
-function insertEntries(count: number): string {
-  return `INSERT OR FAIL INTO index_entry (key, row) VALUES ${'(?, ?), '.repeat(count).slice(0, -2)}`
 }
 
 function parseMaintenance(body: string | undefined): Maintenance | undefined {
