@@ -3,9 +3,9 @@
 
 import { spawn } from 'node:child_process'
 import { open } from 'node:fs/promises'
-import { createConnection } from 'node:net'
+import { createConnection, type Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
-import type { Duplex, Readable, Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { SlipwayError } from '../../lib/errors.ts'
 
 /** The two byte streams of one connection. */
@@ -59,15 +59,32 @@ export function connectionOfStreams(input: Readable, output: Writable, close: ()
   }
 }
 
-/** Reaches the socket of `slipway-pod init` at `socketPath`, of any length. */
-export function socketTransport(socketPath: string): HelperTransport {
+/**
+ * Reaches the socket of `slipway-pod init` at `socketPath`, of any length. `takeAhead` gives a connection to it that was made
+ * before, when there is one that nobody has taken.
+ */
+export function socketTransport(
+  socketPath: string,
+  takeAhead: () => Socket | undefined = () => undefined,
+): HelperTransport {
   return {
     async open(signal) {
       signal.throwIfAborted()
-      const socket = await connect(socketPath, signal)
+      const ahead = takeAhead()
+      const socket = ahead === undefined || ahead.destroyed ? await connect(socketPath, signal) : ahead.ref()
       return connectionOfStreams(socket, socket, () => socket.destroy())
     },
   }
+}
+
+/**
+ * A connection for `takeAhead`, which does not keep this process from ending: a request on it is on its way at once, while
+ * connecting takes a turn of this thread, which may be long. One that is cut meanwhile shows when it is used.
+ */
+export async function connectAhead(socketPath: string, signal: AbortSignal): Promise<Socket> {
+  const socket = await connect(socketPath, signal)
+  socket.on('error', () => {})
+  return socket.unref()
 }
 
 /** Runs `command` for each connection and talks to its stdin and stdout. */
@@ -101,7 +118,7 @@ async function* untilCut(input: Readable): AsyncGenerator<Uint8Array> {
 /** Longest path of a socket address on Linux, in bytes (sun_path, unix(7)). */
 const socketPathBytesMax = 107
 
-async function connect(socketPath: string, signal: AbortSignal): Promise<Duplex> {
+async function connect(socketPath: string, signal: AbortSignal): Promise<Socket> {
   if (Buffer.byteLength(socketPath) <= socketPathBytesMax) return connectTo(socketPath, signal)
   const directory = await open(dirname(socketPath)).catch((cause) => {
     throw gone(cause)
@@ -113,7 +130,7 @@ async function connect(socketPath: string, signal: AbortSignal): Promise<Duplex>
   }
 }
 
-function connectTo(path: string, signal: AbortSignal): Promise<Duplex> {
+function connectTo(path: string, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(path)
     const onAbort = () => {

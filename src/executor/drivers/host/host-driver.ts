@@ -6,6 +6,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { chmodSync, chownSync, existsSync, readdirSync, renameSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../../../lib/clock.ts'
@@ -18,7 +19,7 @@ import type { Arch } from '../../../pipeline/run-config.ts'
 import type { PlainEnvironment } from '../../../runservice/executor-api.ts'
 import type { Driver, DriverFacts, Pod, PodContainer, PodId, PodOptions, PodSpec, StepExit } from '../../driver.ts'
 import { createHelperPod } from '../../helper/client.ts'
-import { socketTransport } from '../../helper/transport.ts'
+import { connectAhead, socketTransport } from '../../helper/transport.ts'
 import {
   type ControlGroups,
   controlGroupTasks,
@@ -48,7 +49,7 @@ import {
   saveEndRecord,
   savePodRecord,
 } from './pod-directory.ts'
-import { removeTree } from './remove-tree.ts'
+import { RemovedPods } from './removed-pods.ts'
 import { checkPodId, ignoredSettings, needsDocker } from './requirements.ts'
 import { endSandbox, type SandboxStart, sandboxDescriptors, startSandbox } from './sandbox.ts'
 import { type HostView, helperPath, sandboxArguments, sandboxEnvironment, sandboxUser } from './sandbox-arguments.ts'
@@ -175,10 +176,12 @@ class HostDriver implements Driver {
   readonly #pods = new Map<PodId, { readonly directory: PodDirectory; readonly sandbox: SandboxRecord }>()
   readonly #creating = new Set<PodId>()
   readonly #removals = new Map<PodId, Promise<void>>()
-  readonly #deletions = new Set<Promise<void>>()
+  readonly #removed: RemovedPods
   readonly #endMessages = new Map<PodId, string>()
   readonly #diskWatch: DiskWatch
   readonly #spares: SparePods
+  /** Connections to the helpers of sandboxes that were made ahead, by the id as which they were made, until they are used. */
+  readonly #ahead = new Map<PodId, Socket>()
   readonly #spawner: Spawner
 
   constructor(options: HostDriverOptions, host: Facts) {
@@ -208,7 +211,12 @@ class HostDriver implements Driver {
       keptMs: spareKeptMs,
       tasksMax: options.tasksMax ?? Number.POSITIVE_INFINITY,
     })
-    for (const name of readdirSync(host.dirs.removed)) this.#delete(join(host.dirs.removed, name))
+    this.#removed = new RemovedPods({
+      isBusy: () => this.#pods.size > 0,
+      clock: options.clock,
+      logger: options.logger,
+    })
+    for (const name of readdirSync(host.dirs.removed)) this.#removed.delete(join(host.dirs.removed, name))
   }
 
   /** Makes a pod, which the first task gets. */
@@ -261,14 +269,12 @@ class HostDriver implements Driver {
   /** Lets go of pods, which go on, but for one that no task has; waits for deletions that have begun, within limits: the next start goes on. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#pods.clear()
+    for (const ahead of this.#ahead.values()) ahead.destroy()
+    this.#ahead.clear()
     await this.#spares[Symbol.asyncDispose]()
     await this.#spawner[Symbol.asyncDispose]()
     await this.#diskWatch[Symbol.asyncDispose]()
-    if (this.#deletions.size === 0) return
-    const enough = new AbortController()
-    const tooLong = this.#options.clock.sleep(deletionWaitMs, enough.signal).catch(() => {})
-    await Promise.race([Promise.all(this.#deletions), tooLong])
-    enough.abort()
+    await this.#removed[Symbol.asyncDispose]()
   }
 
   async #create(
@@ -299,7 +305,11 @@ class HostDriver implements Driver {
     const shown = identityOfView(this.#host.view)
     await makePodDirectory(directory)
     const signal = AbortSignal.any([disposed, this.#options.clock.timeout(probeMs)])
-    return { id, shown, ...(await this.#start(id, directory, [], {}, signal)) }
+    const started = await this.#start(id, directory, [], {}, signal)
+    // A helper that cannot be reached shows when it is used.
+    const ahead = await connectAhead(socketOf(directory), signal).catch(() => undefined)
+    if (ahead !== undefined) this.#ahead.set(id, ahead)
+    return { id, shown, ...started }
   }
 
   /** Makes the spare the pod `id`, which fails when there is one. Killed at any line, it leaves one pod that can be removed. */
@@ -404,7 +414,7 @@ class HostDriver implements Driver {
     const enterCommand = enterCommandOf(record, directory, sandbox)
     const inner = createHelperPod({
       id,
-      transport: socketTransport(join(directory.privateDir, helperSocket)),
+      transport: socketTransport(socketOf(directory), () => this.#takeAhead(record.madeAs ?? id)),
       dir: directory.privateDir,
       user: record.uid === undefined ? '' : `${sandboxUser.uid}:${sandboxUser.gid}`,
       inheritEnvironment: false,
@@ -425,6 +435,12 @@ class HostDriver implements Driver {
     }
     const onUsed = () => (this.#host.bubblewrap === undefined ? undefined : this.#spares.prepareSoon())
     return new HostPod({ inner, enterCommand, explain, onUsed, remove })
+  }
+
+  #takeAhead(madeAs: PodId): Socket | undefined {
+    const ahead = this.#ahead.get(madeAs)
+    this.#ahead.delete(madeAs)
+    return ahead
   }
 
   #memoryKills(group: string): number {
@@ -452,9 +468,10 @@ class HostDriver implements Driver {
     const { controlGroups, dirs, uids } = this.#host
     const { clock } = this.#options
     const directory = podDirectory(dirs.pods, id)
+    const record = loadPodRecord(directory)
+    this.#takeAhead(record?.madeAs ?? id)?.destroy()
     const sandbox = loadSandboxRecord(directory)
     if (sandbox !== undefined) await endSandbox(sandbox, clock, signal)
-    const record = loadPodRecord(directory)
     if (record?.isSandboxed === false) await endUnsandboxed(directory, clock, signal)
     const group = record?.controlGroup ?? this.#groupName(id)
     if (controlGroups !== undefined) await removeControlGroup(controlGroups, group, clock)
@@ -469,15 +486,7 @@ class HostDriver implements Driver {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
       throw error
     }
-    this.#delete(removed)
-  }
-
-  /** Deletes in the background; what cannot be deleted is tried again by the next start. */
-  #delete(path: string): void {
-    const deletion = removeTree(path)
-      .catch((error: unknown) => this.#options.logger.warn('removed pod cannot be deleted', { path, error }))
-      .finally(() => this.#deletions.delete(deletion))
-    this.#deletions.add(deletion)
+    this.#removed.delete(removed)
   }
 
   #checkDisk(): void {
@@ -500,13 +509,12 @@ class HostDriver implements Driver {
 const probeMs = 10_000
 /** Tasks of a run come within seconds; a machine that has nothing to do keeps no sandbox. */
 const spareKeptMs = 60_000
-const deletionWaitMs = 5_000
 
 /** A group counts the helper's threads as well, and a fork bomb must not keep it from making one. */
 const helperThreadsMax = 64
 
-/** Name of the helper's socket in the private directory. */
-const helperSocket = 's'
+/** The helper's socket. */
+const socketOf = ({ privateDir }: PodDirectory) => join(privateDir, 's')
 
 /** Absolute path and version (`bubblewrap 0.8.0`); fails with `driver_unavailable` when it cannot be run. */
 async function findBubblewrap(program: string): Promise<{ readonly path: string; readonly version: string }> {
