@@ -58,6 +58,15 @@ test('a server that cannot be reached is said so', async () => {
   await expect(client.call('getVersion')).rejects.toMatchObject({ code: 'service_unavailable' })
 })
 
+test('of answers that come in another order than their requests, the newest counts', async () => {
+  const at = (position: string) => json({ items: [] }, { headers: { 'slipway-position': position } })
+  const { fetch, sent } = aServer(at('g.c5.r7'), at('g.c4.r9.n1'), json({ items: [] }), at('h.c1'), at('h.r1'))
+  const client = createClient({ url: 'http://ci', fetch })
+  for (let request = 0; request < 6; request++) await client.call('listUsers')
+  const told = sent.map(({ init }) => (init.headers as Record<string, string>)['slipway-position'])
+  expect(told).toEqual([undefined, 'g.c5.r7', 'g.c5.r9.n1', 'g.c5.r9.n1', 'h.c1', 'h.c1.r1'])
+})
+
 test('events come typed, with their ids', async () => {
   const { fetch, sent } = aServer(new Response('id: 7\nevent: log\ndata: {"text":"hi"}\n\nevent: end\ndata: {}\n\n'))
   const client = createClient({ url: 'http://ci', fetch })

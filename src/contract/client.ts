@@ -2,6 +2,7 @@
 // nothing but `fetch`.
 
 import { type ErrorCode, SlipwayError } from '../lib/errors.ts'
+import { laterPosition } from './positions.ts'
 import {
   apiBase,
   type BodyOf,
@@ -93,7 +94,7 @@ export function createClient(options: ClientOptions): ApiClient {
   let position: string | undefined
   const send = async (id: RouteId, input: AnyInput = {}): Promise<Response> => {
     const response = await request(routes[id] as Route, input, { ...options, position })
-    position = response.headers.get('slipway-position') ?? position
+    position = laterPosition(position, response.headers.get('slipway-position') ?? undefined)
     if (response.ok) return response
     const body = (await response.json().catch(() => ({}))) as Partial<ErrorBody>
     throw new ApiError(response.status, body)

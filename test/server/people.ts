@@ -10,14 +10,14 @@ export const patienceMs = 200_000
 
 export type People = ReturnType<typeof createPeople>
 
-export function createPeople(group: Pick<ProcessGroup, 'client'>) {
-  let next = 0
+export function createPeople(group: Pick<ProcessGroup, 'balancedClient'>) {
+  const client = group.balancedClient()
   return {
     /** As a person does: again, at the other gateway, while there is trouble that passes. */
     async insist<T>(call: (client: ApiClient) => Promise<T>): Promise<T> {
       for (const deadline = Date.now() + patienceMs; ; ) {
         try {
-          return await call(group.client(next++))
+          return await call(client)
         } catch (error) {
           const passes =
             error instanceof ApiError

@@ -122,6 +122,18 @@ export class ProcessGroup implements AsyncDisposable {
     return createClient({ url: gateways[index % gateways.length]![1], token: this.#token })
   }
 
+  /** Of all gateways in turn, as behind a load balancer: who uses it has seen what it did, whichever of them answers. */
+  balancedClient(): ApiClient {
+    const gateways = [...this.#urls].filter(([name]) => name.startsWith('gateway-')).map(([, url]) => url)
+    const balancer = 'http://gateways.invalid'
+    let next = 0
+    return createClient({
+      url: balancer,
+      token: this.#token,
+      fetch: (url, init) => fetch(String(url).replace(balancer, gateways[next++ % gateways.length]!), init),
+    })
+  }
+
   get #token(): string {
     const { contexts } = JSON.parse(readFileSync(this.#path('config/slipway/contexts.json'), 'utf8')) as {
       contexts: Record<string, { token: string }>

@@ -3,11 +3,11 @@
 
 import type { CallContext } from '../../configstore/api.ts'
 import type { Access } from '../../configstore/types.ts'
+import type { Positions } from '../../contract/positions.ts'
 import type { BodyOf, EventOf, ParamsOf, QueryOf, ResponseOf, Route } from '../../contract/route.ts'
 import type { ApiRoutes, RouteId } from '../../contract/routes.ts'
 import type { RunView } from '../../runservice/api.ts'
 import type { Caller } from '../auth/caller.ts'
-import type { Positions } from '../positions.ts'
 
 export type HandlerInput<R extends Route> = {
   readonly params: ParamsOf<R>

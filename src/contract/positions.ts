@@ -40,3 +40,14 @@ export function formatPositions(positions: Positions, generation: string): strin
   )
   return parts.length === 0 ? undefined : [generation, ...parts].join('.')
 }
+
+/**
+ * What is known after an answer: the greater of each, since answers to requests of one time come in any order. Those of other data
+ * mean nothing any more once an answer is of new data.
+ */
+export function laterPosition(known: string | undefined, answered: string | undefined): string | undefined {
+  const [generation] = answered?.split('.') ?? []
+  if (generation === undefined) return known
+  const positions = mergePositions(parsePositions(known, generation), parsePositions(answered, generation))
+  return formatPositions(positions, generation)
+}
