@@ -9,6 +9,7 @@
 // `project_group_not_found`, `project_not_found`, `remote_source_not_found`; every change with those of `Database.do`, with
 // `version_conflict` where a version was expected, and `limit_exceeded`.
 
+import type { Barrier } from '../datamanager/database.ts'
 import type { GitEvent } from '../pipeline/event.ts'
 import type { Value } from '../pipeline/run-config.ts'
 import type {
@@ -41,8 +42,8 @@ import type {
 export type CallContext = {
   /** A change repeated with the same id, within a day, acts once and answers the same. */
   readonly transactionId?: string
-  /** Reads see, and changes begin from, at least this position: what a change answered. `database_behind` after 2 s. */
-  readonly atLeast?: number
+  /** Reads see, and changes begin from, at least this: what a change answered, or all that was committed. `database_behind` after 2 s. */
+  readonly atLeast?: Barrier
   readonly signal?: AbortSignal
   /** Who asked, for the log. */
   readonly actor?: string

@@ -6,6 +6,9 @@ import type { Json } from '../lib/json.ts'
 /** Number of the newest record a state contains; 0 before the first. */
 export type Position = number
 
+/** What a read has to see: the state of a position, or whatever any instance had committed before the read was asked for. */
+export type Barrier = Position | 'newest'
+
 /** How one type of row is stored. A service declares all its types once. */
 export type RowType = {
   /**
@@ -191,8 +194,8 @@ export interface Database<S extends Schema> extends AsyncDisposable {
   readonly position: Position
   /** Content hash of that state: SHA-256 of each row, summed modulo 2^256, hex. Equal at equal positions everywhere. */
   readonly contentHash: string
-  /** Resolves when `view` sees at least `position`; `database_behind` after 2 s. */
-  waitFor(position: Position, signal?: AbortSignal): Promise<void>
+  /** Resolves when `view` sees at least that; `database_behind` after 2 s, errors of the log when it is asked for its newest. */
+  waitFor(barrier: Barrier, signal?: AbortSignal): Promise<void>
   /**
    * Committed changes after `from`, in order, without gap or double; ends when `signal` is aborted. Pulls lazily.
    * `history_collected` when the log no longer holds what comes after `from`: start again from the rows.

@@ -4,9 +4,11 @@ import type { Clock } from '../lib/clock.ts'
 import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import type { Json } from '../lib/json.ts'
 import { limits } from '../lib/limits.ts'
+import { SharedQuestion } from '../lib/shared-question.ts'
 import type { ChangeLog } from './change-log.ts'
 import { ColdRows, type LoadFamilies, Thawing } from './cold/thawed.ts'
 import type {
+  Barrier,
   Change,
   Committed,
   Database,
@@ -53,6 +55,7 @@ export type LogDatabaseComponents = {
 export class LogDatabase<S extends Schema> implements Database<S> {
   readonly #components: LogDatabaseComponents
   readonly #applied = new Wakeups()
+  readonly #head: SharedQuestion<Position>
   readonly #maintenanceListeners = new Set<(state: Maintenance | undefined) => void>()
   readonly #closing: AbortController
   #closed: Promise<void> | undefined
@@ -61,6 +64,7 @@ export class LogDatabase<S extends Schema> implements Database<S> {
   constructor(components: LogDatabaseComponents) {
     this.#components = components
     this.#closing = components.closing
+    this.#head = new SharedQuestion(() => this.#askHead())
     let maintenance = this.maintenance
     components.model.onApplied = () => {
       components.checkpoints?.committed()
@@ -185,21 +189,28 @@ export class LogDatabase<S extends Schema> implements Database<S> {
     return this.#components.model.contentHash
   }
 
-  async waitFor(position: Position, signal?: AbortSignal): Promise<void> {
+  async waitFor(barrier: Barrier, signal?: AbortSignal): Promise<void> {
     this.#checkUsable()
-    if (this.position >= position) return
+    if (barrier !== 'newest' && this.position >= barrier) return
     const late = this.#components.clock.timeout(limits.readBarrierMs.value)
     const signals = [late, this.#closing.signal]
     if (signal) signals.push(signal)
+    const ending = AbortSignal.any(signals)
     try {
-      await this.#applied.until(() => this.position >= position, AbortSignal.any(signals))
+      const position = barrier === 'newest' ? await this.#head.answer() : barrier
+      await this.#applied.until(() => this.position >= position, ending)
     } catch (error) {
       if (!late.aborted || signal?.aborted || this.#closing.signal.aborted) throw error
       throw new SlipwayError(
         'database_behind',
-        `wait for position ${position}: still at ${this.position} after ${limits.readBarrierMs.value} ms`,
+        `wait for position ${barrier}: still at ${this.position} after ${limits.readBarrierMs.value} ms`,
       )
     }
+  }
+
+  async #askHead(): Promise<Position> {
+    const { log, clock } = this.#components
+    return await log.head(AbortSignal.any([clock.timeout(limits.readBarrierMs.value), this.#closing.signal]))
   }
 
   async *changes(from: Position, signal: AbortSignal): AsyncGenerator<Change> {

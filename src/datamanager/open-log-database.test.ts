@@ -70,6 +70,31 @@ test('what one instance commits another one sees, at the same position with the 
   expect(second.contentHash).toBe(first.contentHash)
 })
 
+test('who waits for the newest sees what others committed before, and hears when the log does not say', async () => {
+  using world = new World()
+  await using first = await world.open()
+  let isHeld = false
+  let isSilent = false
+  const released = Promise.withResolvers<void>()
+  const late = new MemoryChangeLog(world.store, async (call, { act }, signal) => {
+    if (call === 'read records' && isHeld) await released.promise
+    if (call !== 'head' || !isSilent) return act()
+    return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+  })
+  await using second = await world.open(late)
+  isHeld = true
+  await world.finish(first.do((tx) => tx.put('box', 'a', { size: 1 })))
+  const waiting = world.finish(second.waitFor('newest'))
+  expect(second.view((tx) => tx.get('box', 'a'))).toBeUndefined()
+  released.resolve()
+  await waiting
+  expect(second.view((tx) => tx.get('box', 'a'))).toEqual({ size: 1 })
+  isSilent = true
+  const began = world.clock.now()
+  await expect(world.finish(second.waitFor('newest'))).rejects.toMatchObject({ code: 'database_behind' })
+  expect(world.clock.now() - began).toBe(limits.readBarrierMs.value)
+})
+
 test('instances that count together lose no count', async () => {
   using world = new World()
   await using first = await world.open()

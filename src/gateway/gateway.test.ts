@@ -61,7 +61,7 @@ test('an answer says how new it is, and a read never sees less than that', async
     configstore: (real) =>
       replaced(real, {
         status: async (context) => {
-          if ((context?.atLeast ?? 0) > seen) throw new SlipwayError('database_behind', 'waited for 2 s')
+          if (Number(context?.atLeast ?? 0) > seen) throw new SlipwayError('database_behind', 'waited for 2 s')
           return await real.status(context)
         },
       }),
@@ -78,6 +78,31 @@ test('an answer says how new it is, and a read never sees less than that', async
   expect(far.headers.get('retry-after')).toBe('2')
   expect(await read('2.c999999')).toMatchObject({ status: 200 })
   expect(await read('nonsense')).toMatchObject({ status: 200 })
+})
+
+test('what another instance made a moment ago is found by who knows no position; what is not there is missing', async () => {
+  let caughtUp = 0
+  const behind = (name: string) => {
+    if (caughtUp === 0) throw new SlipwayError('user_not_found', `there is no user ${name}`)
+  }
+  await using gateway = await openTestGateway({
+    configstore: (real) =>
+      replaced(real, {
+        status: async (context) => {
+          if (context?.atLeast === 'newest') caughtUp++
+          return await real.status(context)
+        },
+        getUser: async (input, context) => {
+          behind(input.user)
+          return await real.getUser(input, context)
+        },
+      }),
+  })
+  await gateway.ask('POST /users', { token: adminToken, body: { name: 'ann' } })
+  expect(await gateway.ask('GET /users/ann', { token: adminToken })).toMatchObject({ status: 200 })
+  expect(caughtUp).toBe(1)
+  expect(await gateway.ask('GET /users/bob', { token: adminToken })).toMatchObject({ status: 404 })
+  expect(caughtUp).toBe(2)
 })
 
 test.each([

@@ -1,7 +1,7 @@
 // All that other rooms may know of the runservice: its operations, and what they answer.
 
 import type { FastifyInstance } from 'fastify'
-import type { Position } from '../datamanager/database.ts'
+import type { Barrier, Position } from '../datamanager/database.ts'
 import type { RunOwner } from '../pipeline/group.ts'
 import type { RunConfigTask } from '../pipeline/run-config.ts'
 import type { ExecutorApi, LogName, RegisteringExecutorApi } from './executor-api.ts'
@@ -118,8 +118,8 @@ export interface Runservice extends ExecutorAdmin, AsyncDisposable {
   relatedRuns(runId: string): Promise<RelatedRuns | undefined>
   /** Those of these runs that this process has at hand; runs that ended long ago are left out. At most 100 ids. */
   runRows(runIds: readonly string[]): Promise<readonly RunRow[]>
-  /** What this process sees, once that is at least `atLeast`: what a caller saw elsewhere. `database_behind` after 2 s. */
-  position(atLeast?: Position): Promise<Position>
+  /** What this process sees, once that is at least `atLeast`: what a caller saw elsewhere, or all that was committed. `database_behind` after 2 s. */
+  position(atLeast?: Barrier): Promise<Position>
   /** Changes of all runs after `from`, or from now on; a first item without changes tells where that is. `history_collected`. */
   watchChanges(from: Position | undefined, signal: AbortSignal): AsyncIterable<RunChanges>
   /** The run now and after each change of it, until it is finished or `signal` is aborted. Slow readers miss states between. */

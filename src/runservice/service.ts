@@ -2,7 +2,7 @@
 
 import type { FastifyInstance } from 'fastify'
 import type { Coordination } from '../coordination/coordination.ts'
-import type { Database, Position, ReadTransaction } from '../datamanager/database.ts'
+import type { Barrier, Database, Position, ReadTransaction } from '../datamanager/database.ts'
 import { ReadsAtPosition } from '../datamanager/reads-at-position.ts'
 import type { Clock } from '../lib/clock.ts'
 import { invariant, isSlipwayError, SlipwayError } from '../lib/errors.ts'
@@ -288,9 +288,9 @@ class LocalRunservice implements RunserviceHost {
     return this.#components.database.view((tx) => relatedRuns(tx, runId))
   }
 
-  async position(atLeast = 0): Promise<Position> {
+  async position(atLeast?: Barrier): Promise<Position> {
     const { database } = this.#components
-    if (database.position < atLeast) await database.waitFor(atLeast)
+    if (atLeast !== undefined) await database.waitFor(atLeast)
     return database.position
   }
 

@@ -11,7 +11,7 @@ import type { Database } from '../../datamanager/database.ts'
 import { errorResponse } from '../../http/error-response.ts'
 import { requestSignal } from '../../http/request-signal.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { SlipwayError } from '../../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import type { Logger } from '../../lib/log.ts'
 import type { NotificationService } from '../../notification/api.ts'
 import type { Runservice } from '../../runservice/api.ts'
@@ -113,7 +113,7 @@ async function answer(call: Call, components: MountComponents): Promise<unknown>
   const generation = components.generation()
   const wanted = parsePositions(seenBy(request, components), generation)
   await waitForPositions(wanted, components)
-  const authorized = await authorize(permissions[id], input, caller, components)
+  const authorized = await asOfNow(() => authorize(permissions[id], input, caller, components), components)
   const key = headerOf(request, 'idempotency-key')
   const transactionId =
     key === undefined || !route.repeatable || caller.kind === 'anonymous'
@@ -146,7 +146,8 @@ async function answer(call: Call, components: MountComponents): Promise<unknown>
     const stream = components.streams.enter(owner)
     reply.raw.once('close', () => stream.leave())
   }
-  const result = await handler(input as Parameters<typeof handler>[0], context)
+  const handle = async () => await handler(input as Parameters<typeof handler>[0], context)
+  const result = route.method === 'GET' ? await asOfNow(handle, components) : await handle()
   const position = formatPositions(positions, generation)
   if (position !== undefined) reply.header('slipway-position', position)
   return send(call, result, { components, signal })
@@ -211,6 +212,27 @@ async function waitForPositions(
   if (wanted.configstore !== undefined) await configstore.status({ atLeast: wanted.configstore })
   if (wanted.runservice !== undefined) await runservice.position(wanted.runservice)
   if (wanted.notification !== undefined) await notification.position(wanted.notification)
+}
+
+/**
+ * What another instance made a moment ago may not be here yet, and whoever looks for it need not know a position: it is missing
+ * only if it is when this one has seen all that was committed.
+ */
+async function asOfNow<T>(
+  look: () => Promise<T>,
+  { configstore, runservice, database }: Pick<MountComponents, 'configstore' | 'runservice' | 'database'>,
+): Promise<T> {
+  try {
+    return await look()
+  } catch (error) {
+    if (!isSlipwayError(error) || error.kind !== 'notfound') throw error
+  }
+  await Promise.all([
+    configstore.status({ atLeast: 'newest' }),
+    runservice.position('newest'),
+    database.waitFor('newest'),
+  ])
+  return await look()
 }
 
 /** What ends a maintenance, and what says who one is. */
