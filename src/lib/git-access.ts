@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SlipwayError } from './errors.ts'
+import { type GitSetting, gitSettings } from './git.ts'
 
 export type GitCredentials =
   | { readonly type: 'password'; readonly userName: string; readonly password: string }
@@ -64,13 +65,15 @@ function addPassword(
   const { origin } = new URL(url)
   environment.SLIPWAY_GIT_USER = userName
   environment.SLIPWAY_GIT_PASSWORD = password
-  environment.GIT_CONFIG_COUNT = '2'
-  // An empty one forgets those of before (git-config): nobody else is asked, nor told to keep it.
-  environment.GIT_CONFIG_KEY_0 = `credential.${origin}.helper`
-  environment.GIT_CONFIG_VALUE_0 = ''
-  environment.GIT_CONFIG_KEY_1 = `credential.${origin}.helper`
-  environment.GIT_CONFIG_VALUE_1 =
+  const helper = `credential.${origin}.helper`
+  const answer =
     '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$SLIPWAY_GIT_USER" "$SLIPWAY_GIT_PASSWORD"; }; f'
+  // An empty one forgets those of before (git-config): nobody else is asked, nor told to keep it.
+  const settings: readonly GitSetting[] = [
+    [helper, ''],
+    [helper, answer],
+  ]
+  Object.assign(environment, gitSettings(settings))
 }
 
 function sshAccess(

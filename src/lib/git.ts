@@ -8,6 +8,8 @@ export type GitOptions = ProcessOptions & {
   readonly codes?: readonly number[]
 }
 
+export type GitSetting = readonly [name: string, value: string]
+
 /** Output of `git ARGS`, `git_failed` with what git said otherwise. Credentials in URLs of its message are left out. */
 export async function runGit(args: readonly string[], options: GitOptions = {}): Promise<Buffer> {
   const result = await runGitForCode(args, options)
@@ -20,6 +22,15 @@ export async function runGit(args: readonly string[], options: GitOptions = {}):
 /** As `runGit`, trimmed text. */
 export async function gitText(args: readonly string[], options: GitOptions = {}): Promise<string> {
   return (await runGit(args, options)).toString('utf8').trim()
+}
+
+/** Environment for git with settings of its own, later ones over earlier ones; `runGit` adds them to those our environment has. */
+export function gitSettings(settings: readonly GitSetting[]): Readonly<Record<string, string>> {
+  const named = settings.flatMap(([name, value], index) => [
+    [`GIT_CONFIG_KEY_${index}`, name],
+    [`GIT_CONFIG_VALUE_${index}`, value],
+  ])
+  return { GIT_CONFIG_COUNT: String(settings.length), ...Object.fromEntries(named) }
 }
 
 /** True when `git ARGS` exits with 0. */
@@ -41,6 +52,7 @@ async function runGitForCode(args: readonly string[], options: GitOptions) {
         GIT_LFS_SKIP_SMUDGE: '1',
         LC_ALL: 'C',
         ...pick(options.environment ?? {}, repositoryVariables),
+        ...gitSettings([...settingsIn(process.env), ...settingsIn(options.environment ?? {})]),
       },
     })
   } catch (cause) {
@@ -56,6 +68,9 @@ function verbOf(args: readonly string[]): string {
   return args[index] ?? ''
 }
 
+/** A number beyond it is none that anybody meant. */
+const settingsMost = 1000
+
 const repositoryVariables = [
   'GIT_DIR',
   'GIT_WORK_TREE',
@@ -70,6 +85,16 @@ function withoutRepository(environment: Readonly<Record<string, string | undefin
   return Object.fromEntries(
     Object.entries(environment).filter(([name]) => !(repositoryVariables as readonly string[]).includes(name)),
   )
+}
+
+/** What `gitSettings` made, or somebody who started us (git-config, "GIT_CONFIG_COUNT"): a folder that is safe, a proxy. */
+function settingsIn(environment: Readonly<Record<string, string | undefined>>): readonly GitSetting[] {
+  const count = Number(environment.GIT_CONFIG_COUNT ?? 0)
+  if (!Number.isSafeInteger(count) || count > settingsMost) return []
+  return Array.from({ length: Math.max(0, count) }, (_, index) => {
+    const value = (name: string) => environment[`GIT_CONFIG_${name}_${index}`] ?? ''
+    return [value('KEY'), value('VALUE')] as const
+  }).filter(([name]) => name !== '')
 }
 
 function pick(environment: Readonly<Record<string, string | undefined>>, names: readonly string[]) {

@@ -7,7 +7,7 @@
 import { mkdirSync } from 'node:fs'
 import { copyFile, mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { gitText, runGit } from '../../lib/git.ts'
+import { gitSettings, gitText, runGit } from '../../lib/git.ts'
 import { freezeLfsContents, withoutLfsFilter } from './lfs-contents.ts'
 import type { Repository } from './repository.ts'
 
@@ -106,17 +106,20 @@ async function freeze(root: string, target: string, collected: Collected, signal
     GIT_INDEX_FILE: index,
     GIT_OBJECT_DIRECTORY: join(target, 'objects'),
     GIT_ALTERNATE_OBJECT_DIRECTORIES: objects,
-    ...(lfsContents ? withoutLfsFilter : {}),
+    ...gitSettings([
+      ['core.fsmonitor', 'false'],
+      // The user's hooks hear nothing of this index, and nothing of it is put beside theirs.
+      ['core.hooksPath', '/dev/null'],
+      ['core.splitIndex', 'false'],
+      ['advice.addEmbeddedRepo', 'false'],
+      // Changed files of Git LFS go into a store beside the frozen objects, not into the user's.
+      ['lfs.storage', join(target, 'lfs')],
+      ...(lfsContents ? withoutLfsFilter : []),
+    ]),
   }
   // A copy of the user's index knows which files are unchanged, so only changed ones are read.
   if (await exists(userIndex)) await copyIndex(userIndex, index)
-  const settings = [
-    'core.fsmonitor=false',
-    'advice.addEmbeddedRepo=false',
-    // Changed files of Git LFS go into a store beside the frozen objects, not into the user's.
-    `lfs.storage=${join(target, 'lfs')}`,
-  ]
-  await git([...settings.flatMap((setting) => ['-c', setting]), 'add', ...whatToAdd(collected.files), '--', ':/'], ours)
+  await git(['add', ...whatToAdd(collected.files), '--', ':/'], ours)
   if (lfsContents) await freezeLfsContents(root, { headSha: head?.commit, environment: ours, signal })
   const modules: string[] = []
   const [writtenTree, links] = await Promise.all([git(['write-tree'], ours), gitlinks(root, ours, signal)])

@@ -8,18 +8,14 @@ import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ignoring } from '../../lib/errno.ts'
-import { gitSucceeds, gitText, runGit } from '../../lib/git.ts'
+import { type GitSetting, gitSucceeds, gitText, runGit } from '../../lib/git.ts'
 
 /** With it git takes contents as they are, in each call: also to write an index it looks at files. */
-export const withoutLfsFilter: Readonly<Record<string, string>> = {
-  GIT_CONFIG_COUNT: '3',
-  GIT_CONFIG_KEY_0: 'filter.lfs.process',
-  GIT_CONFIG_VALUE_0: '',
-  GIT_CONFIG_KEY_1: 'filter.lfs.clean',
-  GIT_CONFIG_VALUE_1: '',
-  GIT_CONFIG_KEY_2: 'filter.lfs.required',
-  GIT_CONFIG_VALUE_2: 'false',
-}
+export const withoutLfsFilter: readonly GitSetting[] = [
+  ['filter.lfs.process', ''],
+  ['filter.lfs.clean', ''],
+  ['filter.lfs.required', 'false'],
+]
 
 type Entry = { readonly path: string; readonly mode: string; readonly blob: string }
 type Pointer = { readonly oid: string; readonly sizeBytes: number }
