@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type TestRepository, temporaryDirectory, testRepository } from '../../../test/support/git-repository.ts'
@@ -151,6 +151,56 @@ test('outside a repository the error says what to do', async () => {
   using target = temporaryDirectory('nowhere')
   await expect(findRepository(target.path)).rejects.toMatchObject({ code: 'not_a_repository' })
 })
+
+test('a path that git cannot tell us in a line is named', async () => {
+  using target = temporaryDirectory('nowhere')
+  using repository = testRepository({}, join(target.path, 'two\nlines'))
+  await expect(findRepository(repository.dir)).rejects.toMatchObject({
+    code: 'not_a_repository',
+    message: expect.stringContaining('two\\nlines" has a line break'),
+  })
+})
+
+test('that git refuses to read what another user owns is told as git tells it, until its environment says otherwise', async () => {
+  using repository = testRepository({ '.gitattributes': '*.bin filter=lfs -text\n', 'a.bin': 'a' })
+  using target = temporaryDirectory('frozen')
+  using environment = setEnvironment({ GIT_TEST_ASSUME_DIFFERENT_OWNER: '1' })
+  await expect(findRepository(repository.dir)).rejects.toMatchObject({
+    code: 'git_failed',
+    message: expect.stringMatching(/dubious ownership.*safe\.directory/s),
+  })
+  environment.set({ GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' })
+  expect(show(await freezeContents(repository.dir, target.path), 'a.bin')).toBe('a')
+})
+
+test("the user's hooks hear nothing, and a split index stays as it is", async () => {
+  using repository = testRepository({ 'a.txt': 'a' })
+  using target = temporaryDirectory('frozen')
+  repository.commit('first')
+  repository.git('update-index', '--split-index')
+  repository.git('config', 'core.splitIndex', 'true')
+  const heard = join(target.path, 'heard')
+  const hook = join(repository.dir, '.git/hooks/post-index-change')
+  writeFileSync(hook, `#!/bin/sh\ntouch '${heard}'\n`, { mode: 0o755 })
+  repository.write({ 'a.txt': 'changed', 'new.txt': 'new' })
+  const files = () => readdirSync(join(repository.dir, '.git'), { recursive: true, encoding: 'utf8' }).sort()
+  const before = files()
+  const frozen = await freezeAt(repository.dir, join(target.path, 'frozen'))
+  expect([show(frozen, 'a.txt'), filesOf(frozen)]).toEqual(['changed', ['a.txt', 'new.txt']])
+  expect([existsSync(heard), files()]).toEqual([false, before])
+})
+
+/** Until it is disposed. */
+function setEnvironment(first: Readonly<Record<string, string>>) {
+  const before = { ...process.env }
+  const set = (variables: Readonly<Record<string, string>>) => void Object.assign(process.env, variables)
+  set(first)
+  const restore = () => {
+    for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name]
+    set(before as Record<string, string>)
+  }
+  return { set, [Symbol.dispose]: restore }
+}
 
 /** Index, refs and objects of a repository. */
 function stateOf(dir: string): unknown {

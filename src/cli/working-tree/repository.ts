@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { realpathSync } from 'node:fs'
-import { SlipwayError } from '../../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { gitText } from '../../lib/git.ts'
 
 export type Repository = {
@@ -30,15 +30,22 @@ async function findFolders(dir: string): Promise<{ readonly root: string; readon
   const names = ['--show-toplevel', '--git-common-dir']
   try {
     const paths = await gitText(['-C', dir, 'rev-parse', '--path-format=absolute', ...names])
-    const [root = '', commonDir = ''] = paths.split('\n')
-    return { root, commonDir }
+    const [root = '', commonDir = '', ...rest] = paths.split('\n')
+    if (rest.length === 0) return { root, commonDir }
   } catch (cause) {
+    // Git is missing, or refuses to read what belongs to somebody else, and says what to do.
+    if (isSlipwayError(cause, 'git_failed') && !/not a git repository|run in a work tree/.test(cause.message))
+      throw cause
     throw new SlipwayError(
       'not_a_repository',
       `${dir} is not inside a git working tree: run \`git init\`, or go where the repository is`,
       { cause },
     )
   }
+  throw new SlipwayError(
+    'not_a_repository',
+    `${JSON.stringify(dir)} has a line break in its path, or one of its folders: rename it`,
+  )
 }
 
 /** Exit code 128: there is no repository, which is told by whoever looks for its folders. */
