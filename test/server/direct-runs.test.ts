@@ -1,7 +1,7 @@
 // `slipway directrun start` in real repositories, against a server that is a process of its own.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
@@ -175,20 +175,33 @@ test('submodules come with their changes, ignored files when asked for, new ones
   expect(tracked.stdout).not.toContain('new.txt')
 })
 
-test('a shallow repository is run as well', { timeout }, async () => {
-  using repository = repositoryWith(
-    { show: { steps: [{ clone: {} }, { run: 'git rev-list --count HEAD; cat file' }] } },
-    { file: '1' },
-  )
-  repository.commit('one')
-  repository.write({ file: 'two' })
-  repository.commit('two')
-  using folder = temporaryDirectory('shallow')
-  execFileSync('git', ['clone', '--quiet', '--depth=1', `file://${repository.dir}`, join(folder.path, 'clone')])
-  const { status, stdout, stderr } = await server.slipway(['directrun', 'start'], { cwd: join(folder.path, 'clone') })
-  expect(stdout + stderr).toContain('[show] two')
-  expect(status).toBe(0)
-})
+test.each(['--depth=1', '--filter=blob:none'])(
+  'a repository cloned with %s is run as well, also once there is more',
+  {
+    timeout,
+  },
+  async (option) => {
+    using repository = repositoryWith(
+      { show: { steps: [{ clone: {} }, { run: 'git rev-list --count HEAD; cat file' }] } },
+      { file: '1' },
+    )
+    repository.commit('one')
+    repository.write({ file: 'two' })
+    repository.commit('two')
+    repository.git('config', 'uploadpack.allowFilter', 'true')
+    using folder = temporaryDirectory('clone')
+    const cwd = join(folder.path, 'clone')
+    execFileSync('git', ['clone', '--quiet', option, `file://${repository.dir}`, cwd])
+    for (const content of ['two', 'three']) {
+      repository.write({ file: content })
+      repository.commit(content)
+      execFileSync('git', ['pull', '--quiet', '--ff-only'], { cwd })
+      const { status, stdout, stderr } = await server.slipway(['directrun', 'start'], { cwd })
+      expect(stdout + stderr).toContain(`[show] ${content}`)
+      expect(status).toBe(0)
+    }
+  },
+)
 
 test('the first Ctrl-C without a terminal stops the run on the server, and its end is told', { timeout }, async () => {
   using repository = repositoryWith({ long: { run: 'echo begun; sleep 300' } })
@@ -203,6 +216,21 @@ test('the first Ctrl-C without a terminal stops the run on the server, and its e
   expect(stdout).toContain('Stopping the runs on the server')
   expect(status).toBe(3)
   expect(await newestRun()).toMatchObject({ phase: 'finished', result: 'stopped' })
+})
+
+test('settings of git that are for other servers do no harm', { timeout }, async () => {
+  using repository = repositoryWith({ show: { steps: [{ clone: {} }, { run: 'cat file' }] } }, { file: 'content\n' })
+  repository.commit('first')
+  repository.git('config', '--file', 'settings', 'push.pushOption', 'ci.skip')
+  repository.git('config', '--file', 'settings', 'core.hooksPath', repository.dir)
+  repository.write({ 'pre-push': '#!/bin/sh\nexit 1\n', 'reference-transaction': '#!/bin/sh\nexit 1\n' })
+  for (const hook of ['pre-push', 'reference-transaction']) chmodSync(join(repository.dir, hook), 0o755)
+  const { status, stdout, stderr } = await runSlipway(['directrun', 'start'], {
+    cwd: repository.dir,
+    environment: { XDG_CONFIG_HOME: configHomeOf(server), GIT_CONFIG_GLOBAL: join(repository.dir, 'settings') },
+  })
+  expect(stdout + stderr).toContain('[show] content')
+  expect(status).toBe(0)
 })
 
 test('without following it says where the run is, and leaves', { timeout }, async () => {

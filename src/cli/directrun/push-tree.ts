@@ -51,7 +51,13 @@ async function pushRefs(path: string, refs: readonly string[], target: PushTarge
   }
 }
 
-const settings = ['push.followTags=false', 'push.recurseSubmodules=no', 'push.gpgSign=false', 'push.pushOption=', 'gc.auto=0']
+const settings = [
+  'push.followTags=false',
+  'push.recurseSubmodules=no',
+  'push.gpgSign=false',
+  'push.pushOption=',
+  'gc.auto=0',
+]
 
 async function pushOnce(
   path: string,

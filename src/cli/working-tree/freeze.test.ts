@@ -147,6 +147,57 @@ test('a shallow repository is frozen, and its clone is as deep', async () => {
   expect(execFileSync('tar', ['-tf', tar], { encoding: 'utf8' })).toContain('./.git/shallow')
 })
 
+test.each(['blob:none', 'tree:0'])(
+  'a partial clone (%s) is frozen with all files of HEAD, also those it never had, and without the commits before',
+  async (filter) => {
+    using origin = testRepository({ 'a/file': 'a', 'b/file': 'b' })
+    origin.commit('one')
+    origin.write({ 'a/file': 'a of two', 'b/file': 'b of two' })
+    const head = origin.commit('two')
+    origin.git('config', 'uploadpack.allowFilter', 'true')
+    origin.git('config', 'uploadpack.allowAnySHA1InWant', 'true')
+    using folder = temporaryDirectory('frozen')
+    const [clone, copy] = [join(folder.path, 'clone'), join(folder.path, 'copy')]
+    const git = (...args: string[]) => execFileSync('git', args, { encoding: 'utf8' }).trim()
+    git('clone', '--quiet', `--filter=${filter}`, '--sparse', `file://${origin.dir}`, clone)
+    git('-C', clone, 'sparse-checkout', 'set', 'a')
+    writeFileSync(join(clone, 'a/file'), 'changed')
+    const { path, commitSha, headSha } = await freezeAt(clone, join(folder.path, '1'))
+    expect(headSha).toBe(head)
+    git('init', '--quiet', '--bare', copy)
+    git('-C', copy, 'fetch', '--quiet', '--update-shallow', path, '+refs/slipway/*:refs/slipway/*')
+    const shown = ['a/file', 'b/file'].map((file) => git('-C', copy, 'show', `${commitSha}:${file}`))
+    expect([shown, git('-C', copy, 'rev-list', '--count', commitSha)]).toEqual([['changed', 'b of two'], '2'])
+    rmSync(origin.dir, { recursive: true })
+    expect((await freezeAt(clone, join(folder.path, '2'))).commitSha).toBe(commitSha)
+  },
+)
+
+test('in a sparse checkout files outside of it are frozen as they are: those that are not there stay, others are new or changed', async () => {
+  using repository = testRepository({ 'a/file': 'a', 'b/file': 'b', 'b/other': 'other' })
+  using target = temporaryDirectory('frozen')
+  repository.commit('first')
+  repository.git('sparse-checkout', 'set', '--cone', 'a')
+  repository.write({ 'b/file': 'changed', 'b/output': 'new' })
+  const frozen = await freezeAt(repository.dir, target.path)
+  expect(filesOf(frozen)).toEqual(['a/file', 'b/file', 'b/other', 'b/output'])
+  expect(['b/file', 'b/other'].map((file) => show(frozen, file))).toEqual(['changed', 'other'])
+})
+
+test('that a partial clone cannot get what it lacks is said', async () => {
+  using origin = testRepository({ 'a/file': 'a', 'b/file': 'b' })
+  origin.commit('one')
+  origin.git('config', 'uploadpack.allowFilter', 'true')
+  using folder = temporaryDirectory('frozen')
+  const clone = join(folder.path, 'clone')
+  execFileSync('git', ['clone', '--quiet', '--filter=blob:none', '--sparse', `file://${origin.dir}`, clone])
+  rmSync(origin.dir, { recursive: true })
+  await expect(freezeAt(clone, join(folder.path, '1'))).rejects.toMatchObject({
+    code: 'git_failed',
+    message: expect.stringMatching(/^get what this partial clone lacks: git fetch: .*does not/s),
+  })
+})
+
 test('outside a repository the error says what to do', async () => {
   using target = temporaryDirectory('nowhere')
   await expect(findRepository(target.path)).rejects.toMatchObject({ code: 'not_a_repository' })

@@ -7,8 +7,10 @@
 import { mkdirSync } from 'node:fs'
 import { copyFile, mkdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { isSlipwayError } from '../../lib/errors.ts'
 import { gitSettings, gitText, runGit } from '../../lib/git.ts'
 import { freezeLfsContents, withoutLfsFilter } from './lfs-contents.ts'
+import { completeTrees, isPartialClone } from './partial-clone.ts'
 import type { Repository } from './repository.ts'
 
 export type FrozenTree = {
@@ -119,7 +121,12 @@ async function freeze(root: string, target: string, collected: Collected, signal
   }
   // A copy of the user's index knows which files are unchanged, so only changed ones are read.
   if (await exists(userIndex)) await copyIndex(userIndex, index)
-  await git(['add', ...whatToAdd(collected.files), '--', ':/'], ours)
+  const add = (...more: readonly string[]) => git(['add', ...whatToAdd(collected.files), ...more, '--', ':/'], ours)
+  await add().catch(async (error: unknown) => {
+    // Git asks whether files outside of a sparse checkout are meant: they are. Older ones take them, and do not know the option.
+    if (!isSlipwayError(error, 'git_failed') || !/outside of your sparse-checkout/.test(error.message)) throw error
+    await add('--sparse')
+  })
   if (lfsContents) await freezeLfsContents(root, { headSha: head?.commit, environment: ours, signal })
   const modules: string[] = []
   const [writtenTree, links] = await Promise.all([git(['write-tree'], ours), gitlinks(root, ours, signal)])
@@ -140,6 +147,10 @@ async function freeze(root: string, target: string, collected: Collected, signal
     modules.push(module)
   }
   const tree = modules.length === 0 ? writtenTree : await git(['write-tree'], ours)
+  if (await isPartialClone(objects)) {
+    await completeTrees(root, head === undefined ? [tree] : [head.tree, tree], { environment: ours, signal })
+    if (head !== undefined) await writeFile(join(target, 'shallow'), `${head.commit}\n`)
+  }
   const isDirty = tree !== head?.tree
   const commitSha = head !== undefined && !isDirty ? head.commit : await commit(root, tree, head, ours, signal)
   await makeRepository(target, commitSha)
