@@ -61,6 +61,29 @@ describe.concurrent('slipway run --from-failed', () => {
     expect(stdout).not.toContain('other')
   })
 
+  test.each([
+    [['--task', 'test']],
+    [['--tag', 'v1']],
+    [['--last']],
+  ])('what it takes from the last run cannot be given: %j', async (given) => {
+    using repository = commandRepository({ test: 'exit 1' })
+    const { status, stderr } = await repository.run('--from-failed', ...given)
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: `slipway: --from-failed repeats the last run with its event, tasks and definition: leave ${given[0]} away\n`,
+    })
+  })
+
+  test('it and --last say how to repeat with what the last run was given', async () => {
+    using repository = commandRepository({ test: 'exit 1' })
+    const given = ['--tag', 'v1', '--var', 'TOKEN', '--var', 'COLOUR=light blue']
+    await repository.slipway(['run', '--driver', 'host', ...given], { environment: { TOKEN: 'sw0rdfish' } })
+    const again = await repository.run('--from-failed', '--var', 'SIZE=2')
+    const command = "slipway run --task test --tag v1 --var TOKEN --var 'COLOUR=light blue'"
+    expect(again.stdout).toContain(`  ${command} --var SIZE=2 --driver host `)
+    expect((await repository.slipway(['run', '--last'])).stdout).toContain(`  ${command} --var SIZE=2 `)
+  })
+
   test('without a run before it there is nothing to repeat', async () => {
     using repository = commandRepository({ build: 'true' })
     const { status, stderr } = await repository.run('--from-failed')

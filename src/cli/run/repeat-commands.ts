@@ -1,19 +1,21 @@
 // How a person repeats what failed: the same command with the options that matter.
 
+import type { GivenOptions } from './asked-run.ts'
 import type { RunOptions } from './run-context.ts'
 import type { RepeatCommands } from './summary.ts'
 
-export function repeatCommands(options: RunOptions): RepeatCommands {
-  const place = options.driver === 'auto' ? [] : ['--driver', options.driver]
+/** `asked`: what the runs that are told of were asked with, which may have been another command. */
+export function repeatCommands({ driver }: Pick<RunOptions, 'driver'>, asked: GivenOptions): RepeatCommands {
+  const place = driver === 'auto' ? [] : ['--driver', driver]
   const event = (['branch', 'tag', 'pr', 'ref'] as const).flatMap((name) => {
-    const value = options[name]
+    const value = asked[name]
     return value === undefined ? [] : [`--${name}`, value]
   })
   const given = [
     ...event,
-    ...options.var.flatMap((value) => ['--var', value]),
-    ...options.varFile.flatMap((value) => ['--var-file', value]),
-    ...(options.file === undefined ? [] : ['--file', options.file]),
+    ...asked.var.flatMap((value) => ['--var', value]),
+    ...asked.varFile.flatMap((value) => ['--var-file', value]),
+    ...(asked.file === undefined ? [] : ['--file', asked.file]),
   ]
   return {
     fromFailed: command('run', '--from-failed', ...place),

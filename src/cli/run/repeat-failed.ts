@@ -5,7 +5,7 @@ import { SlipwayError } from '../../lib/errors.ts'
 import type { NewRunRequest, RunserviceHost } from '../../runservice/api.ts'
 import { isFinishedRun } from '../../runservice/types.ts'
 import { parseVariables } from '../variable-options.ts'
-import { type AskedRun, loadAsked } from './asked-run.ts'
+import { type AskedRun, alsoGiven, loadAsked, saveAsked } from './asked-run.ts'
 import { followAll } from './follow-all.ts'
 import { keepUnchanged } from './keep-unchanged.ts'
 import { lockLast, newestRuns } from './last-invocation.ts'
@@ -23,6 +23,7 @@ export async function repeatFailed(context: RunContext): Promise<number> {
   const given = parseVariables(options, io.environment)
   const asked: AskedRun = {
     ...before,
+    given: alsoGiven(before.given, options),
     variables: new Map([...before.variables, ...given.variables]),
     secrets: given.secrets,
   }
@@ -54,7 +55,9 @@ export async function repeatFailed(context: RunContext): Promise<number> {
     }
     using questions = new Questions(io, output)
     const follow = { ...context, approve: approveModeOf(context), questions }
-    return await followAll(follow, runservice, await runservice.createRuns(requests))
+    const runs = await runservice.createRuns(requests)
+    saveAsked(invocation, asked, io.cwd)
+    return await followAll(follow, runservice, runs)
   }
   return await withServer(context, { invocation, freeze, work })
 }

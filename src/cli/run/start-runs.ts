@@ -7,7 +7,7 @@ import { newInvocation, removeInvocation } from '../../server/local/state-direct
 import { refOf } from '../event-options.ts'
 import { exitStatus } from '../exit-status.ts'
 import { parseVariables } from '../variable-options.ts'
-import { type AskedRun, saveAsked } from './asked-run.ts'
+import { type AskedRun, givenOptionsOf, saveAsked } from './asked-run.ts'
 import { followAll } from './follow-all.ts'
 import { Questions } from './questions.ts'
 import { approveModeOf, type RunContext } from './run-context.ts'
@@ -21,6 +21,7 @@ export async function startRuns(context: RunContext): Promise<number> {
     ref: refOf(options, repository.branch),
     tasks: options.task,
     ...(options.file === undefined ? {} : { file: options.file }),
+    given: givenOptionsOf(options),
     ...parseVariables(options, io.environment),
   }
   const config = await readConfig(asked, context)
@@ -40,7 +41,7 @@ export async function startRuns(context: RunContext): Promise<number> {
     // One that started nothing is not "the last run".
     [Symbol.asyncDispose]: async () => (hasRuns ? undefined : removeInvocation(invocation)),
   }
-  saveAsked(invocation, asked)
+  saveAsked(invocation, asked, io.cwd)
   const freeze = (stopping: AbortSignal) => freezeSource(asked, { ...context, stopping }, invocation)
   const work = async (runservice: RunserviceHost, source: Source) => {
     const requests: NewRunRequest[] = []

@@ -47,7 +47,7 @@ const summary = (state: RunsState, showsLogs = true, given: Partial<RunOptions> 
   summaryLines(state, {
     paint: paintFor(false, {}),
     symbols: symbolsFor({}),
-    repeat: repeatCommands({ ...options, ...given }),
+    repeat: repeatCommands({ ...options, ...given }, { ...options, ...given }),
     showsLogs,
   })
 
