@@ -61,18 +61,52 @@ describe.concurrent('slipway run --from-failed', () => {
     expect(stdout).not.toContain('other')
   })
 
-  test.each([
-    [['--task', 'test']],
-    [['--tag', 'v1']],
-    [['--last']],
-  ])('what it takes from the last run cannot be given: %j', async (given) => {
-    using repository = commandRepository({ test: 'exit 1' })
-    const { status, stderr } = await repository.run('--from-failed', ...given)
-    expect({ status, stderr }).toEqual({
-      status: 2,
-      stderr: `slipway: --from-failed repeats the last run with its event, tasks and definition: leave ${given[0]} away\n`,
-    })
-  })
+  test.each(['--last shows it as it was left, and ', ''])(
+    'of a command that was killed: %s--from-failed repeats it',
+    async (looks) => {
+      using repository = commandRepository({
+        build: 'true',
+        test: {
+          steps: [
+            { clone: {} },
+            { run: { name: 'do', command: 'echo begun; [ -e fixed ] || sleep 300; echo tested' } },
+          ],
+          depends: ['build'],
+        },
+      })
+      const killed = await repository.slipway(['run', '--driver', 'host'], {
+        onOutput: (stdout, { kill }) => {
+          if (stdout.includes('[test] begun\n')) kill('SIGKILL')
+        },
+      })
+      expect(killed.status).toBe(null)
+      if (looks !== '') {
+        const last = await repository.slipway(['run', '--last'])
+        expect(last).toMatchObject({ status: 3, stderr: '' })
+        expect(last.stdout).toContain('[build] success')
+        expect(last.stdout).toContain('Run ci was left before it had ended; `slipway run --from-failed` repeats')
+      }
+      repository.write({ fixed: '' })
+      const { status, stdout, stderr } = await repository.run('--from-failed')
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+      expect(stdout).toContain('Kept: build')
+      expect(stdout).toContain('[test] tested\n')
+      const again = await repository.run('--from-failed')
+      expect(again.stderr).toContain('nothing failed in the last run')
+    },
+  )
+
+  test.each([[['--task', 'test']], [['--tag', 'v1']], [['--last']]])(
+    'what it takes from the last run cannot be given: %j',
+    async (given) => {
+      using repository = commandRepository({ test: 'exit 1' })
+      const { status, stderr } = await repository.run('--from-failed', ...given)
+      expect({ status, stderr }).toEqual({
+        status: 2,
+        stderr: `slipway: --from-failed repeats the last run with its event, tasks and definition: leave ${given[0]} away\n`,
+      })
+    },
+  )
 
   test('it and --last say how to repeat with what the last run was given', async () => {
     using repository = commandRepository({ test: 'exit 1' })

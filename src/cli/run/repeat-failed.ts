@@ -4,11 +4,13 @@
 import { SlipwayError } from '../../lib/errors.ts'
 import type { NewRunRequest, RunserviceHost } from '../../runservice/api.ts'
 import { isFinishedRun } from '../../runservice/types.ts'
+import { endOf } from '../../server/local/state-directory.ts'
 import { parseVariables } from '../variable-options.ts'
 import { type AskedRun, alsoGiven, loadAsked, saveAsked } from './asked-run.ts'
 import { followAll } from './follow-all.ts'
 import { keepUnchanged } from './keep-unchanged.ts'
 import { lockLast, newestRuns } from './last-invocation.ts'
+import { leftRunsEnded, stopLeftRuns } from './left-runs.ts'
 import { Questions } from './questions.ts'
 import { approveModeOf, type RunContext } from './run-context.ts'
 import { expandAsked, newRunRequest } from './run-request.ts'
@@ -29,7 +31,9 @@ export async function repeatFailed(context: RunContext): Promise<number> {
   }
   const config = await readConfig(asked, context)
   const freeze = (stopping: AbortSignal) => freezeSource(asked, { ...context, stopping }, invocation)
+  if (endOf(state, invocation.id) === undefined) await stopLeftRuns(context, invocation)
   const work = async (runservice: RunserviceHost, source: Source) => {
+    await leftRunsEnded(runservice, context.stopping)
     const failed = newestRuns(runservice).filter((run) => isFinishedRun(run.phase) && run.result !== 'success')
     if (failed.length === 0)
       throw new SlipwayError('run_not_restartable', 'nothing failed in the last run: there is nothing to repeat')

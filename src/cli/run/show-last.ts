@@ -2,9 +2,12 @@
 
 import { SlipwayError } from '../../lib/errors.ts'
 import { silentLogger } from '../../lib/log.ts'
+import type { RunserviceHost } from '../../runservice/api.ts'
+import { isFinishedRun } from '../../runservice/types.ts'
 import { openLocalServer } from '../../server/local/local-server.ts'
+import { exitStatus } from '../exit-status.ts'
 import { followRun } from './follow-runs.ts'
-import type { FollowedRun } from './followed-run.ts'
+import type { FollowedRun, RunSource } from './followed-run.ts'
 import { lockLast, newestRuns } from './last-invocation.ts'
 import type { RunContext } from './run-context.ts'
 import type { RunEvent, RunEventSink } from './run-event.ts'
@@ -24,9 +27,32 @@ export async function showLast({ options, state, output, stopping, clock }: RunC
   output.begin?.(runs.length)
   const views: FollowedRun[] = []
   for (const run of runs) {
-    views.push(await followRun(run.id, { runservice, sink, clock, signal: stopping, onView: () => {} }))
+    const view = await followRun(run.id, {
+      runservice: asItIs(runservice),
+      sink,
+      clock,
+      signal: stopping,
+      onView: () => {},
+    })
+    views.push(view)
+    if (isFinishedRun(view.run.phase)) continue
+    const message = `Run ${run.name} was left before it had ended; \`slipway run --from-failed\` repeats what had not succeeded`
+    await output.write({ type: 'notice', message })
   }
-  return statusOf(views)
+  const status = statusOf(views)
+  const wasLeft = views.some(({ run }) => !isFinishedRun(run.phase))
+  return status === exitStatus.success && wasLeft ? exitStatus.stopped : status
+}
+
+/** Nobody goes on with a run whose command was killed: what there is of it is all. */
+function asItIs(runservice: RunserviceHost): Pick<RunSource, 'watchRun' | 'followLog'> {
+  return {
+    async *watchRun(runId, signal) {
+      const view = await runservice.loadRun(runId, signal)
+      if (view !== undefined) yield view
+    },
+    followLog: (runTaskId, log, fromByte) => runservice.readLog(runTaskId, log, fromByte),
+  }
 }
 
 function onlyTasks(output: RunEventSink, names: readonly string[]): RunEventSink {

@@ -1,6 +1,7 @@
 // What invocations leave outside their databases and who takes it away: pods of killed ones at the next start, kept pods and
 // everything else of old ones when newer ones have taken their place.
 
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
 import { isSlipwayError } from '../../lib/errors.ts'
@@ -37,6 +38,15 @@ export async function cleanAfterKilled(
     using _lock = killed.lock
     if (await removePods(killed, components)) markEnd(killed, 'clean')
   }
+}
+
+/**
+ * Removes the pods of an invocation that was killed and is taken over now, and the journal that would have its executor go on
+ * with them: other drivers may be chosen this time, which know nothing of those pods.
+ */
+export async function cleanKilled(invocation: Invocation, components: CleaningComponents): Promise<void> {
+  await removePods(invocation, components)
+  rmSync(journalDirectory(invocation), { recursive: true, force: true })
 }
 
 /** Removes invocations beyond the newest `kept`, with the pods that were kept for looking at. */
@@ -80,6 +90,11 @@ async function removePods(
     }
   }
   return true
+}
+
+/** Where the executor of an invocation keeps its journal. */
+export function journalDirectory(invocation: Invocation): string {
+  return join(invocation.dir, 'executor', 'journal')
 }
 
 /** Where the host driver of an invocation keeps its pods. */

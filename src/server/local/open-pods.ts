@@ -1,13 +1,12 @@
 // What an invocation makes pods with: its drivers, and the journal of their tasks. What earlier invocations left is cleaned up
 // meanwhile.
 
-import { join } from 'node:path'
 import type { Driver } from '../../executor/driver.ts'
 import { type Journal, openJournal } from '../../executor/journal.ts'
 import { limits } from '../../lib/limits.ts'
 import { type DriverChoice, driversToTry } from '../drivers/driver-choice.ts'
 import { type DriverComponents, openDrivers } from '../drivers/open-drivers.ts'
-import { cleanAfterKilled, hostDirectory, removeOldInvocations } from './left-invocations.ts'
+import { cleanAfterKilled, hostDirectory, journalDirectory, removeOldInvocations } from './left-invocations.ts'
 import { type Invocation, markDrivers, markEnd, type StateDirectory } from './state-directory.ts'
 
 export type PodSettings = {
@@ -29,7 +28,7 @@ export async function openPods(
 ): Promise<PodsOfInvocation> {
   const { clock, logger } = components
   await using undo = new AsyncDisposableStack()
-  const journal = openJournal(join(invocation.dir, 'executor', 'journal'))
+  const journal = openJournal(journalDirectory(invocation))
   // After the drivers have let go of what they keep ahead of tasks: whoever is killed before is cleaned up after.
   undo.defer(() => {
     // Pods of tasks that were left running have no successor here: without the mark the next invocation removes them.
