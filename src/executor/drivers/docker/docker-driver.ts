@@ -17,6 +17,7 @@ import { HelperVolume, type VolumeContent } from './helper-volume.ts'
 import type { HijackedStream } from './hijacked-stream.ts'
 import { type Image, ImageStore } from './image-store.ts'
 import { removeContainer } from './remove-container.ts'
+import { StartTurns } from './start-turns.ts'
 
 export type DockerDriverOptions = {
   /** Labels everything this driver makes; what has another owner is never touched. */
@@ -68,6 +69,7 @@ class DockerDriver implements Driver {
   readonly #arch: Arch
   readonly #options: DockerDriverOptions
   readonly #images: ImageStore
+  readonly #turns: StartTurns
   #helper: Promise<HelperVolume> | undefined
 
   constructor(engine: Engine, arch: Arch, options: DockerDriverOptions) {
@@ -75,6 +77,7 @@ class DockerDriver implements Driver {
     this.#arch = arch
     this.#options = options
     this.#images = new ImageStore(engine, options.clock)
+    this.#turns = new StartTurns({ engine, clock: options.clock, logger: options.logger })
     this.facts = {
       archs: [arch],
       supportsServices: true,
@@ -246,6 +249,8 @@ class DockerDriver implements Driver {
 
   async #start(spec: PodSpec, index: number, id: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
+    // The others of a pod are in the network of its first.
+    using _turn = index === 0 ? await this.#turns.take(id, signal) : undefined
     try {
       await this.#engine.call({ method: 'POST', path: `/containers/${id}/start` })
     } catch (cause) {
