@@ -1,7 +1,7 @@
 // `slipway directrun start` in real repositories, against a server that is a process of its own.
 
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ApiClient } from '../../src/contract/client.ts'
@@ -250,6 +250,23 @@ test('what cannot be run is said before anything is sent', { timeout }, async ()
   repository.write({ '.slipway/config.json': '{"runs": 7}' })
   expect(await repository.start()).toMatchObject({ status: 2, stderr: expect.stringContaining('cannot be used') })
   expect(readFileSync(join(repository.dir, '.git/config'), 'utf8')).not.toContain('slipway')
+})
+
+test('a definition that is here, but not in what would be sent, is told with the reason', { timeout }, async () => {
+  using repository = repositoryWith({ a: 'true' })
+  const refused = (why: string) => ({
+    status: 2,
+    stderr: expect.stringContaining(
+      `the definition .slipway/config.json is here, but not in what would be sent: ${why}`,
+    ),
+  })
+  expect(await repository.start('--no-untracked')).toMatchObject(refused('it is ignored by git'))
+  repository.write({ '.gitignore': '.slipway\n' })
+  expect(await repository.start()).toMatchObject(refused('it is ignored by git'))
+  repository.write({ '.gitignore': '' })
+  renameSync(join(repository.dir, '.slipway'), join(repository.dir, 'real'))
+  symlinkSync('real', join(repository.dir, '.slipway'))
+  expect(await repository.start()).toMatchObject(refused('its path leads over a symbolic link'))
 })
 
 test('the example of the page does what the page says', { timeout }, async () => {

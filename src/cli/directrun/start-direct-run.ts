@@ -3,12 +3,13 @@
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type ApiClient, createClient } from '../../contract/client.ts'
 import type { BodyOf, ResponseOf } from '../../contract/route.ts'
 import type { ApiRoutes } from '../../contract/routes.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { SlipwayError } from '../../lib/errors.ts'
+import { gitText } from '../../lib/git.ts'
 import { formatDiagnostic } from '../../pipeline/config/diagnostic.ts'
 import { isSecretRef } from '../../pipeline/run-config.ts'
 import { selectTasks } from '../../pipeline/select-tasks.ts'
@@ -124,6 +125,7 @@ async function create(context: CreateContext): Promise<(Created & { readonly use
       originUrl(repository),
       client.call('getCurrentUser', { signal }),
     ])
+    await checkSent(frozen, definition.path, signal)
     const repositoryAddress = `${url}/repos/${user.id}/${repositoryId}.git`
     const line = branch ?? 'HEAD'
     await pushTree(frozen, { url: repositoryAddress, token, line, now: Date.now() }, signal)
@@ -147,6 +149,17 @@ async function create(context: CreateContext): Promise<(Created & { readonly use
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** The server reads the definition from what it is sent. Errors: `config_not_found` with what keeps it out. */
+async function checkSent({ path, commitSha }: FrozenTree, file: string, signal: AbortSignal): Promise<void> {
+  // A link in the place of a folder has nothing below it.
+  const found = await gitText(['--git-dir', path, 'ls-tree', '-z', commitSha, '--', file, dirname(file)], { signal })
+  if (/^100\d{3} blob /.test(found)) return
+  const why = found.startsWith('120000')
+    ? 'its path leads over a symbolic link, which the server does not follow'
+    : 'it is ignored by git (see git check-ignore -v) or new and left out by --no-untracked'
+  throw new SlipwayError('config_not_found', `the definition ${file} is here, but not in what would be sent: ${why}`)
 }
 
 /** All of them, and the first failure only when none of them works any more. */

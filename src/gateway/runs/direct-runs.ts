@@ -5,6 +5,7 @@ import type { User } from '../../configstore/types.ts'
 import type { BodyOf } from '../../contract/route.ts'
 import type { ApiRoutes } from '../../contract/routes.ts'
 import { directRunAnnotations, type Gitserver, type RepositoryName } from '../../gitserver/api.ts'
+import { isRefName } from '../../gitsource/repository-event.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import { runAnnotations } from '../../pipeline/annotations.ts'
@@ -98,6 +99,7 @@ function eventOf({ branch, tag, pullRequest, ref, commitSha, message }: NewDirec
           ? `refs/heads/${branch}`
           : 'HEAD')
   if (full === 'HEAD') return { ...none, refType: 'branch', ref: full }
+  if (!isRefName(full)) throw new SlipwayError('request_invalid', `body: ${JSON.stringify(full)} is no name of a ref`)
   const [, kind, name] = /^refs\/(heads|tags)\/(.+)$/.exec(full) ?? []
   if (kind === 'heads' && name !== undefined) return { ...none, refType: 'branch', ref: full, branch: name }
   if (kind === 'tags' && name !== undefined) return { ...none, refType: 'tag', ref: full, tag: name }

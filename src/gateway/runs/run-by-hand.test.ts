@@ -113,6 +113,8 @@ test.each([
   ['a commit that is not there', { commitSha: 'f'.repeat(40) }, 404, 'commit_not_found'],
   ['a pull request that is not there', { ref: 'refs/pull/1/head' }, 404, 'commit_not_found'],
   ['a ref of another kind', { ref: 'refs/changes/1/head' }, 400, 'request_invalid'],
+  ['a branch that git would not make', { branch: 'a..b', commitSha: 'f'.repeat(40) }, 400, 'request_invalid'],
+  ['a tag that git would not make', { tag: 'a b', commitSha: 'f'.repeat(40) }, 400, 'request_invalid'],
 ])('no run is made of %s', async (_, body, status, code) => {
   repository.push('refs/heads/main', 'x', slipway('build'))
   expect(await create(body)).toMatchObject({ status, body: { code } })

@@ -3,6 +3,7 @@
 import type { Configstore } from '../../configstore/api.ts'
 import type { Project } from '../../configstore/types.ts'
 import type { LinkSubject } from '../../gitsource/provider.ts'
+import { isRefName } from '../../gitsource/repository-event.ts'
 import { SlipwayError } from '../../lib/errors.ts'
 import type { GitEvent } from '../../pipeline/event.ts'
 import { type FetchedDefinition, fetchDefinition, readDefinition } from './fetch-definition.ts'
@@ -93,6 +94,9 @@ async function namedRef(
     throw new SlipwayError('request_invalid', 'body: only one of branch, tag, pullRequest and ref can be given')
   const full = ref ?? refOfPullRequest() ?? (tag === undefined ? undefined : `refs/tags/${tag}`)
   const none = { branch: '', tag: '', pullRequestId: '' }
+  const asked = full ?? (branch === undefined ? undefined : `refs/heads/${branch}`)
+  if (asked !== undefined && !isRefName(asked))
+    throw new SlipwayError('request_invalid', `body: ${JSON.stringify(asked)} is no name of a ref`)
   if (full === undefined) {
     const name = branch ?? (await defaultBranch())
     return { ...none, refType: 'branch', ref: `refs/heads/${name}`, branch: name }
