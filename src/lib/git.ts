@@ -103,7 +103,7 @@ function pick(environment: Readonly<Record<string, string | undefined>>, names: 
   )
 }
 
-/** `https://user:token@host/x` becomes `https://host/x`. */
+/** `https://user:token@host/x` becomes `https://host/x`, also where the token has an `@`. */
 function scrub(text: string): string {
-  return text.replace(/(\w+:\/\/)[^/@\s]+@/g, '$1')
+  return text.replace(/(\w+:\/\/)[^/\s]+@/g, '$1')
 }

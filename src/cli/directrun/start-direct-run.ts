@@ -182,8 +182,8 @@ function variableMembers({ variables, secrets }: ReturnType<typeof parseVariable
 
 /** What is no address for others stays here. */
 function originMembers(origin: string): { readonly originUrl?: string } {
-  const withoutSecrets = origin.replace(/^(https?:\/\/)[^/@]*@/, '$1')
-  const isAddress = /^(https?|ssh|git):\/\//.test(withoutSecrets) || /^[^/:\s]+@[^/:\s]+:/.test(withoutSecrets)
+  const withoutSecrets = origin.replace(/^(https?:\/\/)[^/]*@/i, '$1')
+  const isAddress = /^(https?|ssh|git):\/\//i.test(withoutSecrets) || /^[^/:\s]+@[^/:\s]+:/.test(withoutSecrets)
   return isAddress && withoutSecrets.length <= 1000 ? { originUrl: withoutSecrets } : {}
 }
 
