@@ -332,6 +332,19 @@ test('the hook has the repository looked at: what changed is run, what was there
   expect((await project.deliveries())[0]).toMatchObject({ state: 'ignored' })
 })
 
+test('what a look has seen without starting it is started by its webhook', async () => {
+  const project = await hooked()
+  for (let i = 0; i < 102; i++) project.repository.push(`refs/heads/b${i}`, 'x', {})
+  await fetch(`${gateway.url}${project.hookPath}`, { method: 'POST' })
+  await project.deliveries()
+  const seen = gateway.database.view((tx) => tx.list('seenref', { index: 'byProject', prefix: [project.id] }))
+  const [remembered, ...others] = seen.filter(({ body }) => body.by === 'remembered')
+  expect(others).toHaveLength(1)
+  const { ref, commitSha } = remembered!.body
+  await project.webhook('push', pushOf(ref, commitSha))
+  expect((await project.deliveries())[0]).toMatchObject({ ref, message: expect.stringContaining('no definition') })
+})
+
 test('what a webhook told first is not found by a look again', async () => {
   const project = await hooked()
   await push(project)

@@ -80,5 +80,6 @@ export type SeenRef = {
   readonly projectId: string
   readonly ref: string
   readonly commitSha: string
-  readonly by: 'look' | 'webhook'
+  /** `remembered`: by a look that started nothing for it. */
+  readonly by: 'look' | 'webhook' | 'remembered'
 }

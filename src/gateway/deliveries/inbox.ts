@@ -410,7 +410,7 @@ function takeFrom(
   return undefined
 }
 
-/** A webhook and a look at the repository tell the same push: whichever comes second starts nothing. */
+/** A webhook and a look at the repository tell the same push: whichever comes second starts nothing. What a look only remembered is news. */
 function seenBefore(tx: Tx, { projectId, source, work, redeliveryOf }: NewDelivery): DeliveryOutcome | undefined {
   if (work?.kind !== 'event' || work.event.kind === 'pull_request' || redeliveryOf !== undefined) return undefined
   const { ref, commitSha } = work.event

@@ -85,8 +85,10 @@ async function note(input: Noting, { database, clock }: LookComponents): Promise
       tx.put('lookedat', projectId, state)
       for (const id of changes.gone.slice(from, to)) tx.delete('seenref', id)
       for (const [index, { name: ref, commitSha }] of changes.moved.slice(from, to).entries()) {
-        tx.put('seenref', seenRefId(projectId, ref), { projectId, ref, commitSha, by: 'look' })
-        if (from + index < started) addEvent(tx, deliveryIds[from + index]!, { projectId, url, ref, commitSha, now })
+        const isStarted = from + index < started
+        const by = isStarted ? 'look' : 'remembered'
+        tx.put('seenref', seenRefId(projectId, ref), { projectId, ref, commitSha, by })
+        if (isStarted) addEvent(tx, deliveryIds[from + index]!, { projectId, url, ref, commitSha, now })
       }
       if (isLast && !isFirst && started < changes.moved.length) {
         const message = `${changes.moved.length - started} more branches and tags have changed at once (refsPerLook)`
