@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -80,6 +80,17 @@ test('an older commit of a ref is found, one of nowhere is not', async () => {
     code: 'commit_not_found',
   })
   await expect(git.getCommit('--help', undefined, signal)).rejects.toMatchObject({ code: 'commit_not_found' })
+})
+
+test('locks that a killed git has left keep nothing from being read', async () => {
+  await using source = await served()
+  const git = source.open()
+  await git.getCommit(source.commit, 'refs/heads/main', signal)
+  source.repository.write({ a: 'a' })
+  const second = source.repository.commit('second')
+  for (const name of ['config.lock', 'shallow.lock', `refs/slipway/${second}.lock`])
+    writeFileSync(join(source.cache.path, 'repository.git', name), '')
+  expect(await git.getCommit(second, 'refs/heads/main', signal)).toMatchObject({ message: 'second' })
 })
 
 test('several at once share the cache', async () => {

@@ -9,6 +9,7 @@ import { SlipwayError } from '../lib/errors.ts'
 import { fileLock } from '../lib/file-lock.ts'
 import { gitSucceeds, gitText, runGit } from '../lib/git.ts'
 import { type GitAccessOptions, openGitAccess } from '../lib/git-access.ts'
+import { removeLeftLocks } from '../lib/git-left-locks.ts'
 import { limits } from '../lib/limits.ts'
 import type { Commit, GitSource, Ref, SourceFile } from './git-source.ts'
 
@@ -94,6 +95,8 @@ export class PlainGit implements GitSource {
       throw new SlipwayError('commit_not_found', `${JSON.stringify(sha)} is no name of a commit`)
     await mkdir(cacheDir, { recursive: true, mode: 0o700 })
     using _lock = await fileLock(join(cacheDir, 'lock'), this.#clock, signal)
+    // Contents of files are fetched without our lock, so what is written of packs may be somebody's.
+    await removeLeftLocks(this.#dir, ['', 'refs/slipway'])
     if (!existsSync(join(this.#dir, 'HEAD'))) {
       await rm(this.#dir, { recursive: true, force: true })
       await runGit(['init', '--quiet', '--bare', this.#dir], { signal })

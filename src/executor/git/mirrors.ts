@@ -18,6 +18,7 @@ import { SlipwayError } from '../../lib/errors.ts'
 import { fileLock } from '../../lib/file-lock.ts'
 import { gitSucceeds, gitText, runGit } from '../../lib/git.ts'
 import { openGitAccess } from '../../lib/git-access.ts'
+import { removeLeftLocks } from '../../lib/git-left-locks.ts'
 import { limits } from '../../lib/limits.ts'
 import { runProcess } from '../../lib/process.ts'
 import { isSameHost } from '../../lib/same-host.ts'
@@ -89,7 +90,8 @@ export class GitMirrors {
     const mirror = join(repository, 'mirror.git')
     await mkdir(repository, { recursive: true, mode: 0o700 })
     using _lock = await fileLock(join(repository, 'fetch.lock'), this.#clock, signal)
-    await removeLeftLocks(mirror)
+    // Nobody else fetches, as we hold the lock.
+    await removeLeftLocks(mirror, ['', 'refs/slipway', 'refs/fetched', 'objects/pack'])
     if (!(await exists(join(mirror, 'HEAD')))) {
       await rm(mirror, { recursive: true, force: true })
       await runGit(['init', '--quiet', '--bare', mirror], { signal })
@@ -365,15 +367,6 @@ function withoutCredentials(url: string): string {
 async function removeUnfinished(packedDir: string): Promise<void> {
   for (const name of await readdir(packedDir))
     if (/\.(tree|unfinished)$/.test(name)) await rm(join(packedDir, name), { recursive: true, force: true })
-}
-
-/** Locks of a git that was killed: they would refuse every later fetch. Nobody else fetches, as we hold the lock. */
-async function removeLeftLocks(mirror: string): Promise<void> {
-  for (const dir of ['', 'refs/slipway', 'refs/fetched', 'objects/pack']) {
-    const names = await readdir(join(mirror, dir)).catch(() => [])
-    for (const name of names)
-      if (name.endsWith('.lock') || name.startsWith('tmp_')) await rm(join(mirror, dir, name), { force: true })
-  }
 }
 
 async function removeOldest(dir: string, kept: number): Promise<void> {
