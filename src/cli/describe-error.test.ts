@@ -5,6 +5,11 @@ import { describeError } from './describe-error.ts'
 const full = Object.assign(new Error("ENOSPC: no space left on device, write 'x'"), { code: 'ENOSPC' })
 
 test.each<[string, unknown, string]>([
+  [
+    'a file in the place of a directory',
+    Object.assign(new Error("ENOTDIR: not a directory, mkdir '/dev/null/x'"), { code: 'ENOTDIR' }),
+    "a file is where a directory is needed (ENOTDIR: not a directory, mkdir '/dev/null/x')",
+  ],
   ['an error for the user', new SlipwayError('usage', 'give a number'), 'give a number'],
   ['a full disk', full, "the disk is full (ENOSPC: no space left on device, write 'x')"],
   [

@@ -8,6 +8,7 @@ const machineTroubles: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full',
   EDQUOT: 'the disk quota is used up',
   EROFS: 'the file system is read-only',
+  ENOTDIR: 'a file is where a directory is needed',
   EACCES: 'a file may not be used by this user',
   EPERM: 'this user may not do that',
   EMFILE: 'too many files are open',

@@ -116,6 +116,21 @@ describe.concurrent('state and secrets', () => {
     }
   })
 
+  test.skipIf(process.getuid?.() !== 0)('a read-only disk exits with 4 and says so', async () => {
+    using repository = commandRepository({ build: 'true' })
+    using disk = temporaryDirectory('readonly')
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', disk.path])
+    try {
+      const { status, stderr } = await repository.slipway(['run', '--driver', 'host'], {
+        environment: { XDG_STATE_HOME: disk.path },
+      })
+      expect(status).toBe(4)
+      expect(stderr).toMatch(/^slipway: the file system is read-only \(.*\)\n$/)
+    } finally {
+      execFileSync('umount', [disk.path])
+    }
+  })
+
   test('state is readable by its user only', async () => {
     using repository = commandRepository({ build: 'true' })
     await repository.run()

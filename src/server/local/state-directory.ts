@@ -5,10 +5,21 @@
 //
 // An invocation holds the lock in its directory while it works; the kernel lets go of it however the process ends.
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { DriverName } from '../../executor/driver.ts'
+import { isErrno } from '../../lib/errno.ts'
 import { invariant } from '../../lib/errors.ts'
 import { type FileLock, tryFileLock } from '../../lib/file-lock.ts'
 
@@ -26,8 +37,18 @@ const driversFile = 'drivers'
 /** `root`: the directory of one repository's state; made when missing. */
 export function openStateDirectory(root: string): StateDirectory {
   const shared = join(root, 'shared')
-  mkdirSync(shared, { recursive: true, mode: 0o700 })
+  try {
+    mkdirSync(shared, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    // That is what Node says of a read-only file system; asking for the folder above gives the reason.
+    if (isErrno(error, 'ENOENT')) accessSync(existingAbove(shared), constants.W_OK)
+    throw error
+  }
   return { root, shared }
+}
+
+function existingAbove(path: string): string {
+  return existsSync(path) ? path : existingAbove(dirname(path))
 }
 
 /** A new invocation. Ids sort by time; `suffix` keeps two of one millisecond apart. */
