@@ -1,6 +1,6 @@
 // `slipway plan` and `slipway config`: nothing is executed.
 
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { commandRepository } from './command.ts'
@@ -120,6 +120,16 @@ describe.concurrent('slipway config', () => {
     expect(check.stdout).toMatch(/\.agola\/config\.yml:\d+:\d+: warning: .*aproval/)
     expect(check.stdout).toContain('.agola/config.yml: no errors, 1 warnings\n')
     expect((await repository.slipway(['config', 'check', '--strict'])).status).toBe(2)
+  })
+
+  test('a definition that is not UTF-8 is an error with its place: nothing is put where its bytes were', async () => {
+    using repository = commandRepository({}, { '.slipway/config.yml': '' })
+    const latin1 = Buffer.from(pipeline.replace('name: ci', 'name: café'), 'latin1')
+    writeFileSync(join(repository.dir, '.slipway/config.yml'), latin1)
+    const { status, stdout } = await repository.slipway(['config', 'check'])
+    expect(status).toBe(2)
+    expect(stdout).toMatch(/^\.slipway\/config\.yml:3:14: these bytes are not UTF-8; expected a file in UTF-8\n$/)
+    expect((await repository.run()).stderr).toContain('these bytes are not UTF-8')
   })
 
   test('with both folders .slipway wins and says so', async () => {
