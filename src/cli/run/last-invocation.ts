@@ -22,7 +22,15 @@ export function lockLast(state: StateDirectory): Invocation {
 }
 
 /** Its runs; of one that was repeated the newest. */
-export function newestRuns(runservice: RunserviceHost): readonly Run[] {
-  const runs = runservice.listRuns({ limit: 100, oldestFirst: true })
-  return [...new Map(runs.map((run) => [run.name, run])).values()]
+export function newestRuns(runservice: Pick<RunserviceHost, 'listRuns'>): readonly Run[] {
+  const newest = new Map<string, Run>()
+  for (let after = 0; ; ) {
+    // An invocation that was repeated again and again has more than one page of them.
+    const page = runservice.listRuns({ oldestFirst: true, after })
+    for (const run of page) {
+      newest.set(run.name, run)
+      after = run.sequence
+    }
+    if (page.length === 0) return [...newest.values()]
+  }
 }
