@@ -38,6 +38,13 @@ describe.concurrent('state and secrets', () => {
     }
   })
 
+  test('a secret that is too short to be masked is named', async () => {
+    using repository = commandRepository({ build: 'true' })
+    writeFileSync(join(repository.stateHome, 'variables'), `SHORT=12345\nLONG=123456\nEMPTY=\n`)
+    const { stdout } = await repository.run('--var-file', join(repository.stateHome, 'variables'), '--var', 'PLAIN=1')
+    expect(stdout).toContain('Not masked in logs, with less than 6 bytes: SHORT\n')
+  })
+
   test('a variable without a value is empty, and that is said', async () => {
     using repository = commandRepository({
       use: { run: 'echo "<$TOKEN>"', environment: { TOKEN: { from_variable: 'TOKEN' } } },

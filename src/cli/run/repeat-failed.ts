@@ -13,7 +13,7 @@ import { lockLast, newestRuns } from './last-invocation.ts'
 import { leftRunsEnded, stopLeftRuns } from './left-runs.ts'
 import { Questions } from './questions.ts'
 import { approveModeOf, type RunContext } from './run-context.ts'
-import { expandAsked, newRunRequest } from './run-request.ts'
+import { expandAsked, newRunRequest, tellShortSecrets } from './run-request.ts'
 import { freezeSource, readConfig, type Source } from './source.ts'
 import { withServer } from './with-server.ts'
 
@@ -29,6 +29,7 @@ export async function repeatFailed(context: RunContext): Promise<number> {
     variables: new Map([...before.variables, ...given.variables]),
     secrets: given.secrets,
   }
+  await tellShortSecrets(asked, output)
   const config = await readConfig(asked, context)
   const freeze = (stopping: AbortSignal) => freezeSource(asked, { ...context, stopping }, invocation)
   if (endOf(state, invocation.id) === undefined) await stopLeftRuns(context, invocation)

@@ -1,5 +1,6 @@
 // From a run of the definition to the request that creates it.
 
+import { limits } from '../../lib/limits.ts'
 import { newUuid } from '../../lib/uuid.ts'
 import { runAnnotations } from '../../pipeline/annotations.ts'
 import type { Config, ConfigRun } from '../../pipeline/config/config.ts'
@@ -30,6 +31,15 @@ export async function expandAsked(
     await output.write({ type: 'notice', message })
   }
   return runConfig
+}
+
+/** A person who gives a secret expects it to be masked; one so short is not, as it would hide half of every log. */
+export async function tellShortSecrets({ secrets }: Pick<AskedRun, 'secrets'>, output: RunEventSink): Promise<void> {
+  const bytesMin = limits.secretBytesMin.value
+  const short = Object.entries(secrets).filter(([, value]) => value !== '' && Buffer.byteLength(value) < bytesMin)
+  if (short.length === 0) return
+  const names = short.map(([name]) => name).join(', ')
+  await output.write({ type: 'notice', message: `Not masked in logs, with less than ${bytesMin} bytes: ${names}` })
 }
 
 export function newRunRequest(

@@ -11,7 +11,7 @@ import { type AskedRun, givenOptionsOf, saveAsked } from './asked-run.ts'
 import { followAll } from './follow-all.ts'
 import { Questions } from './questions.ts'
 import { approveModeOf, type RunContext } from './run-context.ts'
-import { expandAsked, newRunRequest } from './run-request.ts'
+import { expandAsked, newRunRequest, tellShortSecrets } from './run-request.ts'
 import { eventMessage, freezeSource, readConfig, type Source } from './source.ts'
 import { withServer } from './with-server.ts'
 
@@ -24,6 +24,7 @@ export async function startRuns(context: RunContext): Promise<number> {
     given: givenOptionsOf(options),
     ...parseVariables(options, io.environment),
   }
+  await tellShortSecrets(asked, output)
   const config = await readConfig(asked, context)
   // Which runs match does not depend on the commit, which is not known yet.
   const matching = planRuns(config, { ...asked.ref, commitSha: '', message: eventMessage }).filter(
