@@ -250,7 +250,7 @@ class DockerDriver implements Driver {
   async #start(spec: PodSpec, index: number, id: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     // The others of a pod are in the network of its first.
-    using _turn = index === 0 ? await this.#turns.take(id, signal) : undefined
+    using _turn = index === 0 ? await this.#turns.take(signal) : undefined
     try {
       await this.#engine.call({ method: 'POST', path: `/containers/${id}/start` })
     } catch (cause) {

@@ -1,50 +1,45 @@
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../../lib/clock.ts'
 import { silentLogger } from '../../../lib/log.ts'
+import { until } from '../../../lib/until-fixture.ts'
 import { Engine } from './engine.ts'
 import { StartTurns } from './start-turns.ts'
 
 const versionAnswer = { ApiVersion: '1.41', MinAPIVersion: '1.12', Version: '20.10.24', Arch: 'amd64', Os: 'linux' }
 const never = new AbortController().signal
 
-/** No turn ends by time alone. */
-const stoppedClock: Clock = {
-  ...systemClock,
-  sleep: (_ms, signal) =>
-    new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason), { once: true })),
-}
-
-/** Turns at an engine of which only the wire is real: it tells that containers are in their network when it is told to. */
-async function aStart(options: { readonly clock?: Clock; readonly hasEvents?: boolean } = {}) {
-  const { clock = stoppedClock, hasEvents = true } = options
-  const listener = Promise.withResolvers<ServerResponse>()
-  const unheard = Promise.withResolvers<void>()
+/** Turns at an engine of which only the wire is real. Time passes when the test says so. */
+async function aStart(info: object | 'no answer' = { NCPU: 2 }) {
   const server = createServer((request, response) => {
-    if (request.url === '/version') return void response.end(JSON.stringify(versionAnswer))
-    if (!hasEvents) return void response.writeHead(404).end()
-    response.writeHead(200).flushHeaders()
-    response.once('close', () => unheard.resolve())
-    listener.resolve(response)
+    if (request.url === '/version') response.end(JSON.stringify(versionAnswer))
+    else if (info === 'no answer') response.writeHead(500).end()
+    else response.end(JSON.stringify(info))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const engine = await Engine.open({ address: { kind: 'tcp', host: '127.0.0.1', port }, clock: systemClock })
+  const sleeps: { readonly ms: number; readonly wake: () => void }[] = []
+  const clock: Clock = {
+    ...systemClock,
+    sleep: (ms, signal) =>
+      new Promise((wake, reject) => {
+        sleeps.push({ ms, wake })
+        signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+      }),
+  }
   const turns = new StartTurns({ engine, clock, logger: silentLogger })
   const begun: string[] = []
   return {
     begun,
-    /** Resolves when the engine is listened to no longer. */
-    unheard: unheard.promise,
+    /** The length of the turn that was begun last. */
+    turnMs: () => sleeps.at(-1)?.ms,
+    passTime: () => sleeps.at(-1)?.wake(),
     take: async (container: string, signal = never) => {
-      const turn = await turns.take(container, signal)
+      const turn = await turns.take(signal)
       begun.push(container)
       return turn
-    },
-    connected: async (container: string) => {
-      const event = { Type: 'network', Action: 'connect', Actor: { Attributes: { container } } }
-      ;(await listener.promise).write(`${JSON.stringify(event)}\n`)
     },
     async [Symbol.asyncDispose]() {
       await engine[Symbol.asyncDispose]()
@@ -54,27 +49,17 @@ async function aStart(options: { readonly clock?: Clock; readonly hasEvents?: bo
   }
 }
 
-test('a container is started when the one before it is in its network, in the order in which they came', async () => {
+test('containers are started one after another, in the order in which they came', async () => {
   await using start = await aStart()
   await start.take('a')
   const second = start.take('b')
   const third = start.take('c')
-  await start.connected('somebody else')
-  await start.connected('a')
+  start.passTime()
   await second
   expect(start.begun).toEqual(['a', 'b'])
-  await start.connected('b')
+  start.passTime()
   await third
   expect(start.begun).toEqual(['a', 'b', 'c'])
-})
-
-test('the engine is listened to only while somebody waits', async () => {
-  await using start = await aStart()
-  await start.take('a')
-  const second = start.take('b')
-  await start.connected('a')
-  await second
-  await start.unheard
 })
 
 test('a start that is over lets the next one begin, and ends no other turn when it is over twice', async () => {
@@ -90,11 +75,24 @@ test('a start that is over lets the next one begin, and ends no other turn when 
   await third
 })
 
-test('with an engine that tells nothing the next one begins after a while', async () => {
-  await using start = await aStart({ clock: systemClock, hasEvents: false })
-  await start.take('a')
-  await start.take('b')
-  await start.take('c')
+test.each<[object | 'no answer', number]>([
+  [{ NCPU: 1 }, 50],
+  [{ NCPU: 2 }, 50],
+  [{ NCPU: 4 }, 25],
+  [{ NCPU: 64 }, 10],
+  [{}, 50],
+  ['no answer', 50],
+])('at an engine that says %j a turn takes %d ms', async (info, expected) => {
+  await using start = await aStart(info)
+  await until(async () => {
+    const first = await start.take('a')
+    const second = start.take('b')
+    first[Symbol.dispose]()
+    const turn = await second
+    const isExpected = start.turnMs() === expected
+    turn[Symbol.dispose]()
+    return isExpected
+  })
 })
 
 test('who waits and is stopped starts nothing, and holds up nobody', async () => {

@@ -1,44 +1,47 @@
-// Containers are started in turns: the next one when the one before is in its network.
+// Containers are started in turns, a moment apart.
 //
 // Docker keeps its networks in a file, which the network controller and the bridge driver open and lock anew for each of
 // some twenty changes that a start takes. Whoever finds it locked looks again 50 ms later (bbolt, flockRetryTimeout), and holds
 // up all that want the same meanwhile: with ten containers started at once both processors of a machine with two were
-// idle three quarters of the first 300 ms. One after another a container is in its network in 5 to 10 ms.
+// idle three quarters of the first 300 ms. Alone a container is in its network in 5 to 10 ms.
 
 import type { Clock } from '../../../lib/clock.ts'
 import type { Logger } from '../../../lib/log.ts'
 import type { Engine } from './engine.ts'
 
-/** Of one turn: as long as two that meet hold each other up. Also for engines that tell of no networks, as Podman. */
+/**
+ * Between two starts, for all processors of the engine together. A container takes them some 260 ms from its creation to its
+ * removal, so they stay busy; and those started first are done while others start, instead of all at the same moment.
+ */
+const processorMs = 100
+/** As long as two that meet in the file hold each other up. */
 const turnMsMax = 50
+/** As long as a container takes to get into its network. */
+const turnMsMin = 10
 
 export type StartTurnsOptions = { readonly engine: Engine; readonly clock: Clock; readonly logger: Logger }
 
-type Turn = {
-  readonly containerId: string
-  readonly over: AbortController
-  readonly begin: () => void
-}
+type Turn = { readonly over: AbortController; readonly begin: () => void }
 
 export class StartTurns {
   readonly #options: StartTurnsOptions
   readonly #waiting: Turn[] = []
   #current: Turn | undefined
-  /** Aborted when nobody waits any more: then nobody needs to know who is in its network. */
-  #listening: AbortController | undefined
+  #turnMs = turnMsMax
+  #hasAsked = false
 
   constructor(options: StartTurnsOptions) {
     this.#options = options
   }
 
   /**
-   * Resolves when `containerId` may be started, at once when nobody is before it. The turn ends when the container is in its
-   * network, after 50 ms, and when it is disposed, whichever is first. Rejects with the reason of `signal`.
+   * Resolves when a container may be started, at once when nobody is before it. The turn ends after 10 to 50 ms, and when it
+   * is disposed, whichever is first. Rejects with the reason of `signal`.
    */
-  async take(containerId: string, signal: AbortSignal): Promise<Disposable> {
+  async take(signal: AbortSignal): Promise<Disposable> {
     signal.throwIfAborted()
     const { promise: begun, resolve: begin, reject } = Promise.withResolvers<void>()
-    const turn: Turn = { containerId, over: new AbortController(), begin }
+    const turn: Turn = { over: new AbortController(), begin }
     const onAbort = () => {
       this.#end(turn)
       reject(signal.reason)
@@ -46,7 +49,7 @@ export class StartTurns {
     signal.addEventListener('abort', onAbort, { once: true })
     this.#waiting.push(turn)
     if (this.#current === undefined) this.#next()
-    else this.#listen()
+    else void this.#askProcessors()
     try {
       await begun
     } finally {
@@ -56,15 +59,11 @@ export class StartTurns {
   }
 
   #next(): void {
-    this.#current = this.#waiting.shift()
-    if (this.#waiting.length === 0) {
-      this.#listening?.abort()
-      this.#listening = undefined
-    }
-    if (this.#current === undefined) return
-    const turn = this.#current
+    const turn = this.#waiting.shift()
+    this.#current = turn
+    if (turn === undefined) return
     turn.begin()
-    this.#options.clock.sleep(turnMsMax, turn.over.signal).then(
+    this.#options.clock.sleep(this.#turnMs, turn.over.signal).then(
       () => this.#end(turn),
       () => undefined,
     )
@@ -77,28 +76,18 @@ export class StartTurns {
     if (this.#current === turn) this.#next()
   }
 
-  #listen(): void {
-    if (this.#listening !== undefined) return
-    const listening = new AbortController()
-    this.#listening = listening
-    this.#followEvents(listening.signal).catch((error: unknown) => {
-      if (!listening.signal.aborted) this.#options.logger.debug('turns of starts end by time only', { error })
-    })
-  }
-
-  async #followEvents(signal: AbortSignal): Promise<void> {
-    const events = this.#options.engine.lines({
-      method: 'GET',
-      path: '/events',
-      query: { filters: JSON.stringify({ type: ['network'], event: ['connect'] }) },
-      signal,
-    })
-    for await (const event of events) {
-      const { Actor: actor } = event as NetworkEvent
-      if (this.#current !== undefined && actor?.Attributes?.container === this.#current.containerId)
-        this.#end(this.#current)
+  /** When somebody waits for the first time: who executes one task after another need not know. */
+  async #askProcessors(): Promise<void> {
+    if (this.#hasAsked) return
+    this.#hasAsked = true
+    try {
+      const { NCPU: processors } = (await this.#options.engine.call({ method: 'GET', path: '/info' })) as EngineInfo
+      if (processors !== undefined && processors > 0)
+        this.#turnMs = Math.min(turnMsMax, Math.max(turnMsMin, processorMs / processors))
+    } catch (error) {
+      this.#options.logger.debug('processors of the engine unknown', { error })
     }
   }
 }
 
-type NetworkEvent = { readonly Actor?: { readonly Attributes?: { readonly container?: string } } }
+type EngineInfo = { readonly NCPU?: number }
