@@ -52,7 +52,7 @@ async function runGitForCode(args: readonly string[], options: GitOptions) {
         GIT_LFS_SKIP_SMUDGE: '1',
         LC_ALL: 'C',
         ...pick(options.environment ?? {}, repositoryVariables),
-        ...gitSettings([...settingsIn(process.env), ...settingsIn(options.environment ?? {})]),
+        ...gitSettings([...settingsIn(process.env), ...settingsIn(options.environment ?? {}), noHooks]),
       },
     })
   } catch (cause) {
@@ -67,6 +67,9 @@ function verbOf(args: readonly string[]): string {
   while (args[index]?.startsWith('-')) index += ['-C', '-c', '--git-dir', '--work-tree'].includes(args[index]!) ? 2 : 1
   return args[index] ?? ''
 }
+
+/** Of the user's, or of this machine's: they know nothing of what we do, and may refuse it. */
+const noHooks: GitSetting = ['core.hooksPath', '/dev/null']
 
 /** A number beyond it is none that anybody meant. */
 const settingsMost = 1000

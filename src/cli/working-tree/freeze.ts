@@ -110,8 +110,7 @@ async function freeze(root: string, target: string, collected: Collected, signal
     GIT_ALTERNATE_OBJECT_DIRECTORIES: objects,
     ...gitSettings([
       ['core.fsmonitor', 'false'],
-      // The user's hooks hear nothing of this index, and nothing of it is put beside theirs.
-      ['core.hooksPath', '/dev/null'],
+      // Nothing of this index is put beside the user's.
       ['core.splitIndex', 'false'],
       ['advice.addEmbeddedRepo', 'false'],
       // Changed files of Git LFS go into a store beside the frozen objects, not into the user's.

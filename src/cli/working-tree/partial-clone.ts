@@ -39,7 +39,7 @@ async function fetchObjects(root: string, objects: readonly string[], signal: Ab
   })
   const remote = /^remote\.(.*)\.promisor true$/m.exec(named)?.[1]
   if (remote === undefined) throw incomplete('it says of no remote that it has the rest')
-  const settings = ['-c', 'fetch.negotiationAlgorithm=noop', '-c', 'core.hooksPath=/dev/null']
+  const settings = ['-c', 'fetch.negotiationAlgorithm=noop']
   const options = ['--no-tags', '--no-write-fetch-head', '--recurse-submodules=no', '--no-auto-maintenance']
   try {
     await runGit(['-C', root, ...settings, 'fetch', '--quiet', ...options, '--filter=blob:none', '--stdin', remote], {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type TestRepository, temporaryDirectory, testRepository } from '../../../test/support/git-repository.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { noSource } from '../../runservice/service-fixture.ts'
@@ -47,7 +47,7 @@ describe('a packed tree', () => {
     repository.write({ 'new.txt': 'new' })
     const commitSha = repository.commit('second')
     const { mirrors } = someMirrors()
-    const source = { ...sourceOf(repository, commitSha), originUrl: 'https://user:token@example.org/repo.git' }
+    const source = { ...sourceOf(repository, commitSha), originUrl: 'https://user:t@ken@example.org/repo.git' }
     const dir = unpacked(await mirrors.packedTree(source, all, () => {}, never))
     expect(git(dir, 'rev-parse', 'HEAD')).toBe(commitSha)
     expect(git(dir, 'rev-parse', 'main', 'origin/main')).toBe(`${commitSha}\n${commitSha}`)
@@ -56,6 +56,21 @@ describe('a packed tree', () => {
     expect(git(dir, 'remote', 'get-url', 'origin')).toBe('https://example.org/repo.git')
     expect(existsSync(join(dir, '.git/objects/info/alternates'))).toBe(false)
     expect(() => git(dir, 'symbolic-ref', 'HEAD')).toThrow()
+  })
+
+  test("is made whatever hooks the machine's own git has", async () => {
+    const repository = aRepository()
+    const commitSha = repository.commit('first')
+    const hooks = aDirectory('hooks')
+    for (const name of ['reference-transaction', 'post-checkout'])
+      writeFileSync(join(hooks, name), '#!/bin/sh\nexit 1\n', { mode: 0o755 })
+    const settings = join(hooks, 'gitconfig')
+    writeFileSync(settings, `[core]\n\thooksPath = ${hooks}\n`)
+    vi.stubEnv('GIT_CONFIG_GLOBAL', settings)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const { mirrors } = someMirrors()
+    const dir = unpacked(await mirrors.packedTree(sourceOf(repository, commitSha), all, () => {}, never))
+    expect(git(dir, 'rev-parse', 'HEAD')).toBe(commitSha)
   })
 
   test('has as much history as asked, and is made once', async () => {

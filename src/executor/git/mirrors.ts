@@ -360,7 +360,7 @@ function packedName(source: CloneSource, options: CloneOptions): string {
 }
 
 function withoutCredentials(url: string): string {
-  return url.replace(/^(\w+:\/\/)[^/@]+@/, (match, scheme: string) => (scheme === 'ssh://' ? match : scheme))
+  return url.replace(/^(\w+:\/\/)[^/]+@/, (match, scheme: string) => (scheme === 'ssh://' ? match : scheme))
 }
 
 /** What a killed process left while it packed; nobody else does, as we hold the lock. */
