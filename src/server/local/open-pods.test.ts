@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../lib/clock.ts'
 import { silentLogger } from '../../lib/log.ts'
 import { openPods } from './open-pods.ts'
-import { endOf, newInvocation, openStateDirectory, usedDrivers } from './state-directory.ts'
+import { endOf, markDrivers, markEnd, newInvocation, openStateDirectory, usedDrivers } from './state-directory.ts'
 
 const components = { clock: systemClock, logger: silentLogger, notice: () => {} }
 
@@ -29,6 +29,16 @@ test('an invocation is marked before the host driver makes a sandbox on trial, a
     expect(endOf(state, invocation.id)).toBeUndefined()
   }
   expect(endOf(state, invocation.id)).toBe('clean')
+})
+
+test('pods that were kept are found also when the invocation was repeated with another driver', async () => {
+  const { state, invocation } = anInvocation()
+  markDrivers(invocation, ['docker'])
+  markEnd(invocation, 'kept')
+  const settings = { driver: 'host', keepFailed: false, environment: {} } as const
+  await (await openPods(state, invocation, settings, components))[Symbol.asyncDispose]()
+  expect(usedDrivers(invocation)).toEqual(['docker', 'host'])
+  expect(endOf(state, invocation.id)).toBe('kept')
 })
 
 test('an invocation whose driver cannot be opened leaves nothing to clean up', async () => {

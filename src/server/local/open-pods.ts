@@ -1,13 +1,13 @@
 // What an invocation makes pods with: its drivers, and the journal of their tasks. What earlier invocations left is cleaned up
 // meanwhile.
 
-import type { Driver } from '../../executor/driver.ts'
+import type { Driver, DriverName } from '../../executor/driver.ts'
 import { type Journal, openJournal } from '../../executor/journal.ts'
 import { limits } from '../../lib/limits.ts'
 import { type DriverChoice, driversToTry } from '../drivers/driver-choice.ts'
 import { type DriverComponents, openDrivers } from '../drivers/open-drivers.ts'
 import { cleanAfterKilled, hostDirectory, journalDirectory, removeOldInvocations } from './left-invocations.ts'
-import { type Invocation, markDrivers, markEnd, type StateDirectory } from './state-directory.ts'
+import { endOf, type Invocation, markDrivers, markEnd, type StateDirectory, usedDrivers } from './state-directory.ts'
 
 export type PodSettings = {
   readonly driver: DriverChoice
@@ -27,16 +27,18 @@ export async function openPods(
   components: DriverComponents,
 ): Promise<PodsOfInvocation> {
   const { clock, logger } = components
+  // An invocation that is repeated may have kept pods the first time, with another driver.
+  const keepers = endOf(state, invocation.id) === 'kept' ? usedDrivers(invocation) : []
+  const mark = (names: readonly DriverName[]) => markDrivers(invocation, [...new Set([...keepers, ...names])])
   await using undo = new AsyncDisposableStack()
   const journal = openJournal(journalDirectory(invocation))
   // After the drivers have let go of what they keep ahead of tasks: whoever is killed before is cleaned up after.
   undo.defer(() => {
     // Pods of tasks that were left running have no successor here: without the mark the next invocation removes them.
-    if (journal.ids().length === 0) markEnd(invocation, keepFailed ? 'kept' : 'clean')
+    if (journal.ids().length === 0) markEnd(invocation, keepFailed || keepers.length > 0 ? 'kept' : 'clean')
   })
   // The host driver makes a sandbox on trial when it is opened.
-  const onTrial = driversToTry(driver, process.platform).filter((name) => name === 'host')
-  markDrivers(invocation, onTrial)
+  mark(driversToTry(driver, process.platform).filter((name) => name === 'host'))
   const settings = {
     choice: driver,
     ownerId: invocation.id,
@@ -56,10 +58,7 @@ export async function openPods(
   await cleanAfterKilled(state, invocation, cleaning)
   await removeOldInvocations(state, limits.localRunsKept.value, cleaning)
   const drivers = await opening
-  markDrivers(
-    invocation,
-    drivers.map(({ name }) => name),
-  )
+  mark(drivers.map(({ name }) => name))
   const owned = undo.move()
   return { drivers, journal, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
