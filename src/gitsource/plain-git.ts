@@ -5,10 +5,11 @@ import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
-import { SlipwayError } from '../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { fileLock } from '../lib/file-lock.ts'
 import { gitSucceeds, gitText, runGit } from '../lib/git.ts'
 import { type GitAccessOptions, openGitAccess } from '../lib/git-access.ts'
+import { removeIfDamaged } from '../lib/git-damage.ts'
 import { removeLeftLocks } from '../lib/git-left-locks.ts'
 import { limits } from '../lib/limits.ts'
 import type { Commit, GitSource, Ref, SourceFile } from './git-source.ts'
@@ -18,6 +19,15 @@ export type PlainGitSettings = GitAccessOptions & {
   /** Of this repository alone; made when missing. */
   readonly cacheDir: string
 }
+
+/** `ref`: where it is, for servers that give no commit by its name. */
+type WantedCommit = { readonly sha: string; readonly ref: string | undefined }
+
+/**
+ * Contents of files are left out of a fetch, and come when they are asked for. Not a setting of the repository: all else that is missing
+ * there is damage, which git must not look for elsewhere.
+ */
+const contentsOnDemand = ['-c', 'remote.origin.promisor=true', '-c', 'remote.origin.partialclonefilter=blob:none']
 
 export class PlainGit implements GitSource {
   readonly #settings: PlainGitSettings
@@ -51,21 +61,29 @@ export class PlainGit implements GitSource {
   }
 
   async getCommit(sha: string, ref: string | undefined, signal: AbortSignal): Promise<Commit> {
-    await this.#fetch({ sha, ref }, signal)
-    const text = await this.#local(['show', '--no-patch', '--format=%H%x00%an%x00%B', sha], signal)
+    const show = ['show', '--no-patch', '--format=%H%x00%an%x00%B', sha]
+    const text = await this.#fetched({ sha, ref }, () => this.#local(show, signal), signal)
     const [full = '', author = '', message = ''] = text.split('\0')
     return { sha: full, author, message: message.trim() }
   }
 
   async readFiles(
-    commit: { readonly sha: string; readonly ref: string | undefined },
+    commit: WantedCommit,
     folder: string,
     names: readonly string[],
     signal: AbortSignal,
   ): Promise<readonly SourceFile[]> {
-    await this.#fetch(commit, signal)
+    return await this.#fetched(commit, () => this.#readFolder(commit.sha, folder, names, signal), signal)
+  }
+
+  async #readFolder(
+    sha: string,
+    folder: string,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly SourceFile[]> {
     // By path, not as `COMMIT:FOLDER`: a folder that is missing is then an empty list, and everything else that goes wrong an error.
-    const tree = await this.#local(['ls-tree', '-z', commit.sha, '--', `${folder}/`], signal)
+    const tree = await this.#local(['ls-tree', '-z', sha, '--', `${folder}/`], signal)
     const files: SourceFile[] = []
     for (const entry of tree.split('\0')) {
       const [, mode, id, path] = /^(\d+) blob ([0-9a-f]+)\t(.*)$/s.exec(entry) ?? []
@@ -80,16 +98,34 @@ export class PlainGit implements GitSource {
     const bytesMax = limits.definitionBytes.value
     using access = this.#access()
     const environment = { ...access.environment, ...this.#repository() }
-    const size = Number(await gitText(['cat-file', '-s', id], { signal, environment }))
+    const size = Number(await gitText([...contentsOnDemand, 'cat-file', '-s', id], { signal, environment }))
     if (size > bytesMax)
       throw new SlipwayError('limit_exceeded', `${path} has ${size} bytes, more than ${bytesMax} (definitionBytes)`)
-    return (await runGit(['cat-file', 'blob', id], { signal, environment })).toString('utf8')
+    return (await runGit([...contentsOnDemand, 'cat-file', 'blob', id], { signal, environment })).toString('utf8')
   }
 
-  async #fetch(
-    { sha, ref }: { readonly sha: string; readonly ref: string | undefined },
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** What `read` gives when the commit is there. A cache that turns out to be damaged is made anew. */
+  async #fetched<T>(commit: WantedCommit, read: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const attempt = async () => {
+      await this.#fetch(commit, signal)
+      return await read()
+    }
+    try {
+      return await attempt()
+    } catch (error) {
+      signal.throwIfAborted()
+      const mayBeDamage = isSlipwayError(error, 'git_failed') || isSlipwayError(error, 'commit_not_found')
+      if (!mayBeDamage || !(await this.#removeDamaged(signal))) throw error
+    }
+    return await attempt()
+  }
+
+  async #removeDamaged(signal: AbortSignal): Promise<boolean> {
+    using _lock = await fileLock(join(this.#settings.cacheDir, 'lock'), this.#clock, signal)
+    return existsSync(this.#dir) && (await removeIfDamaged(this.#dir, signal, contentsOnDemand))
+  }
+
+  async #fetch({ sha, ref }: WantedCommit, signal: AbortSignal): Promise<void> {
     const { url, cacheDir } = this.#settings
     if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha))
       throw new SlipwayError('commit_not_found', `${JSON.stringify(sha)} is no name of a commit`)
@@ -100,16 +136,16 @@ export class PlainGit implements GitSource {
     if (!existsSync(join(this.#dir, 'HEAD'))) {
       await rm(this.#dir, { recursive: true, force: true })
       await runGit(['init', '--quiet', '--bare', this.#dir], { signal })
-      // Contents of files come when they are asked for.
-      await this.#local(['config', 'remote.origin.promisor', 'true'], signal)
-      await this.#local(['config', 'remote.origin.partialclonefilter', 'blob:none'], signal)
     }
+    if (!(await this.#hasAllCommits(signal)))
+      throw new SlipwayError('git_failed', 'commits that were fetched are not in the cache any more')
     await this.#local(['config', 'remote.origin.url', url], signal)
     const kept = `refs/slipway/${sha}`
     if (await this.#has(kept, signal)) return
     using access = this.#access()
     const environment = { ...access.environment, ...this.#repository() }
     const fetch = [
+      ...contentsOnDemand,
       '-c',
       'gc.auto=0',
       'fetch',
@@ -131,6 +167,12 @@ export class PlainGit implements GitSource {
       'commit_not_found',
       `the repository has no commit ${sha}${ref === undefined ? '' : ` on ${ref}`}`,
     )
+  }
+
+  /** Fetching into a repository that lacks the commits of its refs, git would ask for each, in a process within the one before. */
+  async #hasAllCommits(signal: AbortSignal): Promise<boolean> {
+    const check = ['for-each-ref', '--format=%(objecttype)']
+    return await gitSucceeds(check, { signal, environment: this.#repository() })
   }
 
   async #has(ref: string, signal: AbortSignal): Promise<boolean> {
