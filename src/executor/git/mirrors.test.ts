@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type TestRepository, temporaryDirectory, testRepository } from '../../../test/support/git-repository.ts'
@@ -56,6 +56,27 @@ describe('a packed tree', () => {
     expect(git(dir, 'remote', 'get-url', 'origin')).toBe('https://example.org/repo.git')
     expect(existsSync(join(dir, '.git/objects/info/alternates'))).toBe(false)
     expect(() => git(dir, 'symbolic-ref', 'HEAD')).toThrow()
+  })
+
+  test.each([
+    ['an object', /objects\/[0-9a-f]{2}\/[0-9a-f]+$/],
+    ['a ref', /refs\/slipway\/[0-9a-f]+$/],
+    ['HEAD', /mirror\.git\/HEAD$/],
+  ])('is made also when %s of the mirror is empty, as after a loss of power', async (_, damaged) => {
+    const repository = aRepository()
+    const commitSha = repository.commit('first')
+    const { dir, mirrors, notes } = someMirrors()
+    const pack = (depth: number) =>
+      mirrors.packedTree(sourceOf(repository, commitSha), { ...all, depth }, (note) => notes.push(note), never)
+    await pack(1)
+    const files = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => damaged.test(name))
+    expect(files).not.toEqual([])
+    for (const name of files) {
+      chmodSync(join(dir, name), 0o600)
+      truncateSync(join(dir, name))
+    }
+    expect(git(unpacked(await pack(2)), 'rev-parse', 'HEAD')).toBe(commitSha)
+    expect(notes).toContain('What was fetched before is damaged: fetching all of it again')
   })
 
   test("is made whatever hooks the machine's own git has", async () => {

@@ -14,10 +14,11 @@ import { createReadStream } from 'node:fs'
 import { lstat, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
-import { SlipwayError } from '../../lib/errors.ts'
+import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
 import { fileLock } from '../../lib/file-lock.ts'
 import { gitSucceeds, gitText, runGit } from '../../lib/git.ts'
 import { openGitAccess } from '../../lib/git-access.ts'
+import { removeIfDamaged } from '../../lib/git-damage.ts'
 import { removeLeftLocks } from '../../lib/git-left-locks.ts'
 import { limits } from '../../lib/limits.ts'
 import { runProcess } from '../../lib/process.ts'
@@ -66,8 +67,18 @@ export class GitMirrors {
       await utimes(packed, now, now)
       return packed
     }
-    await this.#fetch(repository, source, [], note, signal)
-    await this.#pack(join(repository, 'mirror.git'), packed, source, options, note, signal)
+    const attempt = async () => {
+      await this.#fetch(repository, source, [], note, signal)
+      await this.#pack(join(repository, 'mirror.git'), packed, source, options, note, signal)
+    }
+    try {
+      await attempt()
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!isSlipwayError(error, 'git_failed') || !(await this.#removeDamaged(repository, signal))) throw error
+      note('What was fetched before is damaged: fetching all of it again')
+      await attempt()
+    }
     await removeOldest(join(repository, 'packed'), packedTreesKept)
     return packed
   }
@@ -75,6 +86,12 @@ export class GitMirrors {
   /** Opens a packed tree for streaming. */
   open(path: string, signal: AbortSignal): AsyncIterable<Uint8Array> {
     return createReadStream(path, { highWaterMark: 1024 * 1024, signal })
+  }
+
+  async #removeDamaged(repository: string, signal: AbortSignal): Promise<boolean> {
+    const mirror = join(repository, 'mirror.git')
+    using _lock = await fileLock(join(repository, 'fetch.lock'), this.#clock, signal)
+    return (await exists(mirror)) && (await removeIfDamaged(mirror, signal))
   }
 
   /** `settings`: of git, for this fetch. */
