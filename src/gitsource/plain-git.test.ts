@@ -1,4 +1,13 @@
-import { chmodSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -80,6 +89,25 @@ test('an older commit of a ref is found, one of nowhere is not', async () => {
     code: 'commit_not_found',
   })
   await expect(git.getCommit('--help', undefined, signal)).rejects.toMatchObject({ code: 'commit_not_found' })
+})
+
+test('what is no name of a commit is none, also before anything was read', async () => {
+  await using source = await served()
+  rmSync(source.cache.path, { recursive: true })
+  await expect(source.open().getCommit('--help', undefined, signal)).rejects.toMatchObject({ code: 'commit_not_found' })
+})
+
+test('a cache with nothing wrong stays, whatever is asked of it', async () => {
+  await using source = await served()
+  const git = source.open()
+  await git.getCommit(source.commit, 'refs/heads/main', signal)
+  await git.readFiles({ sha: source.commit, ref: undefined }, '.slipway', ['config.yml'], signal)
+  const mark = join(source.cache.path, 'repository.git/mark')
+  writeFileSync(mark, '')
+  const nowhere = git.getCommit('f'.repeat(40), 'refs/heads/main', signal)
+  await expect(nowhere).rejects.toMatchObject({ code: 'commit_not_found' })
+  await expect(git.getCommit('e'.repeat(40), 'refs/heads/gone', signal)).rejects.toMatchObject({ code: 'git_failed' })
+  expect(existsSync(mark)).toBe(true)
 })
 
 test('locks that a killed git has left keep nothing from being read', async () => {

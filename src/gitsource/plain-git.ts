@@ -9,7 +9,7 @@ import { isSlipwayError, SlipwayError } from '../lib/errors.ts'
 import { fileLock } from '../lib/file-lock.ts'
 import { gitSucceeds, gitText, runGit } from '../lib/git.ts'
 import { type GitAccessOptions, openGitAccess } from '../lib/git-access.ts'
-import { removeIfDamaged } from '../lib/git-damage.ts'
+import { mayBeDamage, removeIfDamaged } from '../lib/git-damage.ts'
 import { removeLeftLocks } from '../lib/git-left-locks.ts'
 import { limits } from '../lib/limits.ts'
 import type { Commit, GitSource, Ref, SourceFile } from './git-source.ts'
@@ -106,6 +106,8 @@ export class PlainGit implements GitSource {
 
   /** What `read` gives when the commit is there. A cache that turns out to be damaged is made anew. */
   async #fetched<T>(commit: WantedCommit, read: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(commit.sha))
+      throw new SlipwayError('commit_not_found', `${JSON.stringify(commit.sha)} is no name of a commit`)
     const attempt = async () => {
       await this.#fetch(commit, signal)
       return await read()
@@ -114,8 +116,8 @@ export class PlainGit implements GitSource {
       return await attempt()
     } catch (error) {
       signal.throwIfAborted()
-      const mayBeDamage = isSlipwayError(error, 'git_failed') || isSlipwayError(error, 'commit_not_found')
-      if (!mayBeDamage || !(await this.#removeDamaged(signal))) throw error
+      const isWorthALook = mayBeDamage(error) || isSlipwayError(error, 'commit_not_found')
+      if (!isWorthALook || !(await this.#removeDamaged(signal))) throw error
     }
     return await attempt()
   }
@@ -127,8 +129,6 @@ export class PlainGit implements GitSource {
 
   async #fetch({ sha, ref }: WantedCommit, signal: AbortSignal): Promise<void> {
     const { url, cacheDir } = this.#settings
-    if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(sha))
-      throw new SlipwayError('commit_not_found', `${JSON.stringify(sha)} is no name of a commit`)
     await mkdir(cacheDir, { recursive: true, mode: 0o700 })
     using _lock = await fileLock(join(cacheDir, 'lock'), this.#clock, signal)
     // Contents of files are fetched without our lock, so what is written of packs may be somebody's.

@@ -2,7 +2,16 @@
 // every call of git fails from then on.
 
 import { rm } from 'node:fs/promises'
+import { isSlipwayError } from './errors.ts'
 import { gitSucceeds } from './git.ts'
+
+/** What git says of a server, or of the way to it. */
+const ofServer = /Could not read from remote repository|unable to access|Authentication failed|couldn't find remote ref/
+
+/** Whether looking for damage is worth its time: while a server is away every call would look. */
+export function mayBeDamage(error: unknown): boolean {
+  return isSlipwayError(error, 'git_failed') && !ofServer.test(error.message)
+}
 
 /**
  * Removes a bare repository in which objects, indexes or refs are damaged, so that it is made anew; false when there is nothing wrong.

@@ -79,6 +79,26 @@ describe('a packed tree', () => {
     expect(notes).toContain('What was fetched before is damaged: fetching all of it again')
   })
 
+  test('that cannot be made leaves a mirror with nothing wrong as it is', async () => {
+    const repository = aRepository()
+    const commitSha = repository.commit('first')
+    const { dir, mirrors } = someMirrors()
+    const pack = (sha: string, branch: string) =>
+      mirrors.packedTree(
+        { ...sourceOf(repository, sha), ref: `refs/heads/${branch}`, branch },
+        { ...all, depth: 1 },
+        () => {},
+        never,
+      )
+    await pack(commitSha, 'main')
+    const [mirror] = readdirSync(dir)
+    const mark = join(dir, mirror!, 'mirror.git/mark')
+    writeFileSync(mark, '')
+    for (const branch of ['main', 'gone'])
+      await expect(pack('f'.repeat(40), branch)).rejects.toMatchObject({ code: 'git_failed' })
+    expect(existsSync(mark)).toBe(true)
+  })
+
   test("is made whatever hooks the machine's own git has", async () => {
     const repository = aRepository()
     const commitSha = repository.commit('first')

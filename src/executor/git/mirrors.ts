@@ -14,11 +14,11 @@ import { createReadStream } from 'node:fs'
 import { lstat, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../../lib/clock.ts'
-import { isSlipwayError, SlipwayError } from '../../lib/errors.ts'
+import { SlipwayError } from '../../lib/errors.ts'
 import { fileLock } from '../../lib/file-lock.ts'
 import { gitSucceeds, gitText, runGit } from '../../lib/git.ts'
 import { openGitAccess } from '../../lib/git-access.ts'
-import { removeIfDamaged } from '../../lib/git-damage.ts'
+import { mayBeDamage, removeIfDamaged } from '../../lib/git-damage.ts'
 import { removeLeftLocks } from '../../lib/git-left-locks.ts'
 import { limits } from '../../lib/limits.ts'
 import { runProcess } from '../../lib/process.ts'
@@ -75,7 +75,7 @@ export class GitMirrors {
       await attempt()
     } catch (error) {
       signal.throwIfAborted()
-      if (!isSlipwayError(error, 'git_failed') || !(await this.#removeDamaged(repository, signal))) throw error
+      if (!mayBeDamage(error) || !(await this.#removeDamaged(repository, signal))) throw error
       note('What was fetched before is damaged: fetching all of it again')
       await attempt()
     }
