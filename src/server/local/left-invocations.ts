@@ -42,11 +42,13 @@ export async function cleanAfterKilled(
 
 /**
  * Removes the pods of an invocation that was killed and is taken over now, and the journal that would have its executor go on
- * with them: other drivers may be chosen this time, which know nothing of those pods.
+ * with them: other drivers may be chosen this time, which know nothing of those pods. False when a driver it used cannot be reached
+ * now: pods may be left.
  */
-export async function cleanKilled(invocation: Invocation, components: CleaningComponents): Promise<void> {
-  await removePods(invocation, components)
+export async function cleanKilled(invocation: Invocation, components: CleaningComponents): Promise<boolean> {
+  const isClean = await removePods(invocation, components)
   rmSync(journalDirectory(invocation), { recursive: true, force: true })
+  return isClean
 }
 
 /** Removes invocations beyond the newest `kept`, with the pods that were kept for looking at. */

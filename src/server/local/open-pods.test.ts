@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../lib/clock.ts'
 import { silentLogger } from '../../lib/log.ts'
+import { cleanKilled } from './left-invocations.ts'
 import { openPods } from './open-pods.ts'
 import { endOf, markDrivers, markEnd, newInvocation, openStateDirectory, usedDrivers } from './state-directory.ts'
 
@@ -39,6 +40,15 @@ test('pods that were kept are found also when the invocation was repeated with a
   await (await openPods(state, invocation, settings, components))[Symbol.asyncDispose]()
   expect(usedDrivers(invocation)).toEqual(['docker', 'host'])
   expect(endOf(state, invocation.id)).toBe('kept')
+})
+
+test('that pods of a killed invocation may be left is told, when their engine cannot be reached', async () => {
+  const { invocation } = anInvocation()
+  const environment = { DOCKER_HOST: 'unix:///nonexistent/docker.sock' }
+  markDrivers(invocation, ['docker'])
+  expect(await cleanKilled(invocation, { ...components, environment })).toBe(false)
+  markDrivers(invocation, [])
+  expect(await cleanKilled(invocation, { ...components, environment })).toBe(true)
 })
 
 test('an invocation whose driver cannot be opened leaves nothing to clean up', async () => {
